@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+
+from torrentlite.cli import sources
+from torrentlite.errors import SourceError
+
+HEX = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.mark.parametrize(
+    "source", ["magnet:?xt=urn:btih:x", "MAGNET:?x", "http://h/x.torrent", "HTTPS://h/", HEX, HEX.upper(), "a2" * 16]
+)
+def test_links(source: str) -> None:
+    assert sources.is_link(source)
+
+
+@pytest.mark.parametrize("source", ["x.torrent", "-", HEX[1:], "ftp://x", "", "magnet", "a1" * 16])
+def test_paths(source: str) -> None:
+    assert not sources.is_link(source)
+
+
+def test_a_file_whose_name_looks_like_a_hash(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / HEX).touch()
+    assert not sources.is_link(HEX)
+
+
+@pytest.mark.parametrize(
+    ("path", "what", "hint"),
+    [
+        ("ubunut.torrent", "cannot read 'ubunut.torrent': no such file", "did you mean 'ubuntu.torrent'?   (a magnet"),
+        ("nothing like it", "no such file", "(a magnet link starts with magnet:?xt=urn:btih:)"),
+        (HEX[1:], "no such file", "an info-hash has 40 hex or 32 base32 characters; this has 39"),
+        ("folder", "it is a folder", "to share it: tl seed folder"),
+        ("ubuntu.torrent/x", "no such file", ""),
+    ],
+)
+async def test_a_path_that_cannot_be_read(
+    path: str, what: str, hint: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ubuntu.torrent").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(SourceError) as caught:
+        await sources.read(path)
+    assert what in str(caught.value)
+    assert hint in caught.value.hint

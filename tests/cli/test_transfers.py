@@ -1,0 +1,331 @@
+"""Real sharing and fetching over loopback, each ``tl`` a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from .running import Place, Running
+
+LOOPBACK = ("--listen", "127.0.0.1:0")
+
+
+@contextlib.contextmanager
+def seeding(place: Place, *paths: str, flags: tuple[str, ...] = ()) -> Iterator[tuple[str, Running]]:
+    """Share; gives the magnet."""
+    with place.start("seed", *paths, *LOOPBACK, *flags) as run:
+        yield run.line(), run
+        result = run.end(signal.SIGINT)
+        assert result.code == 0, result
+
+
+def test_a_magnet_is_all_it_takes(place: Place) -> None:
+    data = place.make_file("film.bin", 3_000_000)
+    with seeding(place, "film.bin") as (magnet, seed):
+        assert magnet.startswith("magnet:?xt=urn:btih:")
+        assert "x.pe=127.0.0.1:" in magnet
+        result = place.tl("fetch", magnet, "-o", "down", *LOOPBACK)
+        assert (result.code, result.out) == (0, f"{place / 'down/film.bin'}\n")
+        assert (place / "down/film.bin").read_bytes() == data
+        assert "film.bin: 2.86 MiB in " in result.err
+        assert "\x1b" not in result.err
+        again = place.tl("fetch", magnet, "-o", "down", *LOOPBACK)
+        assert (again.code, again.out) == (0, f"{place / 'down/film.bin'}\n")
+        assert "was here already" in again.err
+    assert seed.out == [magnet]
+    assert f"In another terminal: tl fetch '{magnet}'" in seed.err
+    assert sorted(os.listdir(place / "down")) == ["film.bin"]
+
+
+def test_a_folder_by_its_torrent(place: Place) -> None:
+    names = {"photos/a.jpg": 70_000, "photos/more/b.jpg": 1_000_000, "photos/empty": 0}
+    data = {name: place.make_file(name, size, seed) for seed, (name, size) in enumerate(names.items())}
+    created = place.tl("create", "photos", "-O", "p.torrent")
+    assert (created.code, created.out) == (0, "p.torrent\n")
+    with place.start("seed", "p.torrent", *LOOPBACK, "--json") as seed:
+        port = seed.event("listening")["port"]
+        assert seed.event("seeding")["total"] == 1_070_000
+        result = place.tl("fetch", "p.torrent", "-o", "down", "--peer", f"127.0.0.1:{port}", *LOOPBACK)
+        assert (result.code, result.out) == (0, f"{place / 'down/photos'}\n")
+        for name, content in data.items():
+            assert (place / "down" / name).read_bytes() == content
+        assert place.tl("verify", "p.torrent", "down").code == 0
+
+        chosen = place.tl("fetch", "p.torrent", "-o", "some", "-s", "*/b.jpg", "--peer", f"127.0.0.1:{port}", *LOOPBACK)
+        assert (chosen.code, chosen.out) == (0, f"{place / 'some/photos/more/b.jpg'}\n")
+        assert (place / "some/photos/more/b.jpg").read_bytes() == data["photos/more/b.jpg"]
+        assert not (place / "some/photos/a.jpg").exists()
+
+        magnet = place.tl("magnet", "p.torrent").out.strip()
+        peer = ("--peer", f"127.0.0.1:{port}", *LOOPBACK)
+        listed = place.tl("fetch", magnet, "--list", *peer)
+        assert listed.code == 0
+        assert listed.out.splitlines()[1].split() == ["2", "0", "B", "photos/empty"]
+        info = place.tl("info", magnet, "--json", *peer)
+        assert json.loads(info.out)["name"] == "photos"
+        by_number = place.tl("fetch", magnet, "-o", "numbers", "-s", "1", *peer)
+        assert (by_number.code, by_number.out) == (0, f"{place / 'numbers/photos/a.jpg'}\n")
+        assert seed.end(signal.SIGTERM).code == 0
+
+
+def test_what_json_says(place: Place) -> None:
+    place.make_file("x.bin", 2_000_000)
+    with place.start("seed", "x.bin", "--json", *LOOPBACK) as seed:
+        assert seed.event("listening")["host"] == "127.0.0.1"
+        assert seed.event("hashing")["total"] == 2_000_000
+        magnet = seed.event("seeding", name="x.bin", total=2_000_000)["magnet"]
+        result = place.tl("fetch", magnet, "-o", "down", "--json", *LOOPBACK)
+        assert result.code == 0
+        assert result.err == ""
+        seeded = seed.end(signal.SIGINT)
+    events = result.events
+    assert all(each["v"] == 1 and each["ts"] > 1e9 for each in events)
+    names = [each["event"] for each in events]
+    assert names[0] == "listening"
+    assert names[-2:] == ["complete", "bye"]
+    assert names.index("metadata") < names.index("complete")
+    metadata = events[names.index("metadata")]
+    assert (metadata["name"], metadata["total"], metadata["files"]) == ("x.bin", 2_000_000, 1)
+    last = [each for each in events if each["event"] == "progress"][-1]
+    assert (last["done"], last["total"], last["stage"], last["why"]) == (2_000_000, 2_000_000, "done", None)
+    assert {"down_bps", "up_bps", "peers", "eta_s", "uploaded"} <= last.keys()
+    complete = events[-2]
+    assert (complete["path"], complete["total"]) == (str(place / "down/x.bin"), 2_000_000)
+    assert 0 < complete["seconds"] < 20
+    assert events[-1]["code"] == 0
+    assert len({each["info_hash"] for each in events[1:-1]}) == 1
+    assert seeded.events[-1]["event"] == "bye"
+    assert seeded.events[-1]["code"] == 0
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_interrupted_and_gone_on_with(place: Place, number: signal.Signals, code: int) -> None:
+    data = place.make_file("big.bin", 4_000_000)
+    with seeding(place, "big.bin") as (magnet, _):
+        with place.start("fetch", magnet, "-o", "down", "-d", "1M", "--json", *LOOPBACK) as fetch:
+            while fetch.event("progress")["done"] == 0:
+                pass
+            result = fetch.end(number)
+        assert result.code == code
+        error, bye = result.events[-2:]
+        assert error["kind"] == "interrupted"
+        assert "nothing lost" in error["message"]
+        assert error["hint"].startswith("tl fetch 'magnet:?xt")
+        assert bye["code"] == code
+        assert (place / "down/big.bin.part").exists()
+        assert not (place / "down/big.bin").exists()
+        result = place.tl("fetch", magnet, "-o", "down", "--json", *LOOPBACK)
+        assert result.code == 0
+        first = next(each for each in result.events if each.get("stage") in ("downloading", "done"))
+        assert first["done"] > 0
+    assert (place / "down/big.bin").read_bytes() == data
+
+
+def test_the_words_of_an_interrupted_fetch(place: Place) -> None:
+    place.make_file("big.bin", 4_000_000)
+    with (
+        seeding(place, "big.bin") as (magnet, _),
+        place.start("fetch", magnet, "-o", "down", "-d", "500k", *LOOPBACK) as fetch,
+    ):
+        wait_for(place / "down/big.bin.part")
+        result = fetch.end(signal.SIGINT)
+    assert result.code == 130
+    assert result.out == ""
+    last = result.err.splitlines()[-1]
+    assert last.startswith("Interrupted at ")
+    assert f" % — nothing lost. Continue with: tl fetch '{magnet}' -o down -d 500k --listen 127.0.0.1:0" in last
+
+
+def test_a_second_interrupt_leaves_at_once(place: Place) -> None:
+    """The first waits for a tracker that is to be told, and does not answer."""
+    place.make_file("x.bin", 100_000)
+    asked = threading.Semaphore(0)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def track() -> None:
+            held = []
+            for number in range(2):
+                connection, _ = server.accept()
+                connection.recv(10_000)
+                if number == 0:
+                    connection.sendall(b"HTTP/1.0 200 OK\r\n\r\nd8:intervali1800e5:peers0:e")
+                    connection.close()
+                held.append(connection)
+                asked.release()
+            asked.acquire(timeout=10)
+            held[-1].close()
+
+        tracker = threading.Thread(target=track)
+        tracker.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/announce"
+        with place.start("seed", "x.bin", "-t", url, *LOOPBACK) as seed:
+            assert seed.line().startswith("magnet:")
+            assert asked.acquire(timeout=10)
+            seed.process.send_signal(signal.SIGINT)
+            assert asked.acquire(timeout=10)  # "stopped" has been sent
+            seed.process.send_signal(signal.SIGINT)
+            assert seed.end().code == 130
+        asked.release()
+        tracker.join()
+
+
+def test_sharing_goes_on(place: Place) -> None:
+    data = place.make_file("x.bin", 1_000_000)
+    with seeding(place, "x.bin") as (magnet, _):
+        with place.start("fetch", magnet, "-o", "one", "--seed", "--json", *LOOPBACK) as first:
+            port = first.event("listening")["port"]
+            assert first.event("complete")["path"] == str(place / "one/x.bin")
+            assert first.event("progress")["stage"] == "seeding"
+            hash_only = magnet.split("btih:")[1][:40]
+            second = place.tl("fetch", hash_only, "-o", "two", "--peer", f"127.0.0.1:{port}", *LOOPBACK)
+            assert second.code == 0
+            assert (place / "two/x.bin").read_bytes() == data
+            result = first.end(signal.SIGINT)
+        assert result.code == 0
+        assert result.events[-1] == {**result.events[-1], "event": "bye", "code": 0}
+
+
+def test_several_sources_the_first_failing_code_wins(place: Place) -> None:
+    place.make_file("a.bin", 50_000, 1)
+    place.make_file("b.bin", 50_000, 2)
+    (place / "bad.torrent").write_bytes(b"no")
+    with place.start("seed", "a.bin", "b.bin", *LOOPBACK) as seed:
+        one, two = seed.line(), seed.line()
+        result = place.tl("fetch", one, "bad.torrent", two, one, "-o", "down", *LOOPBACK)
+        assert result.code == 4
+        assert sorted(result.out.splitlines()) == [str(place / "down/a.bin"), str(place / "down/b.bin")]
+        assert "tl: not a .torrent" in result.err
+        assert "named twice" in result.err
+        assert seed.end(signal.SIGHUP).code == 0
+
+
+def test_a_different_file_in_the_way(place: Place) -> None:
+    data = place.make_file("x.bin", 100_000)
+    place.make_file("down/x.bin", 100_000, seed=9)
+    before = (place / "down/x.bin").read_bytes()
+    with seeding(place, "x.bin") as (magnet, _):
+        result = place.tl("fetch", magnet, "-o", "down", *LOOPBACK)
+        assert result.code == 5
+        assert "--overwrite" in result.err
+        assert len(result.err.splitlines()) <= 5
+        assert (place / "down/x.bin").read_bytes() == before
+        assert place.tl("fetch", magnet, "-o", "down", "--overwrite", *LOOPBACK).code == 0
+    assert (place / "down/x.bin").read_bytes() == data
+
+
+def test_nobody_there(place: Place) -> None:
+    result = place.tl("fetch", "ab" * 20, "--timeout", "0.5s", *LOOPBACK)
+    assert result.code == 3
+    assert "tl: " in result.err
+    assert "no peers" in result.err
+    assert "--peer HOST:PORT" in result.err
+    assert result.out == ""
+    info = place.tl("info", "ab" * 20, "--timeout", "0.5s", "--json", *LOOPBACK)
+    assert info.code == 3
+    (error,) = info.events
+    assert (error["event"], error["kind"]) == ("error", "no_peers")
+
+
+def test_seed_shares_what_a_torrent_names_only_if_it_is_right(place: Place) -> None:
+    data = place.make_file("x.bin", 100_000)
+    assert place.tl("create", "x.bin").code == 0
+    missing = place.tl("seed", "x.bin.torrent", "-o", "elsewhere", *LOOPBACK)
+    assert missing.code == 5
+    assert "tl fetch x.bin.torrent -o elsewhere" in missing.err
+    assert not (place / "elsewhere").exists()
+    (place / "x.bin").write_bytes(data[:-1])
+    short = place.tl("seed", "x.bin.torrent", *LOOPBACK)
+    assert (short.code, short.out) == (6, "")
+    (place / "x.bin").write_bytes(data[:-1] + b"?")
+    wrong = place.tl("seed", "x.bin.torrent", *LOOPBACK)
+    assert (wrong.code, wrong.out) == (6, "")
+    assert "tl verify x.bin.torrent ." in wrong.err
+    assert sorted(os.listdir(place.folder)) == sorted({"x.bin", "x.bin.torrent", ".state"})
+
+
+def test_the_port_is_kept_and_may_be_taken(place: Place) -> None:
+    place.make_file("x.bin", 1000)
+    place.make_file("y.bin", 1000)
+    with place.start("seed", "x.bin", "--json") as first:
+        port = first.event("listening")["port"]
+        assert 49152 <= port <= 65535
+        with place.start("seed", "y.bin", "--json") as second:
+            assert second.event("listening")["port"] not in (0, port)
+            second.event("seeding")
+            taken = place.tl("seed", "x.bin", "--listen", str(port))
+            assert taken.code == 7
+            assert str(port) in taken.err
+            assert second.end(signal.SIGINT).code == 0
+        assert first.end(signal.SIGINT).code == 0
+    with place.start("seed", "x.bin", "--json") as third:
+        assert third.event("listening")["port"] == port
+
+
+def test_a_reader_that_goes_away(place: Place) -> None:
+    place.make_file("x.bin", 4_000_000)
+    reader, writer = os.pipe()
+    flags = ("--json", "-o", "down", "-d", "300k", *LOOPBACK)
+    with seeding(place, "x.bin") as (magnet, _), place.start("fetch", magnet, *flags, stdout=writer) as fetch:
+        os.close(writer)
+        assert os.read(reader, 1).startswith(b"{")
+        os.close(reader)
+        result = fetch.end()
+    assert result.code == 141
+    assert result.err == ""
+
+
+def test_results_that_cannot_be_written(place: Place) -> None:
+    place.make_file("x.bin", 1000)
+    with open("/dev/full", "wb") as full, place.start("create", "x.bin", stdout=full) as create:
+        result = create.end()
+    assert result.code == 5
+    assert "cannot write the results" in result.err
+
+
+def test_the_log(place: Place) -> None:
+    place.make_file("x.bin", 1000)
+    with seeding(place, "x.bin", flags=("-v", "--log-file", "seed.log")) as (magnet, seed):
+        quiet = place.tl("fetch", magnet, "-o", "down", "-q", *LOOPBACK)
+        assert (quiet.code, quiet.out, quiet.err) == (0, f"{place / 'down/x.bin'}\n", "")
+    log = (place / "seed.log").read_text()
+    assert "seeding" in log
+    assert any(line.startswith("I ") for line in seed.err)
+
+
+def wait_for(path: pathlib.Path) -> None:
+    """Wait until a file is there."""
+    import time
+
+    deadline = time.monotonic() + 10
+    while not path.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_an_interrupted_demo_cleans_up(place: Place) -> None:
+    (place / "tmp").mkdir()
+    with place.start("demo", "--size", "100M", "--json", TMPDIR=str(place / "tmp")) as demo:
+        demo.event("hashing")
+        result = demo.end(signal.SIGINT)
+    assert result.code == 130
+    assert os.listdir(place / "tmp") == []
+    assert "Traceback" not in result.err
+
+
+def test_an_interrupted_create_writes_nothing(place: Place) -> None:
+    place.make_file("x.bin", 1)
+    os.truncate(place / "x.bin", 1 << 31)
+    with place.start("create", "x.bin", "--json") as create:
+        create.event("hashing")
+        result = create.end(signal.SIGTERM)
+    assert result.code == 143
+    assert result.events[-1]["code"] == 143
+    assert not (place / "x.bin.torrent").exists()

@@ -1,0 +1,214 @@
+import contextlib
+import errno
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+import trio
+import trio.testing
+from hypothesis import given
+from hypothesis import strategies as st
+
+from torrentlite import limits
+from torrentlite.errors import NetworkError
+from torrentlite.net import stream as stream_module
+from torrentlite.net.network import Stream
+from torrentlite.net.stream import TcpStream, reason
+
+
+@contextlib.asynccontextmanager
+async def tcp_pair(host: str = "127.0.0.1") -> AsyncIterator[tuple[TcpStream, TcpStream]]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with trio.socket.socket(family) as listening, trio.socket.socket(family) as near:
+        await listening.bind((host, 0))
+        listening.listen()
+        await near.connect(listening.getsockname()[:2])
+        far, _ = await listening.accept()
+        with far:
+            yield TcpStream(near), TcpStream(far)
+
+
+async def read_all(stream: Stream, size: int = 65536) -> bytes:
+    buffer = memoryview(bytearray(size))
+    received = bytearray()
+    while count := await stream.receive_into(buffer):
+        received += buffer[:count]
+    return bytes(received)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_bytes_arrive_and_the_end_is_zero(host):
+    async with tcp_pair(host) as (one, other):
+        assert one.local == other.remote
+        assert one.remote == other.local
+        assert one.local.host == host
+        await one.send_vectored([b"abc", bytearray(b"de"), memoryview(b"fgh"), b""])
+        await one.aclose()
+        assert await read_all(other) == b"abcdefgh"
+
+
+async def test_small_messages_do_not_wait():
+    async with tcp_pair() as (one, _):
+        assert one._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            lowat = one._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
+            assert lowat == limits.NOTSENT_LOWAT
+
+
+async def test_receiving_fills_only_the_buffer():
+    async with tcp_pair() as (one, other):
+        await one.send_vectored([b"abcdef"])
+        buffer = bytearray(b"....")
+        assert await other.receive_into(memoryview(buffer)[1:3]) == 2
+        assert buffer == b".ab."
+
+
+async def test_unread_bytes_come_first_and_in_order():
+    async with tcp_pair() as (one, other):
+        await one.send_vectored([b"gh"])
+        one.close()
+        other.unread(b"cdef")
+        other.unread(b"ab")
+        assert await read_all(other, 3) == b"abcdefgh"
+
+
+async def test_more_than_the_kernel_takes_in_one_call():
+    big = [bytes([i]) * 300_000 for i in range(30)]
+    async with tcp_pair() as (one, other), trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def send():
+            await one.send_vectored(big)
+            one.close()
+
+        assert await read_all(other) == b"".join(big)
+
+
+class Socket:
+    """Takes what the script says of each sendmsg, and refuses more than IOV_MAX buffers like the system."""
+
+    def __init__(self, script: list[int]) -> None:
+        self.script = script
+        self.taken = bytearray()
+        self.calls = 0
+
+    async def sendmsg(self, buffers) -> int:
+        self.calls += 1
+        if len(buffers) > stream_module.IOV_MAX:
+            raise OSError(errno.EMSGSIZE, "Message too long")
+        data = b"".join(buffers)
+        if self.script:
+            data = data[: max(1, self.script.pop(0))]
+        self.taken += data
+        return len(data)
+
+    def getsockname(self):
+        return ("127.0.0.1", 1)
+
+    def getpeername(self):
+        return ("127.0.0.1", 2)
+
+    def setsockopt(self, *_):
+        raise OSError(errno.EINVAL, "Invalid argument")  # as for a connection that was reset
+
+
+@given(
+    st.lists(st.binary(max_size=40), max_size=30),
+    st.lists(st.integers(1, 50), max_size=60),
+    st.integers(1, 8),
+)
+def test_partial_sends_lose_and_repeat_nothing(views, script, iov_max):
+    sock = Socket(script)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stream_module, "IOV_MAX", iov_max)
+        trio.run(TcpStream(sock).send_vectored, [memoryview(view) for view in views])
+    assert sock.taken == b"".join(views)
+
+
+async def test_one_call_for_a_batch():
+    sock = Socket([])
+    await TcpStream(sock).send_vectored([b"x" * 13, b"y" * 16384] * 32)
+    assert sock.calls == 1
+
+
+async def test_more_buffers_than_one_call_takes():
+    async with tcp_pair() as (one, other), trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def send():
+            await one.send_vectored([b"ab"] * (3 * stream_module.IOV_MAX + 1))
+            one.close()
+
+        assert await read_all(other) == b"ab" * (3 * stream_module.IOV_MAX + 1)
+
+
+async def test_without_sendmsg():
+    class Plain(Socket):
+        sendmsg = property()  # raises AttributeError, as where there is none
+
+        async def send(self, data) -> int:
+            return await Socket.sendmsg(self, [data])
+
+    sock = Plain([1, 2])
+    await TcpStream(sock).send_vectored([b"abc", b"def"])
+    assert sock.taken == b"abcdef"
+
+
+async def test_closing_wakes_the_receiver():
+    async with tcp_pair() as (one, _), trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def receive():
+            with pytest.raises(NetworkError, match="closed"):
+                await one.receive_into(memoryview(bytearray(1)))
+
+        await trio.testing.wait_all_tasks_blocked()
+        one.close()
+
+
+async def test_closing_wakes_the_sender():
+    async with tcp_pair() as (one, _), trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def send():
+            with pytest.raises(NetworkError, match="closed"):
+                await one.send_vectored([bytes(1 << 20)] * 64)  # nobody reads
+
+        await trio.testing.wait_all_tasks_blocked()
+        one.close()
+
+
+async def test_closed_twice_is_closed():
+    async with tcp_pair() as (one, other):
+        one.close()
+        one.close()
+        await one.aclose()
+        with pytest.raises(NetworkError):
+            await one.receive_into(memoryview(bytearray(1)))
+        with pytest.raises(NetworkError):
+            await one.send_vectored([b"x"])
+        assert await read_all(other) == b""
+
+
+async def test_a_reset_is_a_network_error():
+    async with tcp_pair() as (one, other):
+        other._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        other.close()
+        with pytest.raises(NetworkError, match="reset"):
+            await one.receive_into(memoryview(bytearray(1)))
+
+
+async def test_receiving_can_be_cancelled_and_goes_on():
+    async with tcp_pair() as (one, other):
+        buffer = memoryview(bytearray(10))
+        with trio.move_on_after(0) as scope:
+            await other.receive_into(buffer)
+        assert scope.cancelled_caught
+        await one.send_vectored([b"abc"])
+        assert await other.receive_into(buffer) == 3
+
+
+def test_reasons_are_words():
+    assert reason(ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")) == "Connection refused"
+    assert reason(trio.ClosedResourceError()) == "closed"
+    assert reason(OSError()) == "OSError"

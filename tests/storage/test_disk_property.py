@@ -1,0 +1,133 @@
+"""Whatever happens in whatever order, what the disk says that it has is there."""
+
+from __future__ import annotations
+
+import pathlib
+import tempfile
+
+import pytest
+import trio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.storage.worlds import Home, Shape, content_of, letters, wrong_claims
+from torrentlite.storage import platform
+from torrentlite.storage.disk import Verdict
+from torrentlite.wire import bitfield
+
+
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_drive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "flush", lambda fd: None)
+    monkeypatch.setattr(platform, "flush_folder", lambda folder: None)
+
+
+@st.composite
+def shapes(draw: st.DrawFn) -> Shape:
+    piece_length = draw(st.sampled_from([16, 64]))
+    files: dict[str, bytes | int] = {}
+    for number in range(draw(st.integers(1, 7))):
+        size = draw(st.one_of(st.integers(0, 20), st.integers(0, 200)))
+        if number and draw(st.integers(0, 3)) == 0:
+            files[f".pad/{number}"] = size
+        else:
+            files[draw(st.sampled_from(["", "x/", "x/y/"])) + f"file{number}"] = letters(size, number)
+    files["last"] = letters(draw(st.integers(1, 100)), 99)
+    return Shape(files, piece_length=piece_length)
+
+
+class Story:
+    """A disk and what must be true of it."""
+
+    def __init__(self, home: Home, wanted: frozenset[int]) -> None:
+        self.home = home
+        self.shape = home.shape
+        self.wanted = wanted
+        layout, files = home.shape.layout, home.shape.info.files
+        # What was written and reported as right, ever. Pieces of nothing but padding are there from the beginning.
+        self.acknowledged = bitfield.of(
+            piece
+            for piece in range(layout.piece_count)
+            if all(files[file].pad for file in layout.files_of_piece(piece))
+        )
+        self.clean = False
+        self.disk = home.disk()
+
+    async def start(self, *, recheck: bool = False) -> None:
+        self.disk = self.home.disk()
+        have = await self.home.open(self.disk, self.wanted, recheck=recheck)
+        await self.check(have)
+        assert self.acknowledged & ~have == 0, "what was right is here again"
+        assert have == self.acknowledged, "and nothing else"
+        if self.home.journal and self.clean and not recheck:
+            assert self.home.hashed == 0
+        self.clean = False
+
+    async def check(self, have: int) -> None:
+        assert not wrong_claims(await content_of(self.disk, self.shape, have), self.shape, have)
+        shape = self.shape
+        for file in shape.info.wanted_files:
+            if self.home.final(file).exists():
+                assert self.home.final(file).read_bytes() == shape.content(file)
+        allowed = {self.home.aside().name}
+        for file in shape.info.wanted_files:
+            path = self.home.final(file).relative_to(self.home.folder)
+            allowed |= {str(path), f"{path}.part"}
+        assert set(self.home.lying()) <= allowed
+
+    async def write(self, piece: int, *, spill: bool) -> None:
+        data = self.shape.pieces[piece]
+        if spill:
+            middle = len(data) // 2
+            await self.disk.spill(piece, [(middle, data[middle:])])
+            await self.disk.spill(piece, [(0, data[:middle])])
+            assert await self.disk.check_spilled(piece) is Verdict.RIGHT
+        else:
+            assert await self.disk.write_piece(piece, data) is Verdict.RIGHT
+        self.acknowledged |= 1 << piece
+
+    async def kill(self) -> None:
+        """Nothing is saved; all that the system does is to close the files."""
+        self.disk._storage.close()
+        if self.disk._journal is not None:
+            self.disk._journal.close()
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), shape=shapes(), journal=st.booleans())
+def test_any_story(data: st.DataObject, shape: Shape, journal: bool) -> None:
+    files = st.frozensets(st.sampled_from(shape.info.wanted_files))
+
+    async def tell(folder: pathlib.Path) -> None:
+        story = Story(Home(folder, shape, journal=journal), data.draw(files))
+        await story.start()
+        for _ in range(data.draw(st.integers(0, 15))):
+            match data.draw(st.sampled_from(["write", "write", "write", "spill", "commit", "select", "close", "kill"])):
+                case "write" | "spill" as how:
+                    missing = list(bitfield.members(shape.full & ~story.acknowledged))
+                    for piece in data.draw(st.lists(st.sampled_from(missing), max_size=4)) if missing else []:
+                        await story.write(piece, spill=how == "spill")
+                case "commit":
+                    await story.disk.commit(story.acknowledged)
+                    await story.check(story.acknowledged)
+                case "select":
+                    story.wanted = data.draw(files)
+                    await story.disk.select(story.wanted)
+                    await story.check(story.acknowledged)
+                case "close":
+                    await story.disk.close(story.acknowledged)
+                    story.clean = True
+                    await story.start()
+                case _:
+                    await story.kill()
+                    await story.start(recheck=data.draw(st.booleans()))
+        await story.disk.select(shape.all)
+        for piece in bitfield.members(shape.full & ~story.acknowledged):
+            await story.write(piece, spill=False)
+        await story.disk.commit(shape.full)
+        await story.disk.close(shape.full)
+        names = [home_path.relative_to(story.home.folder) for home_path in map(story.home.final, shape.all)]
+        assert story.home.lying() == sorted(map(str, names))
+
+    with tempfile.TemporaryDirectory() as folder:
+        trio.run(tell, pathlib.Path(folder))

@@ -1,0 +1,30 @@
+"""SIGKILL, and power cuts, at every call that changes a file: nothing is claimed that is not there."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+@pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="needs fork")
+@pytest.mark.parametrize("power", [0, 1], ids=["killed", "power cut"])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_false_claims_and_losses(tmp_path: pathlib.Path, seed: int, power: int) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.storage.victim", str(tmp_path / "home"), str(seed), str(power)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        timeout=120,
+        check=True,
+    )
+    result = json.loads(run.stdout)
+    assert result["rounds"] > 30
+    assert bool(result["taken"]) == bool(power), "the power cuts took something"
+    assert not result["false"], "claimed, but not there"
+    assert not result["lost"], "right (and, for power cuts, committed) but not there any more"
+    assert not result["hashed"], "hashed although it was committed"
+    assert not result["broken"], "the story did not end well"

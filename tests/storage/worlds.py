@@ -1,0 +1,156 @@
+"""Small torrents of all shapes, and disks without threads to put them on."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar, TypeVarTuple
+
+import trio
+
+from torrentlite import bencode
+from torrentlite.metainfo.info import Info
+from torrentlite.storage.disk import Disk
+from torrentlite.storage.files import FileStorage
+from torrentlite.storage.journal import Journal
+from torrentlite.storage.storage import Storage
+from torrentlite.wire import bitfield
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+class Inline:
+    """An Offload that calls at once."""
+
+    def __init__(self) -> None:
+        self.parallel = 1
+        self.calls: list[str] = []
+
+    async def run(self, fn: Callable[[*Ts], T], *args: *Ts, abandon: bool = False) -> T:
+        await trio.lowlevel.checkpoint()
+        self.calls.append(getattr(fn, "__name__", ""))
+        return fn(*args)
+
+
+class Shape:
+    """A torrent and its bytes.
+
+    Args:
+        files: name ("a/b" in a folder, "" for a torrent of one file) to content; an int is a pad file of that length.
+    """
+
+    def __init__(
+        self,
+        files: Mapping[str, bytes | int],
+        *,
+        piece_length: int = 64,
+        name: str = "top",
+        attr: Mapping[str, str] = {},
+    ) -> None:
+        self.contents = [content if isinstance(content, bytes) else bytes(content) for content in files.values()]
+        self.data = b"".join(self.contents)
+        self.pieces = [self.data[start : start + piece_length] for start in range(0, len(self.data), piece_length)]
+        fields: dict[str, object] = {
+            "name": name,
+            "piece length": piece_length,
+            "pieces": b"".join(hashlib.sha1(piece).digest() for piece in self.pieces),
+        }
+        if list(files) == [""]:
+            fields["length"] = len(self.data)
+        else:
+            entries = []
+            for path, content in files.items():
+                size = content if isinstance(content, int) else len(content)
+                entry: dict[str, object] = {"length": size, "path": path.split("/")}
+                if isinstance(content, int):
+                    entry["attr"] = "p"
+                elif path in attr:
+                    entry["attr"] = attr[path]
+                entries.append(entry)
+            fields["files"] = entries
+        self.info = Info.from_bytes(bencode.encode(fields))
+        self.layout = self.info.layout
+        self.all = frozenset(self.info.wanted_files)
+        self.full = bitfield.full(len(self.pieces))
+
+    def content(self, file: int) -> bytes:
+        return self.contents[file]
+
+    def pieces_of(self, files: Sequence[int]) -> int:
+        return bitfield.of(piece for file in files for piece in self.layout.pieces_of_file(file))
+
+
+class Home:
+    """A save folder and a state folder, for one Disk after the other."""
+
+    def __init__(self, folder: pathlib.Path, shape: Shape, *, journal: bool = True, overwrite: bool = False) -> None:
+        self.folder = folder / "save"
+        self.state = folder / "state"
+        self.shape = shape
+        self.journal = journal
+        self.overwrite = overwrite
+        self.hashed = -1
+        self.offload = Inline()
+
+    def storage(self) -> FileStorage:
+        return FileStorage(self.shape.info, self.folder, overwrite=self.overwrite)
+
+    def disk(self, storage: Storage | None = None) -> Disk:
+        info = self.shape.info
+        journal = Journal(self.state, info.hashes.v1, self.folder, info.layout.piece_count) if self.journal else None
+        return Disk(info, storage or self.storage(), self.offload, journal)
+
+    async def open(self, disk: Disk, wanted: frozenset[int] | None = None, *, recheck: bool = False) -> int:
+        """Open a disk and note how many bytes were hashed."""
+
+        def progress(done: int, total: int) -> None:
+            self.hashed = total
+
+        return await disk.open(wanted=self.shape.all if wanted is None else wanted, recheck=recheck, progress=progress)
+
+    def final(self, file: int) -> pathlib.Path:
+        return self.folder.joinpath(*self.shape.info.files[file].path)
+
+    def part(self, file: int) -> pathlib.Path:
+        final = self.final(file)
+        return final.with_name(f"{final.name}.part")
+
+    def aside(self) -> pathlib.Path:
+        info = self.shape.info
+        return self.folder / f".{info.name}.{info.hashes.hex[:8]}.parts"
+
+    def put(self, file: int, content: bytes) -> None:
+        """Lay a file there under its final name."""
+        self.final(file).parent.mkdir(parents=True, exist_ok=True)
+        self.final(file).write_bytes(content)
+
+    def lying(self) -> list[str]:
+        """All files in the save folder."""
+        found = []
+        for above, _, names in os.walk(self.folder):
+            found += [os.path.relpath(os.path.join(above, name), self.folder) for name in names]
+        return sorted(found)
+
+
+async def content_of(disk: Disk, shape: Shape, pieces: int) -> list[bytes]:
+    """What the disk says that these pieces are."""
+    found = []
+    for piece in bitfield.members(pieces):
+        buffer = bytearray(shape.layout.piece_size(piece))
+        await disk.read_back(piece, 0, buffer)
+        found.append(bytes(buffer))
+    return found
+
+
+def wrong_claims(found: Sequence[bytes], shape: Shape, pieces: int) -> list[int]:
+    """Pieces that are claimed and not right."""
+    claimed = bitfield.members(pieces)
+    return [piece for piece, data in zip(claimed, found, strict=True) if data != shape.pieces[piece]]
+
+
+def letters(size: int, seed: int = 0) -> bytes:
+    """Bytes that differ from place to place."""
+    return b"".join(hashlib.sha256(b"%d %d" % (seed, n)).digest() for n in range(size // 32 + 1))[:size]

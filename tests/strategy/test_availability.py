@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import collections
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from torrentlite.strategy import availability as module
+from torrentlite.strategy.availability import Availability
+from torrentlite.wire import bitfield
+
+TOTAL = 20
+ALL = bitfield.full(TOTAL)
+
+
+@given(data=st.data())
+def test_it_counts_like_a_plain_list(data: st.DataObject) -> None:
+    counted = Availability(TOTAL)
+    peers: list[int] = []
+    for _ in range(data.draw(st.integers(0, 40))):
+        what = data.draw(st.sampled_from(["add", "seed", "have", "have", "have", "remove"]))
+        if what in ("add", "seed"):
+            pieces = ALL if what == "seed" else data.draw(st.integers(0, ALL))
+            peers.append(pieces)
+            counted.add(pieces)
+        elif peers:
+            at = data.draw(st.integers(0, len(peers) - 1))
+            if what == "remove":
+                counted.remove(peers.pop(at))
+            else:
+                lacks = list(bitfield.members(ALL ^ peers[at]))
+                if lacks:
+                    piece = data.draw(st.sampled_from(lacks))
+                    peers[at] |= 1 << piece
+                    counted.increment(piece)
+        if data.draw(st.booleans()):
+            continue  # let increments gather
+        counts = [sum(peer >> piece & 1 for peer in peers) for piece in range(TOTAL)]
+        assert counted.counts() == counts
+        assert [counted.count(piece) for piece in range(TOTAL)] == counts
+        assert counted.somewhere == bitfield.of(piece for piece in range(TOTAL) if counts[piece])
+        least = min(counts)
+        assert counted.copies() == pytest.approx(least + sum(count > least for count in counts) / TOTAL)
+        candidates = data.draw(st.integers(1, ALL))
+        chosen = {piece: counts[piece] for piece in bitfield.members(candidates)}
+        rarest = {piece for piece, count in chosen.items() if count == min(chosen.values())}
+        commonest = {piece for piece, count in chosen.items() if count == max(chosen.values())}
+        assert set(bitfield.members(counted.rarest_of(candidates))) == rarest
+        assert set(bitfield.members(counted.commonest_of(candidates))) == commonest
+        assert counted.rarest(candidates, random.Random(0)) in rarest
+
+
+def test_counts_above_a_byte() -> None:
+    counted = Availability(9)
+    for _ in range(300):
+        counted.increment(4)
+    for _ in range(70_000):
+        counted.increment(8)
+    assert counted.counts() == [0, 0, 0, 0, 300, 0, 0, 0, 70_000]
+
+
+def test_ties_are_broken_at_random() -> None:
+    counted = Availability(100)
+    counted.add(bitfield.span(range(50)))
+    tally = collections.Counter(counted.rarest(bitfield.full(100), random.Random(seed)) for seed in range(1000))
+    assert all(piece >= 50 for piece in tally)
+    assert len(tally) > 45
+
+
+def test_a_peer_that_became_a_seed_piece_by_piece_can_leave() -> None:
+    counted = Availability(3)
+    for piece in (2, 0, 1):
+        counted.increment(piece)
+    counted.add(bitfield.full(3))
+    counted.remove(bitfield.full(3))
+    counted.remove(bitfield.full(3))
+    assert counted.counts() == [0, 0, 0]
+
+
+def test_what_was_never_added_cannot_be_removed() -> None:
+    counted = Availability(3)
+    counted.add(0b011)
+    with pytest.raises(ValueError, match="never added"):
+        counted.remove(0b110)
+
+
+def test_increments_are_settled_before_they_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MANY", 10)
+    counted = Availability(5)
+    for step in range(95):
+        counted.increment(step % 5)
+        assert len(counted._news) < 10
+    assert counted.counts() == [19] * 5
+
+
+def test_copies_of_nothing() -> None:
+    assert Availability(0).copies() == 0.0
+    assert Availability(4).copies() == 0.0

@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import pytest
+
+from torrentlite.limits import MAX_ASKERS
+from torrentlite.metainfo.layout import BLOCK_SIZE, Block
+from torrentlite.strategy.download import PieceDownload
+
+TAIL = 100
+SIZE = 3 * BLOCK_SIZE + TAIL
+
+
+def download() -> PieceDownload[str]:
+    return PieceDownload(7, bytearray(SIZE), 0.0)
+
+
+def send(target: PieceDownload[str], peer: str, index: int) -> tuple[str, ...] | None:
+    length = TAIL if index == 3 else BLOCK_SIZE
+    return target.receive(peer, index * BLOCK_SIZE, bytes([index + 1]) * length)
+
+
+def test_blocks_are_asked_for_from_the_front_and_the_last_is_short() -> None:
+    piece = download()
+    assert piece.ask("a", 1, 0.0) == [Block(7, 0, BLOCK_SIZE)]
+    assert piece.ask("b", 9, 1.0) == [
+        Block(7, BLOCK_SIZE, BLOCK_SIZE),
+        Block(7, 2 * BLOCK_SIZE, BLOCK_SIZE),
+        Block(7, 3 * BLOCK_SIZE, TAIL),
+    ]
+    assert piece.asked_at == 1.0
+    assert piece.ask("c", 9, 2.0) == []
+    assert piece.asked_at == 1.0
+    assert piece.requested_of("a") == [Block(7, 0, BLOCK_SIZE)]
+    assert piece.requested_of("c") == []
+
+
+def test_a_whole_piece_is_in_its_buffer() -> None:
+    piece = download()
+    piece.ask("a", 2, 0.0)
+    piece.ask("b", 2, 0.0)
+    for peer, index in (("b", 3), ("a", 0), ("b", 2), ("a", 1)):
+        assert send(piece, peer, index) == ()
+    assert piece.missing == 0
+    assert piece.contributors() == ["a", "a", "b", "b"]
+    assert piece.buffer == b"\1" * BLOCK_SIZE + b"\2" * BLOCK_SIZE + b"\3" * BLOCK_SIZE + b"\4" * TAIL
+
+
+@pytest.mark.parametrize(
+    ("begin", "length"),
+    [
+        (1, BLOCK_SIZE),
+        (0, BLOCK_SIZE - 1),
+        (0, BLOCK_SIZE + 1),
+        (0, 0),
+        (3 * BLOCK_SIZE, BLOCK_SIZE),
+        (3 * BLOCK_SIZE, TAIL + 1),
+        (4 * BLOCK_SIZE, BLOCK_SIZE),
+        (SIZE, TAIL),
+        (1 << 31, BLOCK_SIZE),
+    ],
+)
+def test_nothing_is_written_that_was_not_asked_for(begin: int, length: int) -> None:
+    piece = download()
+    piece.ask("a", 9, 0.0)
+    assert piece.receive("a", begin, b"x" * length) is None
+    assert piece.buffer == bytes(SIZE)
+    assert piece.missing == 4
+
+
+def test_strangers_and_duplicates_are_refused() -> None:
+    piece = download()
+    piece.ask("a", 1, 0.0)
+    assert send(piece, "b", 0) is None
+    assert send(piece, "a", 1) is None
+    assert send(piece, "a", 0) == ()
+    assert send(piece, "a", 0) is None
+
+
+def test_a_late_block_is_taken_while_it_is_missing() -> None:
+    piece = download()
+    piece.ask("a", 4, 0.0)
+    assert piece.release("a")
+    assert send(piece, "a", 1) == ()
+    assert piece.free == [3, 2, 0]
+    piece.ask("b", 1, 0.0)
+    assert send(piece, "a", 0) == ("b",)
+    assert send(piece, "b", 0) is None
+    assert piece.contributors() == ["a", "a"]
+    assert piece.idle
+
+
+def test_release_gives_back_only_what_nobody_else_is_asked_for() -> None:
+    piece = download()
+    piece.ask("a", 4, 0.0)
+    assert [block.begin for block in piece.ask_again("b", 2)] == [0, BLOCK_SIZE]
+    assert not piece.release("a", 0b0001)
+    assert piece.free == []
+    assert piece.release("a")
+    assert piece.free == [3, 2]
+    assert piece.release("b", 0b0010)
+    assert not piece.release("b", 0b0010)
+    assert piece.free == [3, 2, 1]
+
+
+def test_doubles_go_to_the_least_contested_and_are_bounded() -> None:
+    piece = download()
+    piece.ask("a", 4, 0.0)
+    assert [block.begin // BLOCK_SIZE for block in piece.ask_again("b", 2)] == [0, 1]
+    assert [block.begin // BLOCK_SIZE for block in piece.ask_again("c", 3)] == [2, 3, 0]
+    assert [block.begin // BLOCK_SIZE for block in piece.ask_again("d", 9)] == [1, 2, 3]
+    for index in range(4):
+        assert sum(bits >> index & 1 for bits in piece.asked.values()) == MAX_ASKERS
+    assert piece.ask_again("e", 9) == []
+    assert "e" not in piece.asked
+    assert piece.ask_again("a", 9) == []
+
+
+def test_the_first_copy_of_a_double_ends_the_other_requests() -> None:
+    piece = download()
+    piece.ask("a", 4, 0.0)
+    piece.ask_again("b", 1)
+    piece.ask_again("c", 4)
+    assert send(piece, "b", 0) == ("a", "c")
+    assert send(piece, "a", 1) == ("c",)
+    assert send(piece, "a", 0) is None
+    assert sorted(piece.requested_of("c")) == [Block(7, 2 * BLOCK_SIZE, BLOCK_SIZE), Block(7, 3 * BLOCK_SIZE, TAIL)]
+
+
+def test_a_forgotten_peer_leaves_its_blocks_and_sends_no_more() -> None:
+    piece = download()
+    piece.ask("a", 2, 0.0)
+    send(piece, "a", 0)
+    assert piece.forget("a")
+    assert not piece.forget("a")
+    assert piece.free == [3, 2, 1]
+    assert piece.contributors() == ["a"]
+    assert send(piece, "a", 1) is None
+
+
+def test_the_blocks_of_liars_can_be_thrown_away() -> None:
+    piece = download()
+    piece.ask("a", 2, 0.0)
+    piece.ask("b", 2, 0.0)
+    for peer, index in (("a", 0), ("b", 2), ("b", 3)):
+        send(piece, peer, index)
+    assert piece.discard(lambda peer: peer == "b")
+    assert not piece.discard(lambda peer: peer == "c")
+    assert piece.free == [3, 2]
+    assert piece.missing == 3
+    assert not piece.untouched
+    piece.discard(lambda peer: peer == "a")
+    assert not piece.untouched
+    piece.release("a")
+    assert piece.untouched
+
+
+def test_a_restart_leaves_nothing_to_mix_with() -> None:
+    piece = download()
+    piece.ask("a", 4, 0.0)
+    send(piece, "a", 0)
+    piece.release("a")
+    piece.restart("b")
+    assert (piece.owner, piece.restarts, piece.missing, piece.untouched) == ("b", 1, 4, True)
+    assert send(piece, "a", 1) is None
+
+
+def test_a_spilled_piece_counts_blocks_without_a_buffer() -> None:
+    piece = download()
+    piece.ask("a", 4, 0.0)
+    for index in (0, 1, 3):
+        send(piece, "a", index)
+    buffer = piece.buffer
+    runs = piece.detach()
+    assert [(begin, bytes(data)) for begin, data in runs] == [
+        (0, b"\1" * BLOCK_SIZE + b"\2" * BLOCK_SIZE),
+        (3 * BLOCK_SIZE, b"\4" * TAIL),
+    ]
+    assert piece.buffer is None
+    assert piece.leaving is buffer
+    assert send(piece, "a", 2) == ()
+    assert piece.missing == 0
+    assert piece.detach() == []
+
+
+def test_repr_tells_how_far_it_is() -> None:
+    piece = download()
+    piece.ask("a", 2, 0.0)
+    send(piece, "a", 0)
+    assert repr(piece) == "<PieceDownload 7: 2 free, 3 missing of 4>"

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from torrentlite.strategy.memory import PieceMemory
+
+
+def taken(memory: PieceMemory, size: int, *, first: bool = False) -> bytearray:
+    buffer = memory.take(size, first=first)
+    assert buffer is not None
+    assert len(buffer) == size
+    return buffer
+
+
+def test_the_limit_holds() -> None:
+    memory = PieceMemory(100)
+    buffers = [taken(memory, 40), taken(memory, 40)]
+    assert memory.take(40) is None
+    assert memory.used == 80
+    memory.give(buffers.pop())
+    assert memory.used == 40
+    taken(memory, 60)
+    assert memory.used == 100
+
+
+def test_a_piece_over_the_limit_is_granted_alone() -> None:
+    memory = PieceMemory(10)
+    buffer = taken(memory, 64)
+    assert memory.take(64) is None
+    assert memory.take(1) is None
+    memory.give(buffer)
+    taken(memory, 64)
+
+
+def test_buffers_are_recycled_by_size() -> None:
+    memory = PieceMemory(100)
+    first = taken(memory, 40)
+    memory.give(first)
+    assert taken(memory, 40) is first
+    memory.give(first)
+    assert len(taken(memory, 30)) == 30
+
+
+def test_trim_lets_spare_buffers_go() -> None:
+    memory = PieceMemory(100)
+    buffer = taken(memory, 40)
+    memory.give(buffer)
+    memory.trim()
+    assert taken(memory, 40) is not buffer
+    assert memory.used == 40
+
+
+def test_small_pieces_cannot_starve_a_torrent_with_big_ones() -> None:
+    memory = PieceMemory(100)
+    small = [taken(memory, 10) for _ in range(10)]
+    assert memory.take(50, first=True) is None
+    for _ in range(5):
+        memory.give(small.pop())
+        assert memory.take(10) is None, "room is kept for the one that has nothing"
+    taken(memory, 50, first=True)
+    memory.give(small.pop())
+    taken(memory, 10)
+
+
+def test_a_hungry_torrent_that_left_blocks_nobody_for_ever() -> None:
+    memory = PieceMemory(100)
+    small = [taken(memory, 10) for _ in range(10)]
+    assert memory.take(90, first=True) is None
+    while small:
+        memory.give(small.pop())
+    taken(memory, 10, first=True)
+    taken(memory, 10)
+
+
+@given(
+    st.integers(1, 200),
+    st.lists(st.tuples(st.sampled_from([7, 20, 50, 300]), st.booleans(), st.booleans()), max_size=80),
+)
+def test_used_is_what_is_out(limit: int, steps: list[tuple[int, bool, bool]]) -> None:
+    memory = PieceMemory(limit)
+    out: list[bytearray] = []
+    for size, give, first in steps:
+        if give and out:
+            memory.give(out.pop(0))
+        else:
+            buffer = memory.take(size, first=first)
+            if buffer is None:
+                assert out, "one is always granted"
+            else:
+                assert all(buffer is not other for other in out)
+                out.append(buffer)
+        assert memory.used == sum(map(len, out))
+        assert memory.used <= max(limit, max(map(len, out), default=0))
+        spare = sum(map(len, itertools.chain.from_iterable(memory._spare.values())))
+        assert spare == memory._spare_bytes
+        assert spare == 0 or memory.used + spare <= limit

@@ -1,0 +1,144 @@
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from torrentlite.stats import Reason, State
+from torrentlite.strategy.verdict import PATIENCE, Facts, why
+
+LOADING = Facts(state=State.DOWNLOADING, left=1 << 20, peers=3, interesting=2, unchoked=1, known=5, needed=7)
+STILL = dataclasses.replace(LOADING, quiet=90.0)
+ALONE = Facts(state=State.DOWNLOADING, left=1 << 20, quiet=90.0, needed=7)
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason", "message"),
+    [
+        (Facts(state=State.PAUSED), Reason.PAUSED, "paused"),
+        (Facts(state=State.CLOSED), Reason.PAUSED, "removed from the session"),
+        (Facts(state=State.CHECKING, quiet=90.0), Reason.CHECKING, "checking what is on the disk"),
+        (Facts(state=State.SEEDING, quiet=9e9, peers=1), Reason.COMPLETE, "complete, 1 peer connected"),
+        (
+            Facts(state=State.PAUSED, disk=True, error="No space left on device: a.iso"),
+            Reason.DISK,
+            "No space left on device: a.iso; waiting to try again",
+        ),
+        (dataclasses.replace(LOADING, disk=True), Reason.DISK, "the disk refuses; waiting to try again"),
+        (Facts(state=State.ERROR, error="Permission denied: a.iso"), Reason.ERROR, "Permission denied: a.iso"),
+        (Facts(state=State.ERROR), Reason.ERROR, "stopped by an error"),
+        # moving, or too early to say
+        (LOADING, Reason.FINE, "downloading from 1 peer"),
+        (dataclasses.replace(LOADING, quiet=PATIENCE - 0.1), Reason.FINE, "downloading from 1 peer"),
+        (dataclasses.replace(LOADING, left=0), Reason.FINE, "finishing"),
+        (dataclasses.replace(STILL, left=0), Reason.FINE, "finishing"),
+        (dataclasses.replace(LOADING, limited=True), Reason.LIMITED, "as fast as its download limit allows"),
+        (dataclasses.replace(ALONE, quiet=3.0), Reason.FINE, "looking for peers"),
+        (Facts(state=State.METADATA, quiet=3.0), Reason.FINE, "looking for peers"),
+        (Facts(state=State.METADATA, quiet=3.0, peers=2), Reason.FINE, "fetching the metadata"),
+        # nobody is connected
+        (ALONE, Reason.NO_SOURCES, "no tracker and no peer is known, so there is nobody to ask"),
+        (dataclasses.replace(ALONE, lookups=True), Reason.NO_PEERS, "nobody who was asked knows a peer"),
+        (
+            dataclasses.replace(ALONE, trackers=2, trackers_failed=1),
+            Reason.NO_PEERS,
+            "nobody who was asked knows a peer",
+        ),
+        (
+            dataclasses.replace(ALONE, trackers=1, trackers_failed=1, tracker_message="unregistered torrent"),
+            Reason.TRACKERS_FAIL,
+            "the tracker fails: unregistered torrent",
+        ),
+        (dataclasses.replace(ALONE, trackers=3, trackers_failed=3), Reason.TRACKERS_FAIL, "all 3 trackers fail"),
+        (dataclasses.replace(ALONE, known=4, failing=4), Reason.UNREACHABLE, "4 peers known, none could be reached"),
+        (dataclasses.replace(ALONE, known=4, failing=3), Reason.NO_PEERS, "4 peers known, none connected yet"),
+        (
+            dataclasses.replace(ALONE, state=State.METADATA, known=1, failing=1, trackers=1, trackers_failed=1),
+            Reason.UNREACHABLE,
+            "1 peer known, none could be reached",
+        ),
+        # somebody is, and nothing comes
+        (Facts(state=State.METADATA, quiet=600.0, peers=3), Reason.NO_METADATA, "no metadata from 3 peers for 10 min"),
+        (
+            dataclasses.replace(STILL, interesting=0, unchoked=0, missing=7),
+            Reason.MISSING_PIECES,
+            "3 peers connected, none with any of the 7 pieces needed",
+        ),
+        (
+            dataclasses.replace(STILL, unchoked=0),
+            Reason.CHOKED,
+            "waiting for a turn: choked by 2 peers that could help",
+        ),
+        (dataclasses.replace(STILL, limited=True), Reason.LIMITED, "held back by its download limit"),
+        (STILL, Reason.SLOW, "asked 1 peer, and nothing came for 90 s"),
+        (dataclasses.replace(STILL, quiet=9000.0), Reason.SLOW, "asked 1 peer, and nothing came for 2 h"),
+    ],
+)
+def test_verdicts(facts: Facts, reason: Reason, message: str) -> None:
+    verdict = why(facts)
+    assert (verdict.reason, verdict.message) == (reason, message)
+
+
+def test_evidence_is_what_was_counted() -> None:
+    evidence = dict(why(dataclasses.replace(STILL, trackers=2, trackers_failed=1)).evidence)
+    assert evidence == {
+        "quiet": 90,
+        "peers": 3,
+        "interesting": 2,
+        "unchoked": 1,
+        "needed": 7,
+        "known": 5,
+        "trackers": 2,
+        "trackers failed": 1,
+    }
+
+
+HOSTILE = "\x1b]0;pwned\x07\nsecond line \u202egpj.exe" + "x" * 10_000
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        dataclasses.replace(ALONE, trackers=1, trackers_failed=1, tracker_message=HOSTILE),
+        Facts(state=State.ERROR, error=HOSTILE),
+        Facts(state=State.PAUSED, disk=True, error=HOSTILE),
+    ],
+)
+def test_words_from_outside_are_fit_to_be_shown(facts: Facts) -> None:
+    message = why(facts).message
+    assert "pwned" in message
+    assert message.isprintable()
+    assert len(message) < 400
+
+
+COUNTS = st.integers(0, 5)
+
+
+@given(
+    st.builds(
+        Facts,
+        state=st.sampled_from(State),
+        error=st.sampled_from(["", "No space left on device"]),
+        disk=st.booleans(),
+        left=COUNTS,
+        quiet=st.floats(0, 1e6),
+        limited=st.booleans(),
+        trackers=COUNTS,
+        trackers_failed=COUNTS,
+        tracker_message=st.text(max_size=5),
+        lookups=st.booleans(),
+        known=COUNTS,
+        failing=COUNTS,
+        peers=COUNTS,
+        interesting=COUNTS,
+        unchoked=COUNTS,
+        missing=COUNTS,
+        needed=COUNTS,
+    )
+)
+def test_there_is_always_a_verdict(facts: Facts) -> None:
+    verdict = why(facts)
+    assert verdict.message
+    moving = facts.quiet < PATIENCE or not facts.left
+    if verdict.reason is Reason.FINE:
+        assert moving

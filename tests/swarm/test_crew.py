@@ -1,0 +1,73 @@
+import trio
+import trio.testing
+
+from torrentlite.swarm.crew import Crew
+
+
+async def test_a_bug_ends_one_task_and_is_reported(autojump_clock):
+    told = []
+    done = []
+
+    async def bug():
+        raise ZeroDivisionError
+
+    async def work():
+        await trio.sleep(1)
+        done.append(True)
+
+    async with trio.open_nursery() as nursery:
+        crew = Crew(nursery, lambda name, error: told.append((name, type(error))))
+        crew.start(work, name="work")
+        crew.start(bug, name="bug")
+    assert told == [("bug", ZeroDivisionError)]
+    assert done == [True]
+
+
+async def test_stop_cancels_and_waits(autojump_clock):
+    ended = []
+
+    async def work(number):
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(number)
+            ended.append(number)
+
+    async with trio.open_nursery() as nursery:
+        crew = Crew(nursery, lambda name, error: None)
+        for number in (1, 2):
+            crew.start(work, number, name="work")
+        await trio.testing.wait_all_tasks_blocked()
+        await crew.stop()
+        assert ended == [1, 2]
+        assert crew.start(work, 3, name="late") is None
+        assert len(crew) == 0
+
+
+async def test_one_task_can_be_ended_alone():
+    async with trio.open_nursery() as nursery:
+        crew = Crew(nursery, lambda name, error: None)
+        scope = crew.start(trio.sleep_forever, name="one")
+        crew.start(trio.sleep_forever, name="two")
+        await trio.testing.wait_all_tasks_blocked()
+        scope.cancel()
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(crew) == 1
+        await crew.dismiss()
+        assert len(crew) == 0
+        assert crew.start(trio.lowlevel.checkpoint, name="still open") is not None
+
+
+async def test_a_task_dismissed_before_it_ran_does_not_run():
+    ran = []
+
+    async def work():
+        await trio.lowlevel.checkpoint()
+        ran.append(True)
+
+    async with trio.open_nursery() as nursery:
+        crew = Crew(nursery, lambda name, error: None)
+        crew.start(work, name="work")
+        await crew.stop()
+    assert ran == []

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import pathlib
+import random
+
+import pytest
+
+from torrentlite.errors import StorageError
+from torrentlite.metainfo.build import build_info, build_metainfo
+from torrentlite.metainfo.metainfo import Metainfo
+from torrentlite.verifying import Problem, verify
+
+PIECE = 16384
+NAMES = {"a.bin": 40_000, "b/c.bin": 10_000, "b/empty": 0, "d.bin": 100_000, "e.bin": 3}
+
+
+def make(folder: pathlib.Path, sizes: dict[str, int] = NAMES) -> Metainfo:
+    """Files under ``folder``, and the torrent of them."""
+    dice = random.Random(1)
+    everything = b""
+    for name, size in sizes.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        data = dice.randbytes(size)
+        path.write_bytes(data)
+        everything += data
+    pieces = b"".join(
+        hashlib.sha1(everything[start : start + PIECE]).digest() for start in range(0, len(everything), PIECE)
+    )
+    files = [([part.encode() for part in name.split("/")], size) for name, size in sizes.items()]
+    return build_metainfo(build_info(folder.name, files, piece_length=PIECE, pieces=pieces))
+
+
+@pytest.fixture
+def top(tmp_path: pathlib.Path) -> pathlib.Path:
+    return tmp_path / "top"
+
+
+async def test_all_is_right(top: pathlib.Path) -> None:
+    metainfo = make(top)
+    seen: list[tuple[int, int]] = []
+    report = await verify(metainfo, top, progress=lambda done, total: seen.append((done, total)))
+    assert report.ok
+    assert report.root == str(top)
+    assert report.good_bytes == metainfo.total == 150_003
+    assert report.pieces == 10
+    assert seen[-1] == (150_003, 150_003)
+
+
+async def test_the_folder_may_be_named_or_the_one_around_it(top: pathlib.Path) -> None:
+    metainfo = make(top)
+    for path in (top, top.parent, str(top) + "/"):
+        assert (await verify(metainfo, path)).ok
+    # A folder that holds another of its own name.
+    outer = top.parent / "outer" / "top"
+    make(outer / "top")
+    assert (await verify(metainfo, outer)).ok
+
+
+async def test_a_flipped_bit_is_found(top: pathlib.Path) -> None:
+    metainfo = make(top)
+    data = bytearray((top / "d.bin").read_bytes())
+    data[50_000] ^= 1  # at 100,000 of the whole: piece 6
+    (top / "d.bin").write_bytes(data)
+    report = await verify(metainfo, top)
+    assert report.bad_pieces == (6,)
+    (bad,) = report.bad_files
+    assert (bad.path, bad.problem, bad.pieces) == (str(top / "d.bin"), Problem.BAD, (6,))
+    assert metainfo.files[bad.index].path[-1] == "d.bin"
+    assert report.good_bytes == metainfo.total - PIECE
+
+
+async def test_a_missing_file_does_not_make_its_neighbours_guilty(top: pathlib.Path) -> None:
+    metainfo = make(top)
+    (top / "b/c.bin").unlink()  # bytes 40,000 to 50,000: pieces 2 and 3
+    report = await verify(metainfo, top)
+    assert report.bad_pieces == (2, 3)
+    assert [(pathlib.Path(bad.path).name, bad.problem, bad.pieces) for bad in report.bad_files] == [
+        ("a.bin", Problem.UNPROVEN, (2,)),
+        ("c.bin", Problem.MISSING, (2, 3)),
+        ("d.bin", Problem.UNPROVEN, (3,)),
+    ]
+
+
+async def test_a_missing_empty_file(top: pathlib.Path) -> None:
+    metainfo = make(top)
+    (top / "b/empty").unlink()
+    report = await verify(metainfo, top)
+    assert not report.ok
+    assert report.bad_pieces == ()
+    assert [bad.problem for bad in report.bad_files] == [Problem.MISSING]
+
+
+async def test_wrong_sizes(top: pathlib.Path) -> None:
+    metainfo = make(top)
+    os.truncate(top / "a.bin", 20_000)
+    (top / "e.bin").write_bytes((top / "e.bin").read_bytes() + b"tail")
+    report = await verify(metainfo, top)
+    assert report.bad_pieces == (1, 2)
+    found = {pathlib.Path(bad.path).name: bad for bad in report.bad_files}
+    assert found["a.bin"].problem is Problem.SIZE
+    assert found["a.bin"].message == "20,000 bytes instead of 40,000"
+    # Its bytes are right, but there are more of them.
+    assert (found["e.bin"].problem, found["e.bin"].pieces) == (Problem.SIZE, ())
+
+
+async def test_a_file_that_is_a_folder_and_one_that_may_not_be_read(top: pathlib.Path) -> None:
+    metainfo = make(top)
+    (top / "e.bin").unlink()
+    (top / "e.bin").mkdir()
+    (top / "a.bin").unlink()
+    (top / "a.bin").symlink_to("a.bin")
+    report = await verify(metainfo, top)
+    found = {pathlib.Path(bad.path).name: bad.problem for bad in report.bad_files}
+    assert found["e.bin"] in (Problem.SIZE, Problem.UNREADABLE)
+    assert found["a.bin"] is Problem.UNREADABLE
+
+
+async def test_one_file(tmp_path: pathlib.Path) -> None:
+    data = random.Random(2).randbytes(50_000)
+    (tmp_path / "x.bin").write_bytes(data)
+    pieces = b"".join(hashlib.sha1(data[start : start + PIECE]).digest() for start in range(0, len(data), PIECE))
+    metainfo = build_metainfo(build_info("x.bin", [([], len(data))], piece_length=PIECE, pieces=pieces))
+    assert (await verify(metainfo, tmp_path / "x.bin")).ok
+    assert (await verify(metainfo, tmp_path)).ok
+    (tmp_path / "other name").write_bytes(data[:-1] + b"!")
+    report = await verify(metainfo, tmp_path / "other name")
+    assert report.bad_pieces == (3,)
+    assert report.bad_files[0].path == str(tmp_path / "other name")
+
+
+async def test_pieces_larger_than_a_read(tmp_path: pathlib.Path) -> None:
+    data = bytes(5 << 20)
+    (tmp_path / "zeros").write_bytes(data)
+    pieces = hashlib.sha1(data[: 4 << 20]).digest() + hashlib.sha1(data[4 << 20 :]).digest()
+    metainfo = build_metainfo(build_info("zeros", [([], len(data))], piece_length=4 << 20, pieces=pieces))
+    assert (await verify(metainfo, tmp_path / "zeros")).ok
+
+
+async def test_nothing_there(tmp_path: pathlib.Path) -> None:
+    metainfo = make(tmp_path / "top")
+    with pytest.raises(StorageError, match="no such file"):
+        await verify(metainfo, tmp_path / "nowhere")
+
+
+async def test_nothing_is_changed(top: pathlib.Path) -> None:
+    metainfo = make(top)
+    (top / "d.bin").unlink()
+
+    def everything() -> list[tuple[str, int, int]]:
+        return sorted((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in top.parent.rglob("*"))
+
+    before = everything()
+    await verify(metainfo, top)
+    assert everything() == before

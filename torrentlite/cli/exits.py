@@ -1,0 +1,118 @@
+"""From an error to what a person reads, and to the code a script reads."""
+
+from __future__ import annotations
+
+import difflib
+import enum
+import os
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from .. import errors
+from ..metainfo.text import display
+
+_LONGEST_LINE: Final = 600
+_MOST_NAMES: Final = 10_000
+"""Names of a folder that are compared for a "did you mean"; more would be felt as a delay."""
+
+
+class Exit(enum.IntEnum):
+    """The exit codes; an interrupted fetch leaves with 128 + the signal's number instead."""
+
+    DONE = 0
+    UNEXPECTED = 1
+    USAGE = 2
+    NO_PEERS = 3
+    BAD_SOURCE = 4
+    DISK = 5
+    MISMATCH = 6
+    NETWORK = 7
+
+
+class UsageError(errors.TorrentError):
+    """The command line makes no sense."""
+
+
+# The first class that fits decides, so kinds stand before what they are kinds of.
+_CODES: Final[tuple[tuple[type[BaseException], Exit], ...]] = (
+    (UsageError, Exit.USAGE),
+    (errors.NoPeersError, Exit.NO_PEERS),
+    (errors.StorageError, Exit.DISK),
+    (errors.VerifyError, Exit.MISMATCH),
+    (errors.NetworkError, Exit.NETWORK),
+    (errors.TrackerError, Exit.NETWORK),
+    (errors.MetainfoError, Exit.BAD_SOURCE),
+    (errors.MagnetError, Exit.BAD_SOURCE),
+    (errors.BencodeError, Exit.BAD_SOURCE),
+    (errors.SourceError, Exit.BAD_SOURCE),
+    (errors.TorrentError, Exit.UNEXPECTED),
+    (ConnectionError, Exit.NETWORK),
+    (OSError, Exit.DISK),
+)
+
+
+def unwrap(error: BaseException) -> BaseException:
+    """The first error of a group: the library raises none, but a bug may come in one."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def code_of(error: BaseException) -> Exit:
+    """The exit code of an error."""
+    error = unwrap(error)
+    # "Not allowed to read it" is the disk's answer, whatever was to be read.
+    if isinstance(error, errors.SourceError) and isinstance(error.__cause__, PermissionError):
+        return Exit.DISK
+    return next((code for kind, code in _CODES if isinstance(error, kind)), Exit.UNEXPECTED)
+
+
+def kind_of(error: BaseException) -> str:
+    """A stable word for scripts: ``no_peers`` for NoPeersError, ``unexpected`` for what is a bug of ours."""
+    if not isinstance(error, errors.TorrentError):
+        return "disk" if isinstance(error, OSError) else "unexpected"
+    name = type(error).__name__.removesuffix("Error")
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower() or "unexpected"
+
+
+def message_of(error: BaseException) -> str:
+    """What happened, in one line that is safe to show."""
+    if isinstance(error, OSError) and error.strerror:
+        name = f" '{os.fsdecode(error.filename)}'" if isinstance(error.filename, str | bytes) else ""
+        return display(f"cannot use{name}: {error.strerror.lower()}" if name else error.strerror, limit=_LONGEST_LINE)
+    if isinstance(error, errors.TorrentError):
+        return display(str(error), limit=_LONGEST_LINE)
+    return display(f"unexpected {type(error).__name__}: {error}", limit=_LONGEST_LINE)
+
+
+def hint_of(error: BaseException) -> str:
+    """What to do about it; may be empty, and may have two lines."""
+    if isinstance(error, errors.TorrentError):
+        return "\n".join(display(line, limit=_LONGEST_LINE) for line in error.hint.splitlines()[:2])
+    if isinstance(error, OSError):
+        return ""
+    return "this is a bug in tl; -vv shows where, please report it"
+
+
+def explain(error: BaseException) -> list[str]:
+    """At most three lines: what and why, then what to do."""
+    return [f"tl: {message_of(error)}", *(f"    {line}" for line in hint_of(error).splitlines())]
+
+
+def closest(word: str, known: Iterable[str]) -> str:
+    """The known word that was probably meant, or an empty string."""
+    matches = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return matches[0] if matches else ""
+
+
+def closest_path(path: str) -> str:
+    """The existing path that was probably meant, looked for in the folder that was named, or an empty string."""
+    folder, name = os.path.split(path.rstrip(os.sep))
+    try:
+        with os.scandir(folder or ".") as entries:
+            names = [entry.name for entry, _ in zip(entries, range(_MOST_NAMES), strict=False)]
+    except OSError:
+        return ""
+    found = closest(name, sorted(names))
+    return os.path.join(folder, found) if found else ""

@@ -1,0 +1,200 @@
+"""``tl fetch SRC…``: download, verify, and leave when complete."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pathlib
+import shlex
+
+import trio
+
+from .. import FileInTheWayError, Magnet, Metainfo, Session, Torrent, open_session
+from ..errors import DuplicateTorrentError, NoPeersError, StorageError, TorrentError
+from ..metainfo.text import display
+from ..stats import Reason
+from . import progress, sessions, sources, units
+from .exits import Exit
+from .files import require_folder
+from .listing import describe_size, file_names, print_files
+from .output import Job, Output
+from .screen import STDERR
+from .selection import choose
+from .signals import Interrupt
+from .telling import tell_events
+from .terminal import Mode, is_terminal
+
+
+async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) -> int:
+    """Fetch all sources at once, in one session; the first of them that failed decides the exit code."""
+    require_folder(args.output)
+    fetches = [_Fetch(source, args, output) for source in args.source]
+    async with open_session(sessions.settings(args, sessions.state_dir(args, output))) as session:
+        sessions.announce_listening(session, output)
+        with interrupt.scope:
+            async with trio.open_nursery() as nursery:
+                for each in fetches:
+                    nursery.start_soon(each.run, session)
+        unfinished = [each for each in fetches if each.code is None]
+        if unfinished:
+            _say_interrupted(unfinished, args, output)
+            return interrupt.code
+    return next((each.code for each in fetches if each.code), Exit.DONE)
+
+
+class _Fetch:
+    """One source on its way.
+
+    Attributes:
+        code: its exit code; None while it is not decided.
+        torrent: it, once it is known.
+    """
+
+    def __init__(self, source: str, args: argparse.Namespace, output: Output) -> None:
+        self.source = source
+        self.code: int | None = None
+        self.torrent: Torrent | None = None
+        self._args = args
+        self._output = output
+        self._select: list[int] | None = None
+        self._overwrite: bool = args.overwrite
+
+    async def run(self, session: Session) -> None:
+        """Fetch it; errors are said here, and hold up none of the others."""
+        try:
+            found = await self._read(session)
+            if found is not None:
+                await self._fetch(session, found)
+        except DuplicateTorrentError:
+            self._output.note(f"{display(sources.shown(self.source))}: named twice, fetched once")
+            self.code = Exit.DONE
+        except Exception as error:
+            self.code = self._output.error(error, self.torrent.info_hash if self.torrent else "")
+
+    async def _read(self, session: Session) -> Metainfo | Magnet | None:
+        """What the source names, and which of its files are wanted; None when listing them was all."""
+        found = await sources.read(self.source)
+        if not self._args.select and not self._args.list:
+            return found
+        metainfo = found
+        if isinstance(metainfo, Magnet):
+            metainfo = await sessions.metadata_in(session, metainfo, self._args, self._output)
+        if self._args.list:
+            print_files(metainfo, self._output)
+            self.code = Exit.DONE
+            return None
+        wanted = metainfo.info.wanted_files
+        self._select = [wanted[position] for position in choose(self._args.select, file_names(metainfo))]
+        # The magnet itself goes on to the session: it alone knows how far its own peers may be trusted.
+        return found
+
+    async def _fetch(self, session: Session, found: Metainfo | Magnet) -> None:
+        while True:
+            torrent = self.torrent = session.add(
+                found,
+                self._args.output,
+                select=self._select,
+                sequential=self._args.sequential,
+                overwrite=self._overwrite,
+                peers=self._args.peer,
+                trackers=self._args.tracker,
+            )
+            try:
+                async with tell_events(torrent, self._output):
+                    await self._wait(torrent)
+                return
+            except FileInTheWayError as error:
+                if self._overwrite or not await _may_overwrite(error, self._output):
+                    error.hint = error.hint or "--overwrite replaces it"
+                    raise
+            self._overwrite = True
+            await session.remove(torrent)
+
+    async def _wait(self, torrent: Torrent) -> None:
+        args, output = self._args, self._output
+        job = Job(
+            lambda: progress.look(torrent.stats(), torrent.why(), sharing=args.seed),
+            info_hash=torrent.info_hash,
+            timeout=sessions.timeout(args),
+        )
+        with output.showing(job):
+            if output.mode is Mode.PLAIN and torrent.metainfo is None:
+                output.note(f"looking for peers of {display(torrent.name)}")
+            with job.scope:
+                metainfo = await torrent.wait_metadata()
+                files = len(metainfo.info.wanted_files)
+                output.event("metadata", torrent.info_hash, name=metainfo.name, total=metainfo.total, files=files)
+                if output.mode is Mode.PLAIN:
+                    output.note(f"fetching {display(metainfo.name)} ({describe_size(metainfo)}) into {args.output}")
+                await torrent.wait_complete()
+            if job.given_up:
+                raise _give_up(torrent, args)
+            output.tell(job)
+            self._say_complete(torrent, job, metainfo)
+            if args.seed:
+                await sessions.share(torrent)
+
+    def _say_complete(self, torrent: Torrent, job: Job, metainfo: Metainfo) -> None:
+        output, stats = self._output, torrent.stats()
+        self.code = Exit.DONE
+        if stats.downloaded:
+            seconds = max(trio.current_time() - job.began, 0.001)
+            how = f"in {units.duration(seconds)} ({units.rate(stats.downloaded / seconds)})"
+        else:
+            how = "was here already, and is right"
+        shared = f", {units.size(stats.uploaded)} shared" if stats.uploaded else ""
+        output.note(f"{display(metainfo.name)}: {units.size(stats.total)} {how}{shared}")
+        if output.mode is Mode.LIVE and not self._args.seed:
+            output.note("to keep sharing: the same with --seed")
+        top = str(torrent.paths()[0])
+        paths = [top]
+        if self._select is not None:
+            folder = os.path.dirname(top)
+            paths = [os.path.join(folder, *metainfo.files[index].path) for index in self._select]
+        output.event(
+            "complete", torrent.info_hash, path=top, paths=paths, total=stats.total, seconds=output.seconds_so_far()
+        )
+        for path in paths:
+            output.result(path)
+
+
+def _give_up(torrent: Torrent, args: argparse.Namespace) -> TorrentError:
+    why, stats = torrent.why(), torrent.stats()
+    if why.reason is Reason.DISK:
+        return torrent.error or StorageError(why.message)
+    what = "peers" if not stats.peers else "metadata" if torrent.metainfo is None else "progress"
+    message = f"{display(torrent.name)}: no {what} for {units.duration(sessions.timeout(args) or 0)}"
+    if why.reason is not Reason.FINE:
+        message += f": {display(why.message)}"
+    hint = "" if args.peer or args.tracker else "--peer HOST:PORT names somebody who has it, -t URL a tracker"
+    return NoPeersError(message, hint=hint)
+
+
+def _say_interrupted(unfinished: list[_Fetch], args: argparse.Namespace, output: Output) -> None:
+    known = [each.torrent.stats() for each in unfinished if each.torrent is not None]
+    total, done = sum(stats.total for stats in known), sum(stats.done for stats in known)
+    first = unfinished[0].torrent if len(unfinished) == 1 else None
+    again = _again(args, [each.source for each in unfinished], first)
+    output.interrupted(f"Interrupted at {done * 100 // total if total else 0} % — nothing lost.", again)
+
+
+def _again(args: argparse.Namespace, unfinished: list[str], torrent: Torrent | None) -> str:
+    """The command that goes on: as it was typed, without what is complete, and with a link in place of stdin."""
+    words = []
+    for word in args.argv:
+        if word in args.source and word not in unfinished:
+            continue
+        words.append(torrent.magnet if word == "-" and torrent is not None else word)
+    return display(shlex.join(["tl", *words]), limit=100_000)
+
+
+async def _may_overwrite(error: FileInTheWayError, output: Output) -> bool:
+    """Ask, where there is somebody to ask."""
+    if output.mode is not Mode.LIVE or not (is_terminal(0) and is_terminal(STDERR)):
+        return False
+    async with output.asking():
+        name = display(pathlib.Path(error.path).name if error.path else "a file")
+        output.note(f"{name} is there already, and is different. Replace it? [y/N]")
+        # Not sys.stdin: a thread that still waits in there when we leave would hold its lock.
+        answer = await trio.to_thread.run_sync(os.read, 0, 1000, abandon_on_cancel=True)
+    return answer.strip().lower() in (b"y", b"yes")

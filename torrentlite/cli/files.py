@@ -1,0 +1,53 @@
+"""Paths as they were typed, and writing small files so that nobody ever sees half of one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import secrets
+
+from ..errors import StorageError
+from .exits import closest_path
+
+
+def write_whole(path: pathlib.Path, data: bytes) -> None:
+    """Write a file beside its final place, and give it its name when all of it is on the disk."""
+    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def require_path(path: str, verb: str) -> None:
+    """Look whether there is something at a path that was typed.
+
+    Raises:
+        StorageError: there is not, with what was probably meant.
+    """
+    if not os.path.lexists(path):
+        meant = closest_path(path)
+        hint = f"did you mean '{meant}'?" if meant else ""
+        raise StorageError(f"cannot {verb} '{path}': no such file or folder", path=path, hint=hint)
+
+
+def full_path(path: str) -> str:
+    """The absolute path: "." and "photos/.." have no name of their own."""
+    return os.path.abspath(path)
+
+
+def require_folder(path: str) -> None:
+    """Look whether something may be saved into this folder, which need not be there yet.
+
+    Raises:
+        StorageError: it is something else.
+    """
+    if os.path.exists(path) and not os.path.isdir(path):
+        raise StorageError(f"cannot save into '{path}': it is not a folder", path=path)

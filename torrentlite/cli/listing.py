@@ -1,0 +1,89 @@
+"""Names, sizes and tables of what a torrent holds."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from .. import FileEntry, Metainfo
+from ..metainfo.text import display
+from . import units
+from .output import Output
+
+
+def real_files(metainfo: Metainfo) -> list[FileEntry]:
+    """The files that people know of, in order: no padding, no links."""
+    return [metainfo.files[index] for index in metainfo.info.wanted_files]
+
+
+def file_names(metainfo: Metainfo) -> list[str]:
+    """Their paths, "/" between components."""
+    return ["/".join(entry.path) for entry in real_files(metainfo)]
+
+
+def describe_size(metainfo: Metainfo) -> str:
+    """``4.70 GiB`` or ``4.70 GiB in 12 files``."""
+    count = len(metainfo.info.wanted_files)
+    return units.size(metainfo.total) + (f" in {units.plural(count, 'file')}" if metainfo.info.multi else "")
+
+
+def print_files(metainfo: Metainfo, output: Output) -> None:
+    """The files with the numbers that ``--select`` takes."""
+    for number, entry in enumerate(real_files(metainfo), 1):
+        path = "/".join(entry.path)
+        output.answer("file", metainfo.info_hash, index=number, path=path, size=entry.length)
+        output.result(f"{number:>5}  {units.size(entry.length):>9}  {display(path, limit=4096)}")
+
+
+def facts(metainfo: Metainfo) -> list[tuple[str, str]]:
+    """What there is to say of a torrent, as labels and values that are safe to show; empty ones left out."""
+    info = metainfo.info
+    pieces = f"{info.layout.piece_count:,} × {units.size(info.piece_length)}"
+    rows = [
+        ("name", display(metainfo.name)),
+        ("info-hash", metainfo.info_hash),
+        ("v2 hash", info.hashes.v2.hex() if info.hashes.v2 else ""),
+        ("size", f"{describe_size(metainfo)} ({metainfo.total:,} bytes)"),
+        ("pieces", pieces),
+        ("private", "yes: peers from its trackers only" if metainfo.private else ""),
+        ("comment", display(metainfo.comment)),
+        ("created", _created(metainfo)),
+    ]
+    for number, tier in enumerate(metainfo.trackers):
+        rows += [("trackers" if number == 0 and url == tier[0] else "", display(url)) for url in tier]
+    rows += [("web seeds" if number == 0 else "", display(url)) for number, url in enumerate(metainfo.web_seeds)]
+    rows += [("warning", display(text)) for text in metainfo.warnings]
+    return [(label, value) for label, value in rows if value]
+
+
+def as_json(metainfo: Metainfo) -> dict[str, Any]:
+    """The same for programs: nothing shortened, text as it is."""
+    info = metainfo.info
+    return {
+        "info_hash": metainfo.info_hash,
+        "info_hash_v2": info.hashes.v2.hex() if info.hashes.v2 else None,
+        "name": metainfo.name,
+        "total": metainfo.total,
+        "piece_length": info.piece_length,
+        "pieces": info.layout.piece_count,
+        "private": metainfo.private,
+        "files": [{"path": "/".join(entry.path), "size": entry.length} for entry in real_files(metainfo)],
+        "trackers": [list(tier) for tier in metainfo.trackers],
+        "web_seeds": list(metainfo.web_seeds),
+        "comment": metainfo.comment,
+        "created_by": metainfo.created_by,
+        "creation_date": metainfo.creation_date,
+        "magnet": metainfo.magnet,
+        "warnings": list(metainfo.warnings),
+    }
+
+
+def _created(metainfo: Metainfo) -> str:
+    by = f"by {display(metainfo.created_by)}" if metainfo.created_by else ""
+    if metainfo.creation_date is None:
+        return by
+    try:
+        date = datetime.datetime.fromtimestamp(metainfo.creation_date, datetime.UTC)
+    except (OverflowError, ValueError, OSError):
+        return by
+    return f"{date:%Y-%m-%d %H:%M} UTC {by}".rstrip()

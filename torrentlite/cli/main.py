@@ -1,0 +1,114 @@
+"""The way in: parse, run one command, leave with its code. Nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import io
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from . import arguments
+from .exits import Exit, UsageError, explain
+
+if TYPE_CHECKING:
+    from .output import Output
+    from .signals import Interrupt
+
+    Command = Callable[[argparse.Namespace, Output, Interrupt], Awaitable[int]]
+
+_ONE_OBJECT = ("info", "magnet")
+"""Commands whose JSON is one object."""
+_LAST_WORDS = 1.0
+"""Seconds that a run which was told to end gives a stuck terminal to take its last lines."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run ``tl`` with these arguments and return its exit code."""
+    _mend_standard_streams()
+    try:
+        args = arguments.parse(sys.argv[1:] if argv is None else argv)
+    except UsageError as error:
+        print("\n".join(explain(error)), file=sys.stderr)
+        return Exit.USAGE
+    except SystemExit as leave:  # --help and --version
+        return _flush_stdout(int(leave.code or 0))
+    try:
+        return _run(args)
+    except KeyboardInterrupt:  # in the moments before and after our own handlers
+        return 130
+    except Exception as error:  # nor outside of the command, which reports its own
+        if args.verbose >= 2:
+            raise
+        print("\n".join(explain(error)), file=sys.stderr)
+        return Exit.UNEXPECTED
+
+
+def _run(args: argparse.Namespace) -> int:
+    import trio
+
+    from . import output as out
+    from .terminal import choose_mode
+
+    command: Command = importlib.import_module(f"{__package__}.{args.command}").run
+    mode, colour = choose_mode(json_lines=args.json, quiet=args.quiet, plain=args.plain, no_color=args.no_color)
+    output: Output | None = None
+
+    async def start() -> int:
+        nonlocal output
+        output = out.Output(mode, verbosity=args.verbose, colour=colour, one_object=args.command in _ONE_OBJECT)
+        return await _supervise(command, args, output)
+
+    code = trio.run(start)
+    assert output is not None
+    return code
+
+
+async def _supervise(command: Command, args: argparse.Namespace, output: Output) -> int:
+    """Run a command with its signals, its log and its writer; turn what it raises into words and a code."""
+    import trio
+
+    from .logs import logging_to
+    from .signals import catch_signals
+
+    with catch_signals() as interrupt:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lambda: output.run(stdout_failed=interrupt.stop))
+            try:
+                with logging_to(output, args):
+                    code = await command(args, output, interrupt)
+            except Exception as error:
+                code = output.error(error)
+            nursery.cancel_scope.cancel()
+        output.event("bye", code=code)
+        output.screen.finish(_LAST_WORDS if interrupt.happened else None)
+    failure = output.screen.stdout_error
+    if failure is not None and not isinstance(failure, BrokenPipeError):
+        print(f"tl: cannot write the results: {failure.strerror}", file=sys.stderr)
+        return Exit.DISK
+    return code
+
+
+def _mend_standard_streams() -> None:
+    """Give closed standard streams something: else the next file or socket would get their number, and our words."""
+    descriptor = 0
+    while descriptor <= 2:
+        descriptor = os.open(os.devnull, os.O_RDWR)
+    os.close(descriptor)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # help and usage errors, under any locale
+
+
+def _flush_stdout(code: int) -> int:
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.flush()
+        return code
+    # Python would try again at its end, and complain.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return code

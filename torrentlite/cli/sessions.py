@@ -1,0 +1,137 @@
+"""What the flags mean for a session: its settings, its state folder, its kept port."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import pathlib
+import random
+import tempfile
+from typing import Final, NoReturn
+
+from .. import Magnet, Metainfo, Session, Settings, State, StateChanged, Torrent, open_session
+from ..errors import NoPeersError, StorageError, TorrentError
+from . import progress
+from .files import write_whole
+from .output import Job, Output
+from .screen import STDERR
+from .terminal import is_terminal
+
+_PORTS: Final = range(49152, 65536)
+"""The ports that belong to nobody (RFC 6335, section 6)."""
+_PATIENCE: Final = 30 * 60.0
+"""Seconds without progress after which a run that nobody watches gives up: a CI job must not hang."""
+
+
+def state_dir(args: argparse.Namespace, output: Output) -> pathlib.Path | None:
+    """The state folder, made if need be; None, with a note, where the platform's own cannot be had.
+
+    Raises:
+        StorageError: the folder that was asked for cannot be made.
+    """
+    if args.state_dir:
+        folder = pathlib.Path(args.state_dir).expanduser()
+    else:
+        import platformdirs
+
+        folder = platformdirs.user_state_path("torrentlite", appauthor=False)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        if args.state_dir:
+            raise StorageError(f"cannot use --state-dir '{folder}': {error.strerror}", path=str(folder)) from error
+        output.note(f"nothing is remembered for next time: {error.strerror}: {folder}")
+        return None
+    return folder
+
+
+def settings(args: argparse.Namespace, state: pathlib.Path | None) -> Settings:
+    """The settings of these flags; without ``--listen`` the kept port, or a free one where that is in use."""
+    host, port = args.listen or ("", kept_port(state))
+    return Settings(
+        host=host,
+        port=port,
+        port_fallback=args.listen is None,
+        upload_limit=getattr(args, "up", 0),
+        download_limit=getattr(args, "down", 0),
+        overwrite=getattr(args, "overwrite", False),
+        state_dir=state,
+    )
+
+
+def kept_port(state: pathlib.Path | None) -> int:
+    """The port of this user's runs: drawn once, so that a firewall or router can be told of it."""
+    drawn = random.SystemRandom().choice(_PORTS)
+    if state is None:
+        return drawn
+    file = state / "port"
+    try:
+        port = int(file.read_text("ascii"))
+    except (OSError, ValueError):
+        port = 0
+    if port not in _PORTS:
+        port = drawn
+        with contextlib.suppress(OSError):
+            write_whole(file, f"{port}\n".encode())
+    return port
+
+
+def timeout(args: argparse.Namespace) -> float | None:
+    """Seconds without progress after which to give up, or None."""
+    if args.timeout is not None:
+        return float(args.timeout) or None
+    return None if is_terminal(STDERR) else _PATIENCE
+
+
+def announce_listening(session: Session, output: Output) -> None:
+    """Say where the session listens."""
+    host = session.addresses[0].host if session.addresses else ""
+    output.event("listening", host=host, port=session.port)
+
+
+async def with_metadata(found: Metainfo | Magnet, args: argparse.Namespace, output: Output) -> Metainfo:
+    """The metainfo itself, for a magnet fetched from its peers by a session of its own that keeps nothing.
+
+    Raises:
+        NoPeersError: not within ``--timeout``.
+    """
+    if isinstance(found, Metainfo):
+        return found
+    async with open_session(settings(args, None)) as session:
+        announce_listening(session, output)
+        return await metadata_in(session, found, args, output)
+
+
+async def metadata_in(session: Session, magnet: Magnet, args: argparse.Namespace, output: Output) -> Metainfo:
+    """A magnet's metainfo by way of this session, which forgets the torrent again.
+
+    Raises:
+        NoPeersError: not within ``--timeout``.
+    """
+    with tempfile.TemporaryDirectory(prefix="tl-") as nowhere:
+        torrent = session.add(magnet, nowhere, select=(), peers=args.peer, trackers=args.tracker)
+        job = Job(
+            lambda: progress.look(torrent.stats(), torrent.why()), info_hash=torrent.info_hash, timeout=timeout(args)
+        )
+        with output.showing(job), job.scope:
+            metainfo = await torrent.wait_metadata()
+            await session.remove(torrent)
+            return metainfo
+    raise NoPeersError(
+        f"{magnet.hashes.hex}: no metadata after {timeout(args):g} s",
+        hint="--peer HOST:PORT names somebody who has it, -t URL a tracker",
+    )
+
+
+async def share(torrent: Torrent) -> NoReturn:
+    """Share until cancelled.
+
+    Raises:
+        TorrentError: the torrent failed, for example because its file is gone.
+    """
+    async with torrent.events() as events:
+        failed = torrent.state is State.ERROR
+        while not failed:
+            event = await anext(events)
+            failed = isinstance(event, StateChanged) and event.after is State.ERROR
+    raise torrent.error or TorrentError(f"{torrent.name} failed")

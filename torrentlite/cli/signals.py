@@ -1,0 +1,71 @@
+"""Ctrl-C and its kin: the first one asks to leave in good order, the second one leaves at once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import types
+from collections.abc import Iterator
+from typing import Final
+
+import trio
+
+_SIGNALS: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+_SIGPIPE: Final = 13
+
+
+class Interrupt:
+    """Whether, and by what, this run was asked to end.
+
+    Attributes:
+        scope: cancelled by the first signal. A command enters it around its work, inside its session, so that the
+            session is left in the ordinary way.
+        signal: the number of the first signal, or 0.
+    """
+
+    def __init__(self) -> None:
+        self.scope = trio.CancelScope()
+        self.signal = 0
+        self.stdout_failed = False
+
+    @property
+    def happened(self) -> bool:
+        """Whether the run was asked to end."""
+        return self.signal != 0 or self.stdout_failed
+
+    @property
+    def code(self) -> int:
+        """What an unfinished run leaves with: 128 and the number of the signal."""
+        return 128 + (self.signal or _SIGPIPE)
+
+    def stop(self) -> None:
+        """The results cannot be written any more: end, as by a signal."""
+        self.stdout_failed = True
+        self.scope.cancel()
+
+
+@contextlib.contextmanager
+def catch_signals() -> Iterator[Interrupt]:
+    """Turn SIGINT, SIGTERM and SIGHUP into an ``Interrupt``, inside ``trio.run``.
+
+    A plain handler and not ``trio.open_signal_receiver``: the second signal must work even if the loop is stuck.
+    """
+    interrupt = Interrupt()
+    token = trio.lowlevel.current_trio_token()
+
+    def handle(number: int, _frame: types.FrameType | None) -> None:
+        if interrupt.signal:
+            os._exit(128 + number)
+        interrupt.signal = number
+        token.run_sync_soon(interrupt.scope.cancel)
+
+    # Under nohup a hang-up is ignored already, and stays so. SIGINT is taken even where a shell ignores it for its
+    # background jobs: whoever sends it to this process by hand means it.
+    wanted = [n for n in _SIGNALS if n == signal.SIGINT or signal.getsignal(n) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handle) for number in wanted}
+    try:
+        yield interrupt
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,100 @@
+"""SRC: a .torrent path, a magnet link, an info-hash, an http(s) URL of a .torrent, or ``-`` for one on stdin."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from typing import TYPE_CHECKING, Final
+
+from ..errors import BencodeError, MetainfoError, SourceError
+from .exits import closest_path
+
+if TYPE_CHECKING:
+    from .. import Magnet, Metainfo
+
+_HASH: Final = re.compile(r"[0-9a-fA-F]{40}|[a-zA-Z2-7]{32}")
+_V2_HASH: Final = re.compile(r"(?:1220)?[0-9a-fA-F]{64}")
+_ALMOST_HASH: Final = re.compile(r"[0-9a-fA-F]{30,60}")
+_MAGNET_HINT: Final = "(a magnet link starts with magnet:?xt=urn:btih:)"
+
+
+def is_link(source: str) -> bool:
+    """Whether this is meant as a magnet link, URL or info-hash, and not as a path."""
+    lower = source.lower()
+    if lower.startswith(("magnet:", "http://", "https://")):
+        return True
+    return bool(_HASH.fullmatch(source) or _V2_HASH.fullmatch(source)) and not os.path.exists(source)
+
+
+async def read(source: str) -> Metainfo | Magnet:
+    """Read what SRC names.
+
+    Raises:
+        SourceError, MetainfoError, MagnetError, NetworkError: with a hint where there is one.
+    """
+    import torrentlite
+
+    if source == "-":
+        return await _from_stdin()
+    if _V2_HASH.fullmatch(source) and is_link(source):
+        return torrentlite.Magnet.parse(source)  # which says that it is of another kind
+    if is_link(source):
+        return await torrentlite.load(source)
+    _check_path(source)
+    try:
+        return await torrentlite.load(source)
+    except (MetainfoError, BencodeError) as error:
+        if not error.hint and not source.endswith(".torrent"):
+            error.hint = f"this is no .torrent; to share it: tl seed {os.path.basename(source)}"
+        raise
+
+
+def _check_path(path: str) -> None:
+    """Say what is wrong with a path in the words that help most.
+
+    Raises:
+        SourceError: it is not there, or not a file.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise SourceError(f"cannot read '{path}': no such file", hint=_hint_for_missing(path)) from None
+    except (OSError, ValueError):
+        return  # whoever opens it says why
+    if stat.S_ISDIR(mode):
+        raise SourceError(f"cannot read '{path}': it is a folder", hint=f"to share it: tl seed {path}")
+
+
+def _hint_for_missing(path: str) -> str:
+    if _ALMOST_HASH.fullmatch(path):
+        return f"an info-hash has 40 hex or 32 base32 characters; this has {len(path)}"
+    meant = closest_path(path)
+    return f"did you mean '{meant}'?   {_MAGNET_HINT}" if meant else _MAGNET_HINT
+
+
+async def _from_stdin() -> Metainfo:
+    import trio
+
+    from .. import Metainfo
+    from ..limits import MAX_TORRENT_FILE
+
+    if os.isatty(0):
+        raise SourceError("'-' reads a .torrent from stdin, and stdin is the terminal", hint="tl fetch - < x.torrent")
+
+    def everything() -> bytes:
+        with open(0, "rb", closefd=False) as stdin:
+            return stdin.read(MAX_TORRENT_FILE + 1)
+
+    try:
+        data = await trio.to_thread.run_sync(everything, abandon_on_cancel=True)
+    except OSError as error:
+        raise SourceError(f"cannot read stdin: {error.strerror}") from error
+    if not data:
+        raise SourceError("nothing came on stdin")
+    return Metainfo.from_bytes(data)
+
+
+def shown(source: str) -> str:
+    """The source as it can be named in a message: links are long, and their start says enough."""
+    return "stdin" if source == "-" else source if len(source) <= 80 else f"{source[:79]}…"

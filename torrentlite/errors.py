@@ -1,0 +1,96 @@
+"""The errors that leave the library: plain exceptions, never an ExceptionGroup.
+
+Every error says what happened in its text; ``hint`` may add what to do about it.
+"""
+
+from __future__ import annotations
+
+
+class TorrentError(Exception):
+    """Anything that torrentlite reports to its caller.
+
+    Attributes:
+        hint: what the reader could do about it, or an empty string.
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class BencodeError(TorrentError):
+    """These bytes are not one strict bencoded value (BEP 3, "bencoding")."""
+
+
+class MetainfoError(TorrentError):
+    """A .torrent, or the info dictionary of one, that cannot be used."""
+
+
+class UnsupportedTorrentError(MetainfoError):
+    """A valid torrent of a kind that torrentlite does not speak (v2 only, BEP 52)."""
+
+
+class MagnetError(TorrentError):
+    """A magnet link or info-hash that cannot be used (BEP 9)."""
+
+
+class SourceError(TorrentError):
+    """A source (path, URL, link) that could not be read: not found, not allowed, HTTP 4xx."""
+
+
+class ProtocolError(TorrentError):
+    """The other side broke the peer protocol; its connection is closed."""
+
+
+class NetworkError(TorrentError):
+    """Nothing could be reached: refused, unreachable, no name, no answer, HTTP 5xx."""
+
+
+class ForbiddenAddressError(NetworkError):
+    """A remote source named an address of narrower scope than its own (or one never allowed)."""
+
+
+class ListenError(NetworkError):
+    """The listening port could not be had."""
+
+
+class TrackerError(TorrentError):
+    """A tracker refused, answered nonsense, or did not answer."""
+
+
+class StorageError(TorrentError):
+    """The disk said no: permission, wrong file type, a different file in the way.
+
+    Attributes:
+        errno: the system's number, or 0.
+        path: the file it is about, or an empty string.
+    """
+
+    def __init__(self, message: str, *, errno: int = 0, path: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.errno = errno
+        self.path = path
+
+
+class DiskFullError(StorageError):
+    """A fault of the disk that may pass (ENOSPC, EDQUOT, EIO, EROFS): wait and try again."""
+
+
+class FileInTheWayError(StorageError):
+    """A different finished file of that name exists and ``overwrite`` was not given."""
+
+
+class VerifyError(TorrentError):
+    """Data that does not match its hashes."""
+
+
+class NoPeersError(TorrentError):
+    """No peers, no metadata or no progress in the time allowed."""
+
+
+class DuplicateTorrentError(TorrentError):
+    """This info-hash is in the session already."""
+
+
+class TorrentRemovedError(TorrentError):
+    """The torrent was removed, or its session left, while somebody waited for it."""

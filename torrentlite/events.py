@@ -1,0 +1,85 @@
+"""What ``torrent.events()`` yields: small typed values.
+
+A slow reader never holds the torrent up: the queue is bounded and drops its oldest ``Progress`` first.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from .stats import State, Why
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StateChanged:
+    """The torrent went from one state to another; ``message`` says why where there is a reason."""
+
+    before: State
+    after: State
+    message: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MetadataReceived:
+    """A magnet's info dictionary is here and verified."""
+
+    name: str
+    total: int
+    files: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Progress:
+    """At least once a second while something moves: verified and wanted bytes."""
+
+    done: int
+    total: int
+    down_rate: float
+    up_rate: float
+    peers: int
+    why: Why
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PieceVerified:
+    """A piece is right, and written."""
+
+    piece: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PieceFailed:
+    """A piece was wrong; ``peers`` are the addresses that contributed to it."""
+
+    piece: int
+    peers: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PeerBanned:
+    """A peer was found to send wrong data."""
+
+    peer: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TrackerReplied:
+    """A tracker answered, or failed to. ``url`` has no passkey in it."""
+
+    url: str
+    ok: bool
+    message: str
+    peers: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Completed:
+    """Everything wanted is verified and under its final name."""
+
+    paths: tuple[str, ...]
+
+
+Event = (
+    StateChanged | MetadataReceived | Progress | PieceVerified | PieceFailed | PeerBanned | TrackerReplied | Completed
+)

@@ -1,0 +1,284 @@
+"""Every bound that protects us, each with its reason. Choices of the user are in ``settings.py``.
+
+Sizes are bytes, times are seconds. One section a floor or package; tests read these names.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# -- bencode and metainfo ---------------------------------------------------------------------------------------------
+
+MAX_BENCODE_DEPTH: Final = 32
+"""Lists and dictionaries inside each other on the wire (DHT, trackers, extensions), which nest 4 deep; deeper ones
+are there to exhaust the stack."""
+MAX_METAINFO_DEPTH: Final = 100
+"""The same in a .torrent: a v2 file tree has one dictionary a folder."""
+MAX_METAINFO_TOKENS: Final = 3_000_000
+"""Values in a .torrent: two bytes of it (``de``) can cost seventy of memory. A file takes about 7, so 250,000 fit."""
+MAX_TORRENT_FILE: Final = 32 << 20
+"""A .torrent, or the info dictionary of one: a million pieces are 20 MB, 100,000 files about 6. Reading this much takes
+seconds, and at most 64 times its memory."""
+MAX_PIECES: Final = 1 << 21
+"""Pieces of a torrent: their bitfield is a message of 256 KiB, and every set of pieces an int of that size."""
+MAX_PIECE_LENGTH: Final = 256 << 20
+"""Bytes of a piece: as large as other programs make them. What begins a piece has to hold one of these."""
+MAX_FILES: Final = 250_000
+"""Files of a torrent, pad files included: each costs about half a KiB while the torrent is loaded."""
+MAX_FOLDERS: Final = 100_000
+"""Different folders in a torrent: three bytes of it can name one, which costs half a KiB to keep apart."""
+MAX_FILE_DEPTH: Final = 100
+"""Folders above a file; deeper trees hit the system's bound on a path's length."""
+MAX_NAME: Final = 239
+"""UTF-8 bytes of a file or folder name. File systems take 255; ``.NAME.<hash8>.parts`` adds 16, ``NAME.part`` 5."""
+MAX_TRACKERS: Final = 200
+"""Trackers of a torrent or magnet link: each is announced to, so a link must not make us knock at thousands."""
+MAX_WEB_SEEDS: Final = 100
+"""Web seeds of a torrent or magnet link, likewise."""
+MAX_NODES: Final = 100
+"""DHT nodes of a torrent (BEP 5), likewise."""
+MAX_MAGNET_PEERS: Final = 100
+"""Peers of a magnet link (``x.pe``), likewise."""
+MAX_MAGNET_SIZE: Final = 1 << 20
+"""Characters of a magnet link: real ones have some thousand, and taking this many apart stays below a second."""
+MAX_DISPLAY: Final = 255
+"""Characters of untrusted text shown in one place, unless its caller knows better: the longest file name."""
+
+# -- wire -------------------------------------------------------------------------------------------------------------
+
+MAX_BLOCK: Final = 16 << 10
+"""Data of one Piece message. We never ask for more, so a longer one answers nothing that we asked."""
+MAX_REQUEST: Final = 128 << 10
+"""What one Request may ask for. Nearly everybody asks for 16 KiB, some older clients for up to 128 KiB."""
+MAX_MESSAGE: Final = 1 + MAX_PIECES // 8
+"""The longest message there is: a bitfield of MAX_PIECES. A receive buffer never grows beyond one of these."""
+MAX_EXTENSION: Final = 64 << 10
+"""Payload of an extended message or of one whose id we do not know. What carries 16 KiB of metadata, of hashes or of
+addresses stays far below."""
+MAX_EXTENDED_HANDSHAKE: Final = 16 << 10
+"""Real ones have some hundred bytes; bencoding is decoded in Python, and a peer may send another whenever it likes."""
+MAX_EXTENDED_HANDSHAKES: Final = 16
+"""How many of one connection are read; BEP 10 lets us ignore all but the first, and each costs time to decode."""
+MAX_METADATA: Final = MAX_TORRENT_FILE
+"""The largest info dictionary that is fetched from peers; a ``metadata_size`` above it counts as not said."""
+MAX_METADATA_HEADER: Final = 1 << 10
+"""The dictionary in front of 16 KiB of metadata (BEP 9): three small keys. Bounds what is decoded of each message."""
+MAX_CLIENT_NAME: Final = 64
+"""Characters of a peer's own name for its program; longer ones only spoil a table."""
+MAX_REQQ: Final = 1 << 16
+"""A peer's ``reqq`` above this is taken for this: 1 GiB of requests is more than any pipeline of ours fills."""
+
+# -- strategy ---------------------------------------------------------------------------------------------------------
+
+MAX_ASKERS: Final = 3
+"""Peers that are asked for one block at the same time in the endgame; what the slower ones send is thrown away."""
+MAX_DOUBLES: Final = 8
+"""Blocks in which a peer may compete with others at a time: enough to empty a stalled peer's queue within a few round
+trips, and the most that is fetched in vain for it."""
+TAKEOVER_AFTER: Final = 4.0
+"""A piece whose last block was asked for so long ago stalls, and others may compete for its blocks when it holds them
+up: it keeps memory that is full, or the trust of a new peer. A healthy queue is 3 s long."""
+FIRST_TRUST: Final = 3
+"""Unverified pieces that a new peer may have a hand in: a liar cannot spoil more before the first one is checked. Each
+piece that turns out right adds one, so trust doubles in the time that a check takes."""
+SPILL_AGE: Final = 10.0
+"""No piece younger than this is written out half done to make room: a fast one is whole long before."""
+ALONE_AFTER: Final = 60.0
+"""So long a piece that one peer has to fetch alone waits for it while it chokes us; an unchoke round is 10 to 30 s."""
+MAX_RESTARTS: Final = 3
+"""A piece under suspicion is begun anew after so many peers gave it up; then what there is may be completed by all."""
+MAX_WRONG_COPIES: Final = 8
+"""Wrong copies of one piece whose digests are kept until a right one shows who lied."""
+MAX_BLAME_BLOCKS: Final = 1 << 16
+"""Digests kept for all wrong copies: 1 GiB of bad pieces, in about 5 MiB of memory."""
+MAX_LIARS: Final = 4096
+"""Peers of whom it is remembered that they sent a bad block; in a swarm of good size not one in a hundred does."""
+MAX_OUTSTANDING: Final = 2000
+"""Blocks that one peer may owe us, 32 MiB: what libtorrent and Transmission queue, and half of all piece memory."""
+REQUEST_TIMEOUT: Final = 20.0
+"""A peer that owes us blocks and sends none for so long keeps none of them: others are asked. libtorrent's and rain's
+value; a peer that needs longer for 16 KiB holds a piece up more than it helps."""
+BLOCK_TIMEOUT: Final = 60.0
+"""The same for one block of a peer that does send others: twenty times what its queue should take (3 s)."""
+SNUB_TIMEOUT: Final = 60.0
+"""BEP 3 counts a peer as snubbing "over a minute"; here without a block, and only while it owes us any."""
+MAX_KNOWN_PEERS: Final = 3000
+"""Addresses kept for one torrent, libtorrent's value: more than are dialled in an hour, in about 1.5 MiB."""
+MAX_PORTS_PER_HOST: Final = 8
+"""Addresses kept of one public IP address: some peers share one behind a NAT, but thousands are somebody's target."""
+MAX_BANS: Final = 10_000
+"""Bans of one torrent; the oldest go, for a list that only grows is a leak that strangers control."""
+MAX_OWN_ADDRESSES: Final = 64
+"""Addresses known to be our own: interfaces, families and what NATs make of them."""
+
+# -- net --------------------------------------------------------------------------------------------------------------
+
+ACCEPT_PAUSE: Final = 0.1
+"""Out of descriptors or memory, the listener waits this long: others close connections meanwhile, and no loop spins."""
+CONNECT_STAGGER: Final = 0.25
+"""Between attempts at several addresses of one host, as RFC 8305 advises: a broken family delays nobody for long."""
+DATAGRAM_BATCH: Final = 64
+"""Datagrams read in one go, so that a flood cannot keep the loop from everything else."""
+HTTP_READ: Final = 64 << 10
+"""Bytes read from an HTTP connection in one go."""
+HTTP_TIMEOUT: Final = 30.0
+"""Nothing over HTTP takes longer than this in all unless the caller says so, however slowly the bytes drip."""
+LISTEN_BACKLOG: Final = 4096
+"""Connections the system keeps until they are accepted: Linux's own bound; a burst of peers must not be refused."""
+LISTEN_TRIES: Final = 20
+"""Ports tried until one is free for TCP and UDP in both families; one is nearly always enough."""
+MAX_ADDRESSES_PER_NAME: Final = 8
+"""Addresses of one host that are tried: the name's owner decides how many there are, not how long we try."""
+MAX_HOST_NAME: Final = 253
+"""The longest name of the DNS (RFC 1035)."""
+MAX_REDIRECTS: Final = 5
+"""HTTP redirects that are followed; each may cross hosts, and a loop must end."""
+MAX_URL: Final = 4096
+"""Characters of a URL; trackers' longest keys are some hundred."""
+NOTSENT_LOWAT: Final = 128 << 10
+"""Bytes not yet on the wire above which the system takes no more (TCP_NOTSENT_LOWAT): what waits there cannot be
+overtaken, so a Have or Cancel waits behind 8 blocks and not behind megabytes. It is still a millisecond's work of a
+gigabit line, which must not run dry while the loop does something else."""
+PENDING_REPLIES: Final = 1024
+"""UDP requests that may wait for their reply at once; a session asks its trackers a handful at a time."""
+
+# -- storage ----------------------------------------------------------------------------------------------------------
+
+DISK_THREADS: Final = 8
+"""Threads for hashing and disk calls of a session: two cores are busy with fewer, a slow disk gains from a few more."""
+MAX_OPEN_FILES: Final = 40
+"""Descriptors of torrents' files that a session keeps open (or a quarter of what the system allows, if that is less):
+opening again costs some ten microseconds, and a torrent may have 100,000 files."""
+MAX_VECTOR: Final = 512
+"""Buffers of one ``preadv``; the system takes 1,024."""
+READ_CHUNK: Final = 256 << 10
+"""Bytes read at a time for hashing and copying: stays in the second-level cache, where SHA-1 finds it again."""
+HASH_BATCH: Final = 16 << 20
+"""Bytes hashed in one thread hop: some milliseconds, so that a hop costs nothing and cancellation is prompt."""
+MAX_JOURNAL: Final = 64 << 20
+"""A larger resume file is not read, but replaced: what we write is compacted long before."""
+JOURNAL_SLACK: Final = 1 << 20
+"""Bytes by which a journal may outgrow its compact form before it is written anew."""
+MAX_HASH_CACHE: Final = 256
+"""Remembered hashings in the state folder; the oldest go. Each has 20 bytes a piece: 20 KiB for a GiB."""
+HASH_CACHE_DOUBT: Final = 2.0
+"""A file changed within this many seconds of its hashing is not remembered: FAT counts time in steps of two seconds,
+so a later change could leave the same time."""
+MAX_CREATE_WARNINGS: Final = 20
+"""Links and special files that ``create`` names one by one; a folder may hold a hundred thousand."""
+
+# -- tracker ----------------------------------------------------------------------------------------------------------
+
+ANNOUNCE_INTERVAL: Final = 1800
+"""Seconds between announces where the tracker says nothing; what most of them say."""
+MIN_ANNOUNCE_INTERVAL: Final = 60.0
+"""However little a tracker asks for, and whatever the user wishes: it is not asked more often."""
+MAX_ANNOUNCE_INTERVAL: Final = 3600.0
+"""However much it asks for: a tracker must not be able to make us fall silent for ever."""
+ANNOUNCE_JITTER: Final = 0.05
+"""Announces come later by up to this share, so that torrents that were started together drift apart."""
+ANNOUNCES_PER_SECOND: Final = 10
+"""Announces that begin in one second, ``stopped`` aside: a thousand torrents that start together knock one after the
+other, and with dead trackers no more than 300 sockets wait at once."""
+FAMILY_GRACE: Final = 2.0
+"""When a tracker has answered over IPv6 or IPv4, its answer over the other one is waited for only this much longer."""
+RETRY_FIRST: Final = 5.0
+RETRY_STEP: Final = 12.5
+RETRY_MAX: Final = 3600.0
+"""Seconds until a tracker that failed n times in a row is asked again: first + step * n * n, up to an hour; a restart of
+it is noticed soon, a dead one costs little."""
+RETRY_JITTER: Final = 0.2
+"""Retries come earlier or later by up to this share: a tracker that comes back is not asked by all in one second."""
+SLOW_TRACKER: Final = 5.0
+"""When a tracker has not answered for this long, the next one in order is asked as well: nobody waits for the dead."""
+TRACKER_TIMEOUT: Final = 30.0
+"""One announce or scrape in all, name look-ups, redirects and repetitions included."""
+STOP_TIMEOUT: Final = 3.0
+"""The same for ``stopped``: somebody waits for the program to end."""
+NUMWANT: Final = 200
+"""Peers asked for: enough for a session's connections, and their UDP reply is still one datagram over IPv4."""
+LEFT_UNKNOWN: Final = 16 << 10
+"""``left`` before the metadata is known: any number but 0, which would say that we are complete."""
+MAX_TRACKER_REPLY: Final = 1 << 20
+"""Bytes of an HTTP tracker's answer, unpacked: 200 peers of the long form take 20 KiB, a scrape 100 a torrent."""
+MAX_TRACKER_PEERS: Final = 1000
+"""Peers taken from one answer: five times what was asked for."""
+MAX_TRACKER_ID: Final = 256
+"""Bytes of a ``tracker id``, which we repeat in every URL."""
+CONNECTION_ID_LIFE: Final = 60.0
+"""A UDP tracker's connection id is used for this long after it came (BEP 15)."""
+CONNECTION_IDS: Final = 1000
+"""Connection ids that are kept, the oldest forgotten first; one for each address of a UDP tracker in a session."""
+UDP_RETRANSMIT: Final = 15.0
+"""A UDP tracker that has not answered is asked again after this long, then after twice as long and so on (BEP 15)."""
+SCRAPE_HASHES_UDP: Final = 74
+"""Torrents in one scrape over UDP (BEP 15): the datagram stays below 1,500 bytes."""
+SCRAPE_HASHES_HTTP: Final = 40
+"""Torrents in one scrape over HTTP: the URL stays below ``MAX_URL``."""
+
+# -- swarm and session ------------------------------------------------------------------------------------------------
+
+TICK: Final = 0.5
+"""The session's one periodic task runs this often, for all torrents; idle ones cost a few comparisons."""
+PEER_TICK: Final = 1.0
+"""Time-outs and interest of each peer are looked at this often."""
+HANDSHAKE_TIMEOUT: Final = 10.0
+"""For the 68 bytes, either way. libtorrent and rain use 10 s; with 4 s about 1 % of good peers are lost."""
+CONNECT_TIMEOUT: Final = 15.0
+"""For a TCP connection: libtorrent's value; behind it the system would wait two minutes."""
+MAX_PENDING_HANDSHAKES: Final = 250
+"""Accepted connections that have not said hello; the oldest goes when there are more. Each costs a task (~10 KiB)."""
+MAX_PENDING_PER_IP: Final = 8
+"""Of those, from one public address: more than any NAT needs within a few seconds."""
+PEER_IDLE_TIMEOUT: Final = 130.0
+"""Nothing received, not even a keep-alive, which is due every two minutes (BEP 3)."""
+KEEP_ALIVE: Final = 100.0
+"""Send one when nothing was sent for so long; a margin to the two minutes of BEP 3."""
+CHOKE_INTERVAL: Final = 10.0
+"""BEP 3, "choking algorithm": "changing who's choked once every ten seconds"."""
+QUOTA_PIECES: Final = 4
+"""A seeding turn is worth so many whole pieces: shorter ones would leave half pieces everywhere."""
+UPLOAD_BATCH_BLOCKS: Final = 32
+"""Blocks in one sendmsg: 512 KiB."""
+UPLOAD_BATCH_SECONDS: Final = 0.25
+"""No more than this at the peer's own rate in one batch, so that Cancel and Choke still find its requests queued."""
+READ_BUFFERS_KEPT: Final = 16
+"""Batch buffers kept for the next upload: 8 MiB."""
+MAX_OUTBOX: Final = 2 << 20
+"""Small messages that may wait for one peer: a Have for each of 100,000 pieces and as much again."""
+MAX_EARLY_HAVES: Final = 20_000
+"""Haves kept from a peer before the metadata says how many pieces there are."""
+MAX_ALLOWED_FAST: Final = 100
+"""Pieces that a peer may offer us while choked; BEP 6 suggests 10."""
+MAX_UNWANTED_BLOCKS: Final = 512
+"""Blocks that were never asked for, from one peer; cancelled ones that crossed on the way are far fewer."""
+MAX_REJECTS: Final = 50
+"""Requests refused in a row without one block between them; libtorrent gives up after as many."""
+MAX_METADATA_REQUESTS: Final = 4096
+"""Pieces of metadata served on one connection: twice the largest info dictionary, and enough for a retry."""
+METADATA_PIECE: Final = 16 * 1024
+"""BEP 9: "The metadata is handled in blocks of 16KiB"."""
+METADATA_PARALLEL: Final = 3
+"""Peers asked for the metadata at once, each for the whole: a liar is then known for certain."""
+METADATA_REQUESTS: Final = 4
+"""Metadata requests under way with one peer; libtorrent has 2, Transmission queues 64."""
+METADATA_TIMEOUT: Final = 20.0
+"""Without an answer to a metadata request the next peer is tried, this one again after as long."""
+MAX_NAMED_PEERS: Final = 256
+"""Host names of peers (by hand or in a magnet) that are looked up for one torrent."""
+CHECKERS: Final = 2
+"""Finished pieces of one torrent that are hashed and written side by side; more only waits for the disk."""
+CHECK_BATCH: Final = 1 << 20
+"""Small pieces are hashed and written together up to so many bytes: a thread hop costs 30 to 57 microseconds."""
+COMMIT_INTERVAL: Final = 2.0
+"""Seconds between syncs while data comes in: what a power cut can cost."""
+DISK_RETRY: Final = 10.0
+"""A full disk is tried again this often."""
+LEAVE_TIMEOUT: Final = 5.0
+"""Leaving a session takes no longer, but for a disk call that hangs."""
+MAX_EVENTS: Final = 1000
+"""Events that wait for one reader of ``torrent.events()``."""
+PROGRESS_INTERVAL: Final = 1.0
+"""Between two Progress events."""
+LOAD_DEADLINE: Final = 60.0
+"""For a .torrent from a URL, redirects and all."""

@@ -1,0 +1,58 @@
+"""From what a person names (path, URL, link, hash) to a Metainfo or Magnet."""
+
+from __future__ import annotations
+
+import os
+import re
+from os import PathLike
+
+import trio
+
+from .errors import NetworkError, SourceError
+from .limits import LOAD_DEADLINE, MAX_TORRENT_FILE
+from .metainfo.magnet import Magnet
+from .metainfo.metainfo import Metainfo
+from .metainfo.text import display
+from .net.http import HttpClient
+from .net.network import RealNetwork
+from .tracker.redact import redact
+from .wire.address import Scope
+
+_HASH = re.compile(r"[0-9A-Fa-f]{40}|[A-Za-z2-7]{32}")
+
+
+async def load_source(source: str | PathLike[str], *, user_agent: str) -> Metainfo | Magnet:
+    """See ``torrentlite.load``."""
+    text = os.fspath(source)
+    if isinstance(source, str):
+        if text[:7].lower() == "magnet:" or (_HASH.fullmatch(text) and not await trio.Path(text).exists()):
+            return Magnet.parse(text)
+        if re.match(r"https?://", text, re.IGNORECASE):
+            return await _from_url(text, user_agent)
+    return await trio.to_thread.run_sync(_from_path, text)
+
+
+def _from_path(path: str) -> Metainfo:
+    shown = display(path)
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_TORRENT_FILE + 1)
+    except (OSError, ValueError) as error:
+        what = getattr(error, "strerror", None) or str(error)
+        raise SourceError(
+            f"cannot read '{shown}': {what.lower()}", hint="a magnet link starts with magnet:?xt=urn:btih:"
+        ) from error
+    return Metainfo.from_bytes(data)
+
+
+async def _from_url(url: str, user_agent: str) -> Metainfo:
+    http = HttpClient(RealNetwork(), user_agent=user_agent)
+    try:
+        reply = await http.get(url, within=Scope.LOOPBACK, max_bytes=MAX_TORRENT_FILE, timeout=LOAD_DEADLINE)
+    finally:
+        await http.aclose()
+    if 400 <= reply.status < 500:
+        raise SourceError(f"{redact(url)}: the server says {reply.status}")
+    if reply.status != 200:
+        raise NetworkError(f"{redact(url)}: the server says {reply.status}")
+    return await trio.to_thread.run_sync(Metainfo.from_bytes, reply.body)

@@ -1,0 +1,119 @@
+"""Arithmetic of pieces, blocks and files, in one place.
+
+Offsets are into the torrent's bytes: all files one after the other, pad files included (BEP 3, "piece length").
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+BLOCK_SIZE: Final = 16 * 1024
+"""What peers ask for at a time. BEP 3: "All current implementations use 2^14 (16 kiB)"."""
+
+
+class Block(NamedTuple):
+    """A part of a piece: what one request asks for."""
+
+    piece: int
+    begin: int
+    length: int
+
+
+class Span(NamedTuple):
+    """A run of bytes inside one file."""
+
+    file: int
+    offset: int
+    length: int
+
+
+class Layout:
+    """How ``total`` bytes fall into pieces, blocks and files.
+
+    Args:
+        piece_length: bytes of each piece but the last.
+        lengths: bytes of each file in order, pad files included.
+    """
+
+    __slots__ = ("file_lengths", "file_offsets", "last_piece_length", "piece_count", "piece_length", "total")
+
+    def __init__(self, piece_length: int, lengths: Sequence[int]) -> None:
+        self.piece_length: Final = piece_length
+        offsets = []
+        total = 0
+        for length in lengths:
+            offsets.append(total)
+            total += length
+        self.file_offsets: Final = tuple(offsets)
+        self.file_lengths: Final = tuple(lengths)
+        self.total: Final = total
+        self.piece_count: Final = -(-total // piece_length)
+        self.last_piece_length: Final = total - (self.piece_count - 1) * piece_length if total else 0
+
+    def piece_size(self, piece: int) -> int:
+        """Bytes of this piece; only the last one can be short."""
+        return self.last_piece_length if piece == self.piece_count - 1 else self.piece_length
+
+    def block_count(self, piece: int) -> int:
+        """Blocks of this piece."""
+        return -(-self.piece_size(piece) // BLOCK_SIZE)
+
+    def block(self, piece: int, index: int) -> Block:
+        """The block of this number in this piece."""
+        begin = index * BLOCK_SIZE
+        return Block(piece, begin, min(BLOCK_SIZE, self.piece_size(piece) - begin))
+
+    def blocks(self, piece: int) -> list[Block]:
+        """All blocks of a piece, in order."""
+        return [self.block(piece, index) for index in range(self.block_count(piece))]
+
+    def offset(self, piece: int, begin: int = 0) -> int:
+        """Where a byte of a piece lies in the torrent."""
+        return piece * self.piece_length + begin
+
+    def holds(self, piece: int, begin: int, length: int) -> bool:
+        """Whether these numbers from outside name bytes of one piece."""
+        return 0 <= piece < self.piece_count and begin >= 0 and length > 0 and begin + length <= self.piece_size(piece)
+
+    def spans(self, offset: int, length: int) -> Iterator[Span]:
+        """The files that hold these bytes, in order; empty files are passed over.
+
+        Raises:
+            ValueError: the bytes are not inside the torrent.
+        """
+        if offset < 0 or length < 0 or offset + length > self.total:
+            raise ValueError(f"bytes {offset}+{length} are outside a torrent of {self.total}")
+        index = bisect.bisect_right(self.file_offsets, offset) - 1
+        while length > 0:
+            inside = offset - self.file_offsets[index]
+            take = min(length, self.file_lengths[index] - inside)
+            if take > 0:
+                yield Span(index, inside, take)
+                offset += take
+                length -= take
+            index += 1
+
+    def pieces_of_file(self, file: int) -> range:
+        """The pieces that hold bytes of this file (empty for an empty file)."""
+        return self.pieces_of_bytes(self.file_offsets[file], self.file_lengths[file])
+
+    def pieces_of_bytes(self, offset: int, length: int) -> range:
+        """The pieces that hold these bytes."""
+        if length == 0:
+            return range(0)
+        return range(offset // self.piece_length, (offset + length - 1) // self.piece_length + 1)
+
+    def files_of_piece(self, piece: int) -> list[int]:
+        """The files (not the empty ones) that a piece has bytes of."""
+        return [span.file for span in self.spans(self.offset(piece), self.piece_size(piece))]
+
+    def bytes_of_pieces(self, pieces: int) -> int:
+        """Bytes in a set of pieces, given as an int with bit ``i`` for piece ``i``."""
+        if not self.piece_count:
+            return 0
+        total = pieces.bit_count() * self.piece_length
+        if pieces >> (self.piece_count - 1) & 1:
+            total -= self.piece_length - self.last_piece_length
+        return total

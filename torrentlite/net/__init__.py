@@ -1,0 +1,1 @@
+"""The one door to the outside: every socket and name look-up of a session."""

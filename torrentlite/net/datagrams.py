@@ -1,0 +1,74 @@
+"""UDP sockets that read in batches and never wait to send."""
+
+from __future__ import annotations
+
+import socket
+
+import trio
+
+from .. import limits
+from ..errors import NetworkError
+from ..wire.address import Address, Scope
+from .sockets import open_sockets
+from .stream import address_of
+
+_LARGEST = 65_535
+
+
+class UdpDatagrams:
+    """A bound UDP socket as ``Datagrams`` (see ``network.py`` for what the methods promise)."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self.address = address_of(sock.getsockname())
+        # One buffer for all, so that a datagram costs an allocation of its own size and not of the largest.
+        self._buffer = memoryview(bytearray(_LARGEST))
+
+    def __repr__(self) -> str:
+        return f"<UdpDatagrams {self.address}>"
+
+    async def receive(self) -> list[tuple[bytes, Address]]:
+        """See ``Datagrams.receive``."""
+        while True:
+            try:
+                await trio.lowlevel.wait_readable(self._sock)
+            except (OSError, ValueError, trio.ClosedResourceError) as error:  # a closed socket has no descriptor
+                raise NetworkError(f"{self.address}: closed") from error
+            received = self._receive_ready()
+            if received:
+                return received
+
+    def _receive_ready(self) -> list[tuple[bytes, Address]]:
+        received = []
+        for _ in range(limits.DATAGRAM_BATCH):
+            try:
+                size, sender = self._sock.recvfrom_into(self._buffer)
+            except BlockingIOError:
+                break
+            except OSError:
+                # News of a datagram of ours that did not arrive (ICMP): whoever waits for its answer times out.
+                # It uses up its turn, so that a socket with nothing but errors does not hold the loop.
+                continue
+            received.append((bytes(self._buffer[:size]), address_of(sender)))
+        return received
+
+    def send(self, data: bytes, to: Address) -> bool:
+        """See ``Datagrams.send``."""
+        if to.scope is Scope.FORBIDDEN:
+            return False
+        try:
+            self._sock.sendto(data, (to.host, to.port))
+        except OSError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """See ``Datagrams.close``."""
+        if self._sock.fileno() != -1:
+            trio.lowlevel.notify_closing(self._sock)
+            self._sock.close()
+
+
+def open_datagrams(host: str, port: int) -> list[UdpDatagrams]:
+    """See ``Network.open_datagrams``; the host is an IP address or empty."""
+    return [UdpDatagrams(sock) for sock in open_sockets(socket.SOCK_DGRAM, host, port)]

@@ -1,0 +1,168 @@
+"""Fetching small things over HTTP(S): trackers' answers and .torrent files.
+
+The other side is not trusted: how long it takes, how much it sends (packed or not), where it sends us on and what it
+calls itself are all bounded here. What is spoken on the wire is left to httpx2, which is imported when first needed.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import ssl
+import urllib.parse
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import trio
+
+from .. import limits
+from ..errors import NetworkError, SourceError
+from ..wire.address import Address, Scope
+from .network import Network
+from .url import Url, parse_url
+
+if TYPE_CHECKING:
+    from .transport import Exchange
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HttpReply:
+    """What came back in the end, of whatever status; redirects have been followed."""
+
+    status: int
+    headers: Mapping[str, str]
+    """By lower-case name."""
+    body: bytes
+    """Unpacked."""
+    url: str = dataclasses.field(repr=False)
+    """Who sent it; may hold a key."""
+    remote: Address
+    """Its address: what the reply names must be of this scope or wider."""
+
+
+class HttpClient:
+    """One for a session. Nothing of the environment is used: no proxies, no ``.netrc``, no certificates from variables.
+
+    Args:
+        network: all connections and look-ups of names are its.
+        user_agent: what servers are told.
+        ssl_context: whom to trust for https; None: whom the system trusts. Certificates are always checked.
+    """
+
+    def __init__(self, network: Network, *, user_agent: str, ssl_context: ssl.SSLContext | None = None) -> None:
+        self._network = network
+        self._headers = {"User-Agent": user_agent, "Accept-Encoding": "gzip", "Connection": "close"}
+        self._ssl_context = ssl_context
+        self._exchange: Exchange | None = None
+
+    async def get(
+        self,
+        url: str,
+        *,
+        max_bytes: int,
+        within: Scope = Scope.LOOPBACK,
+        timeout: float = limits.HTTP_TIMEOUT,
+        addresses: Sequence[Address] = (),
+        accept: str = "*/*",
+    ) -> HttpReply:
+        """GET, following up to ``limits.MAX_REDIRECTS`` redirects. Statuses of any kind are returned, not raised.
+
+        A redirect is held to the same rules as the first URL, and leads nowhere of narrower scope than the server that
+        redirects. User and password go to no other origin than theirs.
+
+        Args:
+            url: http or https.
+            max_bytes: the longest body, packed or unpacked.
+            within: the narrowest scope that the server's address may have.
+            timeout: seconds for everything, redirects and name look-ups included.
+            addresses: the addresses of the URL's host, if they are known.
+            accept: the media types to ask for.
+
+        Raises:
+            SourceError: the URL cannot be used.
+            NetworkError: no proper answer came in time, or it is too long (ForbiddenAddressError: it led to an
+                address that its source may not name).
+        """
+        parsed = parse_url(url)
+        with trio.move_on_after(timeout):
+            return await self._follow(parsed, within, max_bytes, addresses, accept)
+        raise NetworkError(f"{parsed.origin}: no complete answer within {timeout:g} seconds")
+
+    async def aclose(self) -> None:
+        """Close what is open. It can be used again afterwards."""
+        if self._exchange is not None:
+            await self._exchange.aclose()
+            self._exchange = None
+
+    async def _follow(
+        self, url: Url, within: Scope, max_bytes: int, addresses: Sequence[Address], accept: str
+    ) -> HttpReply:
+        for _ in range(limits.MAX_REDIRECTS + 1):
+            reply = await self._get_once(url, within, max_bytes, addresses, accept)
+            location = reply.headers.get("location")
+            if reply.status not in (301, 302, 303, 307, 308) or location is None:
+                return reply
+            url = _redirected(url, location)
+            within = max(within, reply.remote.scope)
+            addresses = ()
+        raise NetworkError(f"{url.origin}: more than {limits.MAX_REDIRECTS} redirects")
+
+    async def _get_once(
+        self, url: Url, within: Scope, max_bytes: int, addresses: Sequence[Address], accept: str
+    ) -> HttpReply:
+        if self._exchange is None:
+            from .transport import Exchange  # httpx2 takes 50 ms to import
+
+            self._exchange = Exchange(self._network, self._ssl_context)
+        headers = {**self._headers, "Accept": accept}
+        if url.credentials:
+            user_password = urllib.parse.unquote_to_bytes(url.credentials)
+            headers["Authorization"] = f"Basic {base64.b64encode(user_password).decode('ascii')}"
+        async with self._exchange.get(url, headers, within, addresses) as answer:
+            body = _Body(url, answer.headers, max_bytes)
+            async for chunk in answer.chunks:
+                body.add(chunk)
+            return HttpReply(answer.status, answer.headers, body.finish(), str(url), answer.remote)
+
+
+def _redirected(url: Url, location: str) -> Url:
+    """Where a redirect leads, with the credentials that may go there."""
+    try:
+        if not location.isprintable():
+            raise SourceError("the URL has characters that no URL may have")  # urljoin drops some of them
+        there = parse_url(urllib.parse.urljoin(str(url), location))
+    except (SourceError, ValueError) as error:
+        raise NetworkError(f"{url.origin}: its redirect cannot be followed: {error}") from error
+    return there._replace(credentials=url.credentials if there.origin == url.origin else "")
+
+
+class _Body:
+    """The bytes of one answer, unpacked and counted while they come: a bomb never gets to unfold."""
+
+    def __init__(self, url: Url, headers: Mapping[str, str], max_bytes: int) -> None:
+        self._origin = url.origin
+        self._max = max_bytes
+        self._packed = 0
+        self._body = bytearray()
+        coding = headers.get("content-encoding", "identity").strip().lower()
+        if coding not in ("identity", "", "gzip", "x-gzip"):
+            raise NetworkError(f"{self._origin}: sends an encoding that was not asked for")
+        self._inflate = zlib.decompressobj(wbits=31) if "gzip" in coding else None
+
+    def add(self, chunk: bytes) -> None:
+        self._packed += len(chunk)
+        if self._inflate is not None:
+            try:
+                chunk = self._inflate.decompress(chunk, self._max + 1 - len(self._body))
+            except zlib.error as error:
+                raise NetworkError(f"{self._origin}: the answer is not proper gzip") from error
+        self._body += chunk
+        # Packed bytes count too: empty gzip blocks could come for ever without a byte of body.
+        if max(self._packed, len(self._body)) > self._max:
+            raise NetworkError(f"{self._origin}: the answer is longer than {self._max} bytes")
+
+    def finish(self) -> bytes:
+        if self._inflate is not None and self._packed and not self._inflate.eof:
+            raise NetworkError(f"{self._origin}: the answer ends in the middle")
+        return bytes(self._body)

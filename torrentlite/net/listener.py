@@ -1,0 +1,68 @@
+"""Accepting TCP connections, whatever the system's mood."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+
+import trio
+
+from .. import limits
+from ..errors import ListenError, NetworkError
+from .sockets import open_sockets
+from .stream import TcpStream, address_of, reason
+
+log = logging.getLogger(__name__)
+
+# Out of something that comes back when others close their connections.
+_WAIT = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+# The listener itself is of no use. All other errors are those of the one connection that was to be accepted
+# (accept(2) hands them on), and that one is forgotten.
+_BROKEN = {errno.EBADF, errno.EFAULT, errno.EINVAL, errno.ENOTSOCK, errno.EOPNOTSUPP}
+
+
+class TcpListener:
+    """A listening TCP socket as a ``Listener`` (see ``network.py`` for what the methods promise)."""
+
+    def __init__(self, sock: trio.socket.SocketType) -> None:
+        self._sock = sock
+        self.address = address_of(sock.getsockname())
+
+    def __repr__(self) -> str:
+        return f"<TcpListener {self.address}>"
+
+    async def accept(self) -> TcpStream:
+        """See ``Listener.accept``."""
+        while True:
+            try:
+                sock, _ = await self._sock.accept()
+            except trio.ClosedResourceError as error:
+                raise NetworkError(f"{self.address}: closed") from error
+            except OSError as error:
+                if error.errno in _BROKEN:
+                    raise NetworkError(f"{self.address}: {reason(error)}") from error
+                if error.errno in _WAIT:
+                    log.warning("cannot accept at %s: %s; trying again", self.address, reason(error))
+                    await trio.sleep(limits.ACCEPT_PAUSE)
+                continue
+            try:
+                return TcpStream(sock)
+            except OSError:  # reset before we looked at it
+                sock.close()
+
+    def close(self) -> None:
+        """See ``Listener.close``."""
+        self._sock.close()
+
+
+def open_listeners(host: str, port: int, *, fallback: bool) -> list[TcpListener]:
+    """See ``Network.listen``; the host is an IP address or empty."""
+    try:
+        socks = open_sockets(socket.SOCK_STREAM, host, port)
+    except ListenError as error:
+        if not (port and fallback):
+            raise
+        log.info("%s; taking a free port", error)
+        socks = open_sockets(socket.SOCK_STREAM, host, 0)
+    return [TcpListener(trio.socket.from_stdlib_socket(sock)) for sock in socks]

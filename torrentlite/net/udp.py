@@ -1,0 +1,113 @@
+"""The UDP port of a session: one socket per address family, and who each datagram is for.
+
+Tracker replies (BEP 15) go to the request that waits for them. A reply begins with a small action number, so its first
+byte is 0; DHT messages begin with ``d``, uTP packets with 0x01 to 0x41: the kinds cannot be mistaken for each other.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+
+import trio
+
+from .. import limits
+from ..errors import NetworkError
+from ..wire.address import Address
+from .network import Datagrams
+
+_REPLY_HEAD = struct.Struct(">II")  # action, transaction id
+_ERROR = 3
+_SHORTEST = {0: 16, 1: 20, 2: 8, _ERROR: 8}  # by action: connect, announce, scrape, error
+
+
+class UdpPort:
+    """Sends, and hands on what it receives while ``run`` runs.
+
+    Attributes:
+        dropped: datagrams that were nobody's: spoofed, late, too short, or of a kind that is not spoken.
+    """
+
+    def __init__(self, datagrams: Sequence[Datagrams]) -> None:
+        self._sockets = {socket.address.is_ipv6: socket for socket in datagrams}
+        self._waiting: dict[tuple[Address, int], _Waiting] = {}
+        self.dropped = 0
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Receive until it is closed or cancelled."""
+        async with trio.open_nursery() as nursery:
+            for socket in self._sockets.values():
+                nursery.start_soon(self._receive, socket)
+            task_status.started()
+
+    def reaches(self, address: Address) -> bool:
+        """Whether there is a socket of this address's family."""
+        return address.is_ipv6 in self._sockets
+
+    def send(self, data: bytes, to: Address) -> bool:
+        """Send one datagram without waiting. False: it was dropped."""
+        return self.reaches(to) and self._sockets[to.is_ipv6].send(data, to)
+
+    async def request(self, data: bytes, to: Address) -> bytes:
+        """Send a tracker request once and wait for its reply, for as long as the caller lets it.
+
+        A reply comes from the very address that was asked, bears the request's transaction id, is of its action or an
+        error, and is long enough. Everything else is dropped: who does not see our datagrams cannot answer them.
+
+        Args:
+            data: a connect, announce or scrape of BEP 15: action at byte 8, transaction id at byte 12.
+            to: the tracker.
+
+        Raises:
+            NetworkError: too many requests wait already.
+        """
+        action, transaction_id = _REPLY_HEAD.unpack_from(data, 8)
+        key = (to, transaction_id)
+        if len(self._waiting) >= limits.PENDING_REPLIES or key in self._waiting:
+            raise NetworkError("too many UDP requests are under way")
+        waiting = self._waiting[key] = _Waiting(action)
+        try:
+            self.send(data, to)  # what was dropped here is as lost as what is dropped later
+            await waiting.arrived.wait()
+            return waiting.reply
+        finally:
+            del self._waiting[key]
+
+    def close(self) -> None:
+        """Close the sockets; a second time is nothing."""
+        for socket in self._sockets.values():
+            socket.close()
+
+    async def _receive(self, socket: Datagrams) -> None:
+        while True:
+            try:
+                received = await socket.receive()
+            except NetworkError:  # closed
+                return
+            for data, sender in received:
+                if not self._got(data, sender):
+                    self.dropped += 1
+
+    def _got(self, data: bytes, sender: Address) -> bool:
+        if len(data) < _REPLY_HEAD.size:
+            return False
+        action, transaction_id = _REPLY_HEAD.unpack_from(data)
+        waiting = self._waiting.get((sender, transaction_id))
+        if waiting is None or action not in (waiting.action, _ERROR) or waiting.arrived.is_set():
+            return False
+        if len(data) < _SHORTEST[action]:
+            return False
+        waiting.reply = data
+        waiting.arrived.set()
+        return True
+
+
+class _Waiting:
+    """One request without its reply."""
+
+    __slots__ = ("action", "arrived", "reply")
+
+    def __init__(self, action: int) -> None:
+        self.action = action
+        self.arrived = trio.Event()
+        self.reply = b""

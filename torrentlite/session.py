@@ -1,0 +1,347 @@
+"""The door: open a session, share and fetch.
+
+async with torrentlite.open_session() as session:
+    torrent = session.add(await torrentlite.load("debian.torrent"), save_to="downloads")
+    await torrent.wait_complete()
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import pathlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from os import PathLike
+
+import trio
+
+from . import __version__
+from .errors import DuplicateTorrentError, NoPeersError
+from .limits import TICK
+from .metainfo.magnet import Magnet
+from .metainfo.metainfo import Metainfo
+from .net.http import HttpClient
+from .net.udp import UdpPort
+from .settings import Settings
+from .stats import SessionStats
+from .storage.disk import Disk
+from .storage.hashing import create_metainfo
+from .storage.journal import Journal
+from .storage.offload import ThreadOffload
+from .storage.origin import open_storage
+from .storage.pool import FilePool
+from .swarm.commons import Commons
+from .swarm.life import Life
+from .swarm.reception import Reception
+from .swarm.torrent import Torrent
+from .swarm.world import World, real_world
+from .tracker.client import TrackerClient
+from .wire.address import Address, Scope, scope_of
+from .wire.clients import make_peer_id
+
+log = logging.getLogger("torrentlite")
+
+USER_AGENT = f"torrentlite/{__version__}"
+
+
+class Session:
+    """Torrents that share one port, one set of limits and one lifetime. Made by ``open_session``.
+
+    Attributes:
+        settings: what it was opened with.
+        addresses: where it listens.
+    """
+
+    def __init__(self, settings: Settings, commons: Commons, addresses: tuple[Address, ...]) -> None:
+        self.settings = settings
+        self.addresses = addresses
+        self._commons = commons
+        self._torrents: dict[bytes, tuple[Torrent, Life]] = {}
+        self._crew = commons.crew()
+        self._reception = Reception(commons, self._crew, self._find)
+        self._files = FilePool()
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<Session port {self.port}, {len(self._torrents)} torrents>"
+
+    @property
+    def port(self) -> int:
+        """The TCP and UDP port."""
+        return self._commons.port
+
+    @property
+    def torrents(self) -> tuple[Torrent, ...]:
+        """All torrents, in the order they were added."""
+        return tuple(torrent for torrent, _ in self._torrents.values())
+
+    def add(
+        self,
+        source: Metainfo | Magnet | str | bytes,
+        save_to: str | PathLike[str] = ".",
+        *,
+        select: Iterable[int] | None = None,
+        paused: bool = False,
+        sequential: bool = False,
+        overwrite: bool | None = None,
+        peers: Iterable[tuple[str, int]] = (),
+        trackers: Iterable[str] = (),
+    ) -> Torrent:
+        """Share or fetch something; it starts by itself. What lies in ``save_to`` already is checked and kept.
+
+        Args:
+            source: a Metainfo, a Magnet, the bytes of a .torrent, or a magnet link or info-hash as text.
+                (``load`` makes one of the first two from a path or URL.)
+            save_to: the folder in which its file or folder lies or will lie.
+            select: file indexes to want; None for all.
+            paused: wait for ``resume``.
+            sequential: fetch the pieces in order.
+            overwrite: may replace a different finished file; None: as in the settings.
+            peers: (host, port) of peers known by other means.
+            trackers: more trackers, wherever they are.
+
+        Raises:
+            DuplicateTorrentError: it is here already.
+            MagnetError, MetainfoError: the text or bytes are no torrent.
+        """
+        if isinstance(source, bytes):
+            source = Metainfo.from_bytes(source)
+        elif isinstance(source, str):
+            source = Magnet.parse(source)
+        key = source.hashes.v1 if isinstance(source, Magnet) else source.info.hashes.v1
+        if self._closed:
+            raise RuntimeError("this session has been left")
+        if key in self._torrents:
+            raise DuplicateTorrentError(f"{self._torrents[key][0].name} is in this session already")
+        life = Life(
+            source,
+            self._commons,
+            self._make_disk,
+            pathlib.Path(save_to),
+            select=select,
+            sequential=sequential,
+            overwrite=self.settings.overwrite if overwrite is None else overwrite,
+            trackers=trackers,
+        )
+        torrent = Torrent(life)
+        self._torrents[key] = torrent, life
+        if not paused:
+            life.go()
+        for host, port in peers:
+            torrent.add_peer(host, port)
+        return torrent
+
+    async def remove(self, torrent: Torrent) -> None:
+        """Leave its swarm and forget it; its files stay. Takes 5 seconds at most, with slow trackers."""
+        _, life = self._torrents.pop(torrent.hashes.v1, (None, None))
+        if life is not None:
+            await life.close()
+
+    def stats(self) -> SessionStats:
+        """A snapshot of the whole."""
+        commons, now = self._commons, trio.current_time()
+        return SessionStats(
+            port=commons.port,
+            torrents=len(self._torrents),
+            peers=commons.connected,
+            half_open=commons.half_open,
+            pending_handshakes=len(self._reception),
+            down_rate=commons.down_meter.rate(now),
+            up_rate=commons.up_meter.rate(now),
+            downloaded=commons.down_meter.total,
+            uploaded=commons.up_meter.total,
+            piece_memory=commons.memory.used,
+            internal_errors=commons.internal_errors,
+        )
+
+    def set_limits(self, *, upload: int | None = None, download: int | None = None) -> None:
+        """Change the session's rate limits, bytes per second; 0 is unlimited, None leaves as it is."""
+        if upload is not None:
+            self._commons.up_bucket.rate = upload
+        if download is not None:
+            self._commons.down_bucket.rate = download
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _find(self, info_hash: bytes) -> Life | None:
+        _, life = self._torrents.get(info_hash, (None, None))
+        return life if life is not None and life.knows() else None
+
+    def _make_disk(self, metainfo: Metainfo, save_to: pathlib.Path, overwrite: bool) -> Disk:
+        info = metainfo.info
+        world = self._commons.world
+        if world.storage is not None:
+            return Disk(info, world.storage(info), world.offload, None)
+        storage = open_storage(info, save_to, origin=metainfo.origin, overwrite=overwrite, pool=self._files)
+        state_dir = self.settings.state_dir
+        journal = (
+            Journal(state_dir, info.hashes.v1, save_to, info.layout.piece_count) if state_dir is not None else None
+        )
+        return Disk(info, storage, world.offload, journal)
+
+    async def _tick(self) -> None:
+        while True:
+            now = trio.current_time()
+            for _, life in tuple(self._torrents.values()):
+                life.tick(now)
+            await trio.sleep(TICK)
+
+    async def _close(self) -> None:
+        self._closed = True
+        await self._crew.stop()
+        async with trio.open_nursery() as nursery:
+            for _, life in self._torrents.values():
+                nursery.start_soon(life.close)
+
+
+@contextlib.asynccontextmanager
+async def open_session(settings: Settings | None = None, *, world: World | None = None) -> AsyncIterator[Session]:
+    """Open a session; when the block is left, everything that it started has ended.
+
+    Leaving says ``stopped`` to trackers and saves resume data, and takes 5 seconds at most with dead trackers. An
+    exception of the block comes out as itself, not in an ExceptionGroup.
+
+    Args:
+        settings: choices; None for the defaults.
+        world: what to stand on; None for the real network, threads and dice (others: ``torrentlite.testing``).
+
+    Raises:
+        ListenError: the port cannot be had.
+    """
+    settings = settings or Settings()
+    world = world or real_world(settings.host)
+    failure: BaseException | None = None
+    try:
+        async with trio.open_nursery() as nursery:
+            # A nursery would wrap what is raised in it, so it is carried out by hand.
+            try:
+                async with _outside(settings, world, nursery) as session:
+                    yield session
+            except BaseException as error:
+                failure = error
+            nursery.cancel_scope.cancel()
+    except BaseException:
+        if failure is None:
+            raise
+    if failure is not None:
+        raise failure
+
+
+@contextlib.asynccontextmanager
+async def _outside(settings: Settings, world: World, nursery: trio.Nursery) -> AsyncIterator[Session]:
+    """The session with its sockets and clients, closed at the end."""
+    agent = settings.user_agent or USER_AGENT
+    listeners = await world.network.listen(settings.host, settings.port, fallback=settings.port_fallback)
+    addresses = tuple(listener.address for listener in listeners)
+    port = addresses[0].port
+    async with contextlib.AsyncExitStack() as stack:
+        for listener in listeners:
+            stack.callback(listener.close)
+        udp = UdpPort(await world.network.open_datagrams(settings.host, port))
+        stack.callback(udp.close)
+        http = HttpClient(world.network, user_agent=agent)
+        stack.push_async_callback(_shielded, http.aclose)
+        trackers = TrackerClient(world.network, http, udp)
+        peer_id = make_peer_id(__version__, world.secret(12))
+        loopback = scope_of(settings.host) is Scope.LOOPBACK
+        commons = Commons(world, settings, nursery, peer_id, trackers, port, agent, loopback=loopback)
+        commons.own_addresses.update(dict.fromkeys(addresses))
+        session = Session(settings, commons, addresses)
+        await nursery.start(udp.run)
+        for listener in listeners:
+            session._crew.start(session._reception.serve, listener, name=f"listen on {listener.address}")
+        session._crew.start(session._tick, name="tick")
+        stack.push_async_callback(_shielded, session._close)
+        yield session
+
+
+async def _shielded(close: Callable[[], Awaitable[None]]) -> None:
+    with trio.CancelScope(shield=True):
+        await close()
+
+
+async def create(
+    path: str | PathLike[str],
+    *,
+    trackers: Iterable[str] = (),
+    web_seeds: Iterable[str] = (),
+    private: bool = False,
+    comment: str = "",
+    piece_length: int | None = None,
+    name: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    state_dir: str | PathLike[str] | None = None,
+) -> Metainfo:
+    """Hash a file or folder, with all cores, and make the metainfo of it.
+
+    ``session.add`` does not hash it again.
+
+    Args:
+        path: the file or folder.
+        trackers: announce URLs, a tier each.
+        web_seeds: URLs where the same data lies.
+        private: peers only from the trackers (BEP 27).
+        comment: free text.
+        piece_length: bytes, a power of two from 16 KiB; None to choose by size.
+        name: the name in the torrent; None for the path's.
+        progress: called with (bytes done, bytes in all).
+        state_dir: where results are remembered, so that unchanged files are not hashed again; None for nowhere.
+
+    Raises:
+        StorageError: a file cannot be read, or changed while it was read; it is named.
+        MetainfoError: nothing to share, or the piece length is not allowed.
+    """
+    return await create_metainfo(
+        pathlib.Path(path),
+        trackers=tuple((url,) for url in trackers),
+        web_seeds=tuple(web_seeds),
+        private=private,
+        comment=comment,
+        created_by=USER_AGENT,
+        piece_length=piece_length,
+        name=name,
+        progress=progress,
+        state_dir=pathlib.Path(state_dir) if state_dir is not None else None,
+        offload=ThreadOffload(),
+    )
+
+
+async def load(source: str | PathLike[str]) -> Metainfo | Magnet:
+    """Read a .torrent from a path or an http(s) URL, or understand a magnet link or info-hash.
+
+    Raises:
+        SourceError: there is no such file, or the server says so (HTTP 4xx).
+        MetainfoError: it is no usable .torrent. MagnetError: no usable link.
+        NetworkError: no answer.
+    """
+    from .loading import load_source
+
+    return await load_source(source, user_agent=USER_AGENT)
+
+
+async def fetch(
+    source: str | PathLike[str],
+    save_to: str | PathLike[str] = ".",
+    *,
+    settings: Settings | None = None,
+    timeout: float | None = None,
+) -> tuple[pathlib.Path, ...]:
+    """Fetch something in one call; returns the path(s) of what is now there, verified.
+
+    Args:
+        source: path or URL of a .torrent, magnet link or info-hash.
+        save_to: the folder.
+        settings: choices of the session; None for the defaults.
+        timeout: seconds; None for as long as it takes.
+
+    Raises:
+        NoPeersError: not complete within ``timeout``; what came is kept.
+        TorrentError: as ``load``, ``open_session`` and ``Torrent.wait_complete``.
+    """
+    found = await load(source)
+    async with open_session(settings) as session:
+        torrent = session.add(found, save_to)
+        with trio.move_on_after(timeout if timeout is not None else float("inf")):
+            return await torrent.wait_complete()
+        raise NoPeersError(f"{torrent.name}: not complete after {timeout:g} s: {torrent.why().message}")
+    raise AssertionError("unreachable")

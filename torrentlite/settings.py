@@ -1,0 +1,67 @@
+"""Settings: what a user may choose. Everything that protects us is in ``limits.py`` instead."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Choices of one session; frozen, so a change is ``dataclasses.replace`` (limits: ``set_limits``).
+
+    Rates are bytes per second, 0 means unlimited.
+    """
+
+    host: str = ""
+    """Listen on this address only; empty for all interfaces, IPv4 and IPv6."""
+    port: int = 0
+    """Listen on this TCP and UDP port; 0 for any free one."""
+    port_fallback: bool = False
+    """When ``port`` is taken, use a free one for this run instead of raising ListenError."""
+
+    upload_limit: int = 0
+    """Bytes per second over all torrents; 0 for unlimited."""
+    download_limit: int = 0
+    """Bytes per second over all torrents; 0 for unlimited. It paces requests, so it holds on average."""
+    upload_slots: int = 8
+    """Peers of a torrent that are unchoked at once, at least; more while upload is under its limit."""
+    connections: int = 200
+    """Connected peers over all torrents."""
+    connections_per_torrent: int = 100
+    """Connected peers of one torrent."""
+    connections_per_ip: int = 3
+    """Connected peers of one public IP address; private and loopback ones are not counted."""
+    half_open: int = 30
+    """Connection attempts under way at once."""
+
+    piece_memory: int = 64 << 20
+    """Bytes of pieces that may be in flight or being checked, over all torrents."""
+    overwrite: bool = False
+    """Whether a different finished file under its final name may be replaced."""
+    state_dir: pathlib.Path | None = None
+    """Where resume data and the kept port live; None: nothing is written outside the save folder."""
+
+    request_queue: int = 2000
+    """Requests that we let a peer queue with us (``reqq``, BEP 10)."""
+    seed_to_seeds: bool = False
+    """Keep connections between two complete peers. Off: seeds drop seeds."""
+    user_agent: str = ""
+    """What HTTP trackers and the extension handshake are told; empty: ``torrentlite/VERSION``."""
+
+    def __post_init__(self) -> None:
+        for name in (
+            "upload_limit",
+            "download_limit",
+            "upload_slots",
+            "connections",
+            "connections_per_torrent",
+            "connections_per_ip",
+            "half_open",
+            "piece_memory",
+            "request_queue",
+        ):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative")
+        if not 0 <= self.port <= 65535:
+            raise ValueError("port must be between 0 and 65535")

@@ -1,0 +1,192 @@
+"""Frozen snapshots: what a look at the session returns.
+
+``TorrentStats`` and ``SessionStats`` are scalar and cheap; peers, files, pieces and trackers are asked for apart.
+Rates are bytes per second, sizes are bytes, times are seconds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+
+
+class State(enum.Enum):
+    """What a torrent is doing; the values are the words that people see."""
+
+    PAUSED = "paused"
+    METADATA = "metadata"
+    CHECKING = "checking"
+    DOWNLOADING = "downloading"
+    SEEDING = "seeding"
+    ERROR = "error"
+    CLOSED = "closed"
+
+
+class Reason(enum.Enum):
+    """Why a torrent stands still, or that it does not."""
+
+    FINE = "fine"
+    PAUSED = "paused"
+    CHECKING = "checking"
+    COMPLETE = "complete"
+    DISK = "disk"
+    ERROR = "error"
+    NO_SOURCES = "no sources"
+    TRACKERS_FAIL = "trackers fail"
+    NO_PEERS = "no peers"
+    UNREACHABLE = "unreachable peers"
+    NO_METADATA = "no metadata"
+    MISSING_PIECES = "missing pieces"
+    CHOKED = "choked"
+    LIMITED = "limited"
+    SLOW = "slow peers"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Why:
+    """One verdict on a torrent: the reason, a sentence for people, and its evidence."""
+
+    reason: Reason
+    message: str
+    evidence: tuple[tuple[str, str | int | float], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TorrentStats:
+    """One torrent at one moment. ``total``, ``done`` and ``left`` count wanted bytes only (pad files never)."""
+
+    info_hash: str
+    name: str
+    state: State
+    error: str
+    total: int
+    done: int
+    left: int
+    pieces: int
+    pieces_done: int
+    downloaded: int
+    uploaded: int
+    wasted: int
+    hash_failures: int
+    down_rate: float
+    up_rate: float
+    peers: int
+    seeds: int
+    half_open: int
+    known_peers: int
+    distributed_copies: float
+    checked: int
+    """Bytes looked at by the check under way (of ``check_total``)."""
+    check_total: int
+    metadata_done: int
+    metadata_total: int
+    private: bool
+    added_at: float
+    """Seconds on the session's clock."""
+
+    @property
+    def progress(self) -> float:
+        """Share of the wanted bytes that is verified, 0.0 to 1.0 (1.0 when nothing is wanted)."""
+        return self.done / self.total if self.total else (0.0 if self.state is State.METADATA else 1.0)
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything wanted is verified and under its final name."""
+        return self.state is State.SEEDING
+
+    @property
+    def eta(self) -> float | None:
+        """Seconds to completion at today's rate, or None."""
+        return self.left / self.down_rate if self.left and self.down_rate > 1 else None
+
+    @property
+    def ratio(self) -> float:
+        """Uploaded over the size of what is wanted."""
+        return self.uploaded / self.total if self.total else 0.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PeerStats:
+    """One connected peer."""
+
+    host: str
+    port: int
+    client: str
+    incoming: bool
+    source: str
+    """tracker, peer (given by hand), magnet, incoming, dht, pex or lsd."""
+    progress: float
+    down_rate: float
+    up_rate: float
+    downloaded: int
+    uploaded: int
+    queue: int
+    """Our requests that it has not answered."""
+    queue_target: int
+    upload_queue: int
+    """Its requests that we have not answered."""
+    am_choking: bool
+    am_interested: bool
+    peer_choking: bool
+    peer_interested: bool
+    snubbed: bool
+    connected_for: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FileStats:
+    """One file of a torrent (pad files are not listed)."""
+
+    path: str
+    """Relative to the save folder, "/" between components."""
+    size: int
+    done: int
+    wanted: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PieceStats:
+    """All pieces at once, a byte each: bit fields are little, piece i is bit ``i`` of the ints."""
+
+    count: int
+    have: int
+    in_flight: int
+    partial: int
+    wanted: int
+    availability: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TrackerStats:
+    """One tracker; ``url`` is fit to be shown (passkeys are taken out)."""
+
+    url: str
+    tier: int
+    state: str
+    """waiting, announcing, ok or failed."""
+    message: str
+    """The tracker's warning or the reason of its failure."""
+    peers: int
+    seeders: int
+    leechers: int
+    next_announce: float
+    """Seconds from now, or -1."""
+    failures: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SessionStats:
+    """The whole session."""
+
+    port: int
+    torrents: int
+    peers: int
+    half_open: int
+    pending_handshakes: int
+    down_rate: float
+    up_rate: float
+    downloaded: int
+    uploaded: int
+    piece_memory: int
+    internal_errors: int
+    """Bugs of ours that were contained; tests assert that it is 0."""

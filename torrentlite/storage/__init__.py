@@ -1,0 +1,1 @@
+"""Files, and the record of what in them is right."""

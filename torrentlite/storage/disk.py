@@ -1,0 +1,437 @@
+"""A torrent's bytes for the swarm: pieces in, blocks out, and what of it is known to be right.
+
+A piece is in one of these states: *unsynced*, hashed and written; *synced*, known to outlive a power cut, and only
+that is claimed by the journal; *unsure*, written when the operating system failed to put the file on the disk. The
+order of things is the promise: journal "written", data; data flushed, journal "synced" flushed, final name, folder.
+
+The state is changed in the loop, by one task at a time where that matters; threads look at it, and do the work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import hashlib
+import pathlib
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+
+import trio
+
+from .. import limits
+from ..errors import StorageError
+from ..metainfo.info import Info
+from ..metainfo.layout import BLOCK_SIZE, Block
+from ..wire import bitfield
+from .check import check_pieces, digests
+from .faults import fault
+from .journal import Journal, Resume
+from .offload import Offload
+from .resume import sort_pieces
+from .room import check_room
+from .runs import complete_files, union
+from .storage import Buffer, Found, InTheWay, Room, Stamp, Storage, SyncFailure
+
+
+class Verdict(enum.Enum):
+    """Whether a piece is right."""
+
+    RIGHT = enum.auto()
+    WRONG = enum.auto()
+    NEED_HASHES = enum.auto()
+    """Its hashes have to be fetched first (BEP 52). Never said of v1 torrents."""
+
+
+class Disk:
+    """One torrent's storage, its journal, and the threads to use them in.
+
+    Args:
+        info: what is stored.
+        storage: where.
+        offload: threads.
+        journal: resume data; None keeps none, so that everything is hashed at the start.
+    """
+
+    def __init__(self, info: Info, storage: Storage, offload: Offload, journal: Journal | None = None) -> None:
+        self._info = info
+        self._layout = info.layout
+        self._storage = storage
+        self._offload = offload
+        self._journal = journal
+        self._opened = False
+        self._wanted: frozenset[int] = frozenset()
+        self._synced = self._unsynced = self._unsure = 0
+        self._stamps: dict[int, Stamp] = {}
+        self._new_stamps: dict[int, Stamp] = {}  # those that the journal does not have yet
+        self._finished: set[int] = set()
+        self._touched: set[int] = set()  # files that may be complete now
+        self._to_flush: set[int] = set()  # files with pieces that were found, not written
+        self._spilled_aside: set[int] = set()
+        self._sync_failures = 0
+        self._lock = trio.Lock()
+        self._users = 0
+        self._unused = trio.Event()
+        self._reserved: trio.Event | None = None  # set when whoever needs the storage alone is done
+
+    # -- the beginning -----------------------------------------------------------------------------------------------
+
+    async def open(
+        self,
+        *,
+        wanted: Iterable[int],
+        recheck: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> int:
+        """Find out what is there; returns the verified pieces (bit ``i`` is piece ``i``).
+
+        Hashes only what neither the journal nor the files' origin vouch for, and does not write before it knows that
+        there is room. Files that are whole have their final names afterwards. May be called again, to check again.
+
+        Args:
+            wanted: numbers of the files to be fetched.
+            recheck: hash everything.
+            progress: called with the bytes hashed and to hash.
+
+        Raises:
+            FileInTheWayError: a different finished file, and no leave to overwrite.
+            StorageError: not enough space, no permission, not files, in use by another process.
+        """
+        async with self._alone():
+            self._opened = False
+            self._wanted = frozenset(wanted)
+            resume = await self._offload.run(self._journal.load) if self._journal else Resume()
+            found = await self._offload.run(self._storage.prepare, self._wanted)
+            if not self._storage.read_only:
+                check_room(found.needed, found.free, self._storage.top())
+            trusted, doubtful = sort_pieces(self._layout, resume, found, recheck=recheck)
+            right = await check_pieces(self._info, self._storage, doubtful, self._offload, progress)
+            have = trusted | right
+            await self._offload.run(self._storage.select, self._wanted, have, doubtful & ~right)
+            self._synced, self._unsynced, self._unsure = trusted, right, 0
+            self._spilled_aside.clear()
+            self._stamps = dict(found.stamps)
+            if not self._storage.read_only:
+                await self._save(have, resume, found)
+            self._opened = True
+            return have
+
+    async def _save(self, have: int, resume: Resume, found: Found) -> None:
+        """Write down what was found, and give final names to files that turned out to be whole."""
+        named = sorted(found.finished)
+        if self._journal:
+            named = [file for file in named if resume.stamps.get(file) == found.stamps.get(file)]
+        self._finished = set(complete_files(named, have, self._layout))
+        self._touched = set(self._info.wanted_files)
+        self._to_flush = self._files_of(self._unsynced) if self._journal else set()
+        same = resume.clean and resume.synced == have and resume.stamps == found.stamps
+        await self._commit(have, rewrite=not same)
+
+    # -- pieces ------------------------------------------------------------------------------------------------------
+
+    async def write_piece(self, piece: int, data: Buffer) -> Verdict:
+        """Hash a piece and, if it is right, write it; see ``write_pieces``."""
+        return (await self.write_pieces([(piece, data)]))[0]
+
+    async def write_pieces(self, pieces: Sequence[tuple[int, Buffer]]) -> list[Verdict]:
+        """Hash these whole pieces, and write those that are right, in one thread hop.
+
+        Cancellation takes effect afterwards. After an error all of them can be tried again.
+
+        Raises:
+            DiskFullError: the disk refuses for now.
+            StorageError: it refuses for good.
+        """
+        while True:
+            failures = self._sync_failures
+            try:
+                async with self._using():
+                    verdicts = await self._offload.run(self._write, pieces)
+            except InTheWay as blocked:
+                await self._make_way(blocked.file)
+                continue
+            if failures == self._sync_failures:
+                break
+            # Meanwhile the system failed to flush, and may have lost what was just written: here it still is.
+        self._got_right(piece for (piece, _), verdict in zip(pieces, verdicts, strict=True) if verdict is Verdict.RIGHT)
+        return verdicts
+
+    async def block_digests(self, data: Buffer) -> list[bytes]:
+        """The SHA-1 digest of each block of a piece, to find out who sent a wrong one."""
+        return await self._offload.run(_block_digests, data, abandon=True)
+
+    async def spill(self, piece: int, runs: Sequence[tuple[int, Buffer]]) -> None:
+        """Write parts of an unfinished piece, as (begin, data), to have their memory back. Nothing is verified."""
+        if any(map(self._storage.final, self._layout.files_of_piece(piece))):
+            # Unverified bytes must neither go into a finished file nor speak against it.
+            self._spilled_aside.add(piece)
+        async with self._using():
+            await self._offload.run(self._spill, piece, runs, piece in self._spilled_aside)
+
+    async def check_spilled(self, piece: int) -> Verdict:
+        """Hash a piece that was written with ``spill``."""
+        while True:
+            failures = self._sync_failures
+            try:
+                async with self._using():
+                    verdict = await self._offload.run(self._check_spilled, piece, piece in self._spilled_aside)
+            except InTheWay as blocked:
+                await self._make_way(blocked.file)
+                continue
+            if failures == self._sync_failures:
+                break
+        if verdict is Verdict.RIGHT:
+            self._got_right([piece])
+        return verdict
+
+    async def read_back(self, piece: int, begin: int, buffer: Room) -> None:
+        """Read bytes of a piece that need not be verified. Not abandoned: the buffer is free again in any case."""
+        async with self._using():
+            await self._offload.run(self._read_back, piece, begin, buffer)
+
+    def _got_right(self, pieces: Iterable[int]) -> None:
+        pieces = list(pieces)
+        bits = bitfield.of(pieces)
+        self._spilled_aside.difference_update(pieces)
+        self._unsynced |= bits
+        self._unsure &= ~bits
+        self._synced &= ~bits
+
+    async def _make_way(self, file: int) -> None:
+        async with self._alone():
+            await self._offload.run(self._storage.displace, file, self._synced | self._unsynced)
+            self._finished.discard(file)
+            self._stamps.pop(file, None)
+
+    # -- in threads --------------------------------------------------------------------------------------------------
+
+    def _write(self, pieces: Sequence[tuple[int, Buffer]]) -> list[Verdict]:
+        right = [
+            hashlib.sha1(data, usedforsecurity=False).digest() == self._info.piece_hash(piece) for piece, data in pieces
+        ]
+        if self._journal:
+            self._journal.written([piece for (piece, _), good in zip(pieces, right, strict=True) if good])
+        for (piece, data), good in zip(pieces, right, strict=True):
+            if good:
+                self._storage.pwrite(self._layout.offset(piece), data)
+        return [Verdict.RIGHT if good else Verdict.WRONG for good in right]
+
+    def _spill(self, piece: int, runs: Sequence[tuple[int, Buffer]], aside: bool) -> None:
+        if self._journal:
+            self._journal.written([piece])
+        for begin, data in runs:
+            self._storage.pwrite(self._layout.offset(piece, begin), data, aside=aside)
+
+    def _check_spilled(self, piece: int, aside: bool) -> Verdict:
+        run = range(piece, piece + 1)
+        if digests(self._storage, self._layout, run, aside=aside) != self._info.piece_hash(piece):
+            return Verdict.WRONG
+        if aside:
+            position, stop = self._layout.offset(piece), self._layout.offset(piece) + self._layout.piece_size(piece)
+            buffer = memoryview(bytearray(limits.READ_CHUNK))
+            while position < stop:
+                view = buffer[: stop - position]
+                self._storage.pread_into(position, [view], aside=True)
+                self._storage.pwrite(position, view)
+                position += len(view)
+        return Verdict.RIGHT
+
+    def _read_back(self, piece: int, begin: int, buffer: Room) -> None:
+        self._storage.pread_into(self._layout.offset(piece, begin), [buffer], aside=piece in self._spilled_aside)
+
+    # -- blocks ------------------------------------------------------------------------------------------------------
+
+    def read_now(self, blocks: Sequence[Block], buffers: Sequence[Room]) -> bool:
+        """Read blocks, each into its buffer, if none has to wait for a disk; else False, and ``read`` has to do it.
+
+        The blocks have to lie in the torrent (``Layout.holds``) and in verified pieces.
+        """
+        if self._reserved is not None:
+            return False
+        return all(self._storage.read_cached(offset, views) for offset, views in self._joined(blocks, buffers))
+
+    async def read(self, blocks: Sequence[Block], buffers: Sequence[Room]) -> None:
+        """Read blocks, each into its buffer, in a thread.
+
+        When this is cancelled the thread goes on: throw the buffers away then, they may still be written to.
+
+        Raises:
+            StorageError: a file was changed or removed, or the disk failed.
+        """
+        async with self._using():
+            await self._offload.run(self._read, list(self._joined(blocks, buffers)), abandon=True)
+
+    def _read(self, parts: list[tuple[int, Sequence[Room]]]) -> None:
+        for offset, views in parts:
+            self._storage.pread_into(offset, views)
+
+    def _joined(self, blocks: Sequence[Block], buffers: Sequence[Room]) -> Iterator[tuple[int, Sequence[Room]]]:
+        """Blocks that follow one another, as one read: peers ask for them in order."""
+        length = self._layout.piece_length
+        start = stop = 0
+        views: list[Room] = []
+        for (piece, begin, size), buffer in zip(blocks, buffers, strict=True):
+            offset = piece * length + begin
+            if offset != stop or len(views) == limits.MAX_VECTOR:
+                if views:
+                    yield start, views
+                start, views = offset, []
+            views.append(buffer)
+            stop = offset + size
+        if views:
+            yield start, views
+
+    # -- making it last ----------------------------------------------------------------------------------------------
+
+    @property
+    def dirty(self) -> int:
+        """Bytes that a power cut would take."""
+        return self._layout.bytes_of_pieces(self._unsynced)
+
+    def unsure(self) -> int:
+        """Pieces that were right and that a failed flush may have lost. Take them out of what you have.
+
+        They can be written again, or asked for with ``check_unsure``.
+        """
+        return self._unsure
+
+    async def check_unsure(self) -> int:
+        """Hash what is unsure, from the disk; returns the pieces that are right after all."""
+        async with self._using():
+            right = await check_pieces(self._info, self._storage, self._unsure, self._offload)
+        self._to_flush |= self._files_of(right)
+        self._got_right(bitfield.members(right))
+        return right
+
+    async def commit(self, have: int) -> list[int]:
+        """Make verified pieces last, and give final names to files that are whole; returns the numbers of those.
+
+        Cancellation takes effect afterwards. After an error it can be called again.
+
+        Args:
+            have: the pieces that the caller counts as verified.
+
+        Raises:
+            DiskFullError: the disk refuses for now, or failed to flush: look at ``unsure``.
+            StorageError: it refuses for good.
+        """
+        async with self._lock:
+            return await self._commit(have)
+
+    async def _commit(self, have: int, *, rewrite: bool = False, clean: bool = False) -> list[int]:
+        fresh = have & self._unsynced
+        self._touched |= self._files_of(fresh)
+        touched = sorted(self._touched - self._finished)
+        whole = complete_files(touched, have & (self._synced | self._unsynced), self._layout)
+        try:
+            finished = await self._offload.run(self._make_last, fresh, whole, rewrite, clean)
+        except SyncFailure as failure:
+            raise self._lose(failure) from None
+        self._unsynced &= ~fresh
+        self._synced |= fresh
+        self._to_flush.clear()
+        self._finished.update(finished)
+        self._touched -= self._finished
+        return finished
+
+    def _make_last(self, fresh: int, whole: list[int], rewrite: bool, clean: bool) -> list[int]:
+        """In a thread: the order of these lines is what a power cut cannot break."""
+        stamps = self._storage.sync({*self._to_flush, *whole})
+        self._stamps.update(stamps)
+        self._new_stamps.update(stamps)
+        if self._journal and rewrite:
+            self._journal.rewrite(self._synced | fresh, self._stamps, clean=clean)
+        elif self._journal and (fresh or self._new_stamps):
+            self._journal.synced(fresh, self._new_stamps)
+        self._new_stamps.clear()
+        return self._storage.finish(whole)
+
+    def _lose(self, failure: SyncFailure) -> StorageError:
+        """What was written since the last flush of these files is not claimed any more; returns the error to raise."""
+        lost = self._unsynced & union(map(self._layout.pieces_of_file, failure.files), self._layout.piece_count)
+        self._unsynced &= ~lost
+        self._unsure |= lost
+        self._sync_failures += 1
+        cause = failure.__cause__
+        if isinstance(cause, OSError):
+            return fault(cause, self._storage.top(), "flush")
+        return cause if isinstance(cause, StorageError) else StorageError(str(failure), path=self._storage.top())
+
+    def _files_of(self, pieces: int) -> set[int]:
+        """The real files that these pieces have bytes of."""
+        files = {file for piece in bitfield.members(pieces) for file in self._layout.files_of_piece(piece)}
+        return {file for file in files if not self._info.files[file].pad}
+
+    # -- files -------------------------------------------------------------------------------------------------------
+
+    async def select(self, wanted: Iterable[int]) -> None:
+        """From now on these files are wanted. ``commit`` then gives final names to those that are whole already.
+
+        Raises:
+            FileInTheWayError: a different finished file, and no leave to overwrite.
+            StorageError: not enough space, or the disk refuses.
+        """
+        async with self._alone():
+            files = frozenset(wanted)
+            await self._offload.run(self._storage.select, files, self._synced | self._unsynced)
+            self._touched |= files
+            self._wanted = files
+
+    def paths(self) -> tuple[str, ...]:
+        """The final paths of the wanted files."""
+        return tuple(self._storage.path(file) for file in sorted(self._wanted))
+
+    def top(self) -> pathlib.Path:
+        """The file, or the folder, that is the torrent."""
+        return pathlib.Path(self._storage.top())
+
+    async def close(self, have: int) -> None:
+        """Make verified pieces last, and let go of everything; after that, the next ``open`` hashes nothing.
+
+        Raises:
+            StorageError: something could not be saved; everything is closed nevertheless.
+        """
+        async with self._alone():
+            try:
+                if self._opened and not self._storage.read_only:
+                    await self._commit(have, rewrite=True, clean=True)
+            finally:
+                self._opened = False
+                self._storage.close()
+                if self._journal:
+                    self._journal.close()
+
+    # -- who may do what when ----------------------------------------------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def _using(self) -> AsyncIterator[None]:
+        """Together with others, but not while bytes are moved from place to place."""
+        while self._reserved is not None:
+            await self._reserved.wait()
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if not self._users:
+                self._unused.set()
+
+    @contextlib.asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """When nobody uses the storage, and keeping everybody from it."""
+        async with self._lock:
+            self._reserved = trio.Event()
+            try:
+                while self._users:
+                    self._unused = trio.Event()
+                    await self._unused.wait()
+                yield
+            finally:
+                reserved, self._reserved = self._reserved, None
+                reserved.set()
+
+
+def _block_digests(data: Buffer) -> list[bytes]:
+    view = memoryview(data)
+    return [
+        hashlib.sha1(view[start : start + BLOCK_SIZE], usedforsecurity=False).digest()
+        for start in range(0, len(view), BLOCK_SIZE)
+    ]

@@ -1,0 +1,51 @@
+"""What the operating system says, in the library's words."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from typing import Final
+
+from ..errors import DiskFullError, StorageError
+from ..metainfo.text import display
+
+PASSING: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS})
+"""Faults that may pass without anybody changing the torrent: a torrent waits for that."""
+
+_HINTS: Final = {
+    errno.ENOSPC: "free some space; it goes on by itself",
+    errno.EDQUOT: "your disk quota is used up; it goes on by itself when there is room",
+    errno.EIO: "the disk or its cable may be failing; look at the system's log",
+    errno.EROFS: "the file system is mounted read-only",
+    errno.EACCES: "look at the permissions of the file and its folder",
+    errno.EPERM: "look at the permissions of the file and its folder",
+    errno.ENOENT: "it was moved or removed meanwhile",
+    errno.ENOTDIR: "something on the way to it is not a folder; links are not followed",
+    errno.ELOOP: "it is a link, and links are not followed",
+    errno.EISDIR: "there is a folder of that name",
+    errno.ENXIO: "it is not a regular file",
+    errno.EFBIG: "the file system cannot hold files of this size",
+    errno.ENAMETOOLONG: "choose a save folder with a shorter path",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "the system has too many files open",
+    errno.EXDEV: "a folder inside the save folder is on another file system",
+}
+
+
+def fault(error: OSError, path: str, doing: str = "use") -> StorageError:
+    """The error to raise for ``error``, met while ``doing`` something with ``path``."""
+    number = error.errno or 0
+    kind = DiskFullError if number in PASSING else StorageError
+    words = error.strerror or str(error) or "unknown error"
+    return kind(f"cannot {doing} '{display(path)}': {words}", errno=number, path=path, hint=_HINTS.get(number, ""))
+
+
+@contextlib.contextmanager
+def about(path: str | os.PathLike[str], doing: str = "use") -> Iterator[None]:
+    """Turn OSErrors of the block into StorageErrors about this path."""
+    try:
+        yield
+    except OSError as error:
+        raise fault(error, os.fspath(path), doing) from error

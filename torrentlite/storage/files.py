@@ -1,0 +1,397 @@
+"""A torrent in a save folder.
+
+A file is ``NAME.part`` until it is whole, and has its final name for good then. Bytes of files that nobody wants, but
+which border on wanted pieces, lie in one sparse ``.<name>.<hash8>.parts`` beside them, each at its offset in the
+torrent. Folders and files come into being with the first byte that goes into them.
+
+Who may do what when is the disk's business (``disk.py``): reads, writes, ``sync`` and ``finish`` come from several
+threads at once, what moves bytes from place to place comes alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+
+from .. import limits
+from ..errors import StorageError
+from ..metainfo.info import Info
+from ..wire import bitfield
+from . import platform
+from .beneath import Beneath, Path
+from .faults import about, fault
+from .pool import FilePool, Key
+from .reader import Home, SpanReader
+from .room import check_room
+from .runs import ranges_of_file
+from .storage import Buffer, Found, InTheWay, Room, Stamp, SyncFailure
+from .survey import Names, Place, in_the_way, survey
+
+
+class FileStorage:
+    """See ``Storage``.
+
+    Args:
+        info: what is stored.
+        folder: the save folder; made when the first byte is written.
+        overwrite: a different finished file may be replaced, once the right one is whole.
+        pool: of open files, one for the whole session; by default one of its own.
+    """
+
+    read_only = False
+
+    def __init__(
+        self,
+        info: Info,
+        folder: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        pool: FilePool | None = None,
+    ) -> None:
+        self._info = info
+        self._layout = info.layout
+        self._overwrite = overwrite
+        self._pool = FilePool() if pool is None else pool
+        self._beneath = Beneath(os.fspath(folder))
+        self._names = Names(info)
+        self._aside = len(info.files)  # the number of the file beside the others
+        self._wanted: frozenset[int] = frozenset()
+        self._places = [Place.NOWHERE] * len(info.files)
+        self._exist: set[int] = set()  # files in place PART, and maybe the one beside, that exist
+        self._resized: set[int] = set()
+        self._doubled: set[int] = set()
+        self._closed = False
+        self._dirty: set[int] = set()
+        self._dirty_lock = threading.Lock()
+        self._moving = threading.Lock()  # a name must not change between looking up the place and opening it
+        self._reader = SpanReader(self._layout, self._pool, self._home, self._borrow)
+
+    # -- looking -----------------------------------------------------------------------------------------------------
+
+    def prepare(self, wanted: frozenset[int]) -> Found:
+        """See ``Storage.prepare``."""
+        self._pool.discard_all(self)
+        self._closed = False
+        seen = survey(self._info, self._names, self._beneath, wanted, overwrite=self._overwrite)
+        self._wanted = wanted
+        self._places, self._exist = seen.places, seen.exist
+        self._resized, self._doubled = seen.resized, seen.doubled
+        if seen.aside:
+            self._exist.add(self._aside)
+        return seen.found
+
+    def final(self, file: int) -> bool:
+        """See ``Storage.final``."""
+        return self._places[file] is Place.FINAL
+
+    def path(self, file: int) -> str:
+        """See ``Storage.path``."""
+        return self._beneath.name(self._names.final(file))
+
+    def top(self) -> str:
+        """See ``Storage.top``."""
+        return self._beneath.name((self._info.name,))
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    def read_cached(self, offset: int, buffers: Sequence[Room]) -> bool:
+        """See ``Storage.read_cached``."""
+        return self._reader.read_cached(offset, buffers)
+
+    def pread_into(self, offset: int, buffers: Sequence[Room], *, aside: bool = False) -> None:
+        """See ``Storage.pread_into``."""
+        if not aside:
+            self._reader.pread_into(offset, buffers)
+            return
+        with self._borrow(Key(self, self._aside, write=False)) as fd:
+            if platform.pread_full(fd, buffers, offset) < sum(map(len, buffers)):
+                raise OSError(errno.ENODATA, "the file is shorter than it was")
+
+    @contextlib.contextmanager
+    def borrow(self, file: int) -> Iterator[int]:
+        """A descriptor of a file, for reading, for the length of a block; others use it too, so leave its position.
+
+        OSErrors of the block become StorageErrors. A file that nobody wants may have no descriptor of its own.
+        """
+        with self._borrow(Key(self, file, write=False)) as fd:
+            yield fd
+
+    def _home(self, file: int) -> Home | None:
+        place = self._places[file]
+        if place is Place.NOWHERE:
+            return None
+        if place is Place.ASIDE:
+            return Home(Key(self, self._aside, write=False), self._layout.file_offsets[file])
+        return Home(Key(self, file, write=False))
+
+    @contextlib.contextmanager
+    def _borrow(self, key: Key) -> Iterator[int]:
+        try:
+            with self._pool.borrow(key, lambda: self._open(key.file, write=key.write)) as fd:
+                yield fd
+        except OSError as error:
+            doing = "write to" if key.write else "read"
+            raise fault(error, self._beneath.name(self._path(key.file)), doing) from error
+
+    def _open(self, file: int, *, write: bool) -> int:
+        with self._moving:
+            if self._closed:  # a read that was abandoned goes on for a while
+                raise OSError(errno.EBADF, "the torrent is closed")
+            path = self._path(file)
+            if not write:
+                return self._beneath.open(path, os.O_RDONLY)
+            self._pool.claim(os.path.realpath(self._beneath.name(path)), self)
+            create = file not in self._exist
+            executable = file != self._aside and self._info.files[file].executable
+            fd = self._beneath.open(path, os.O_RDWR, create=create, executable=executable)
+            self._exist.add(file)
+            length = 0 if file == self._aside else self._layout.file_lengths[file]
+            try:
+                if os.fstat(fd).st_size < length:
+                    os.ftruncate(fd, length)  # sparse: reads of what is not here yet find zeros
+            except BaseException:
+                os.close(fd)
+                raise
+            return fd
+
+    def _path(self, file: int) -> Path:
+        """Where a file is now."""
+        if file == self._aside:
+            return self._names.aside
+        return self._names.final(file) if self._places[file] is Place.FINAL else self._names.part(file)
+
+    # -- writing -----------------------------------------------------------------------------------------------------
+
+    def pwrite(self, offset: int, data: Buffer, *, aside: bool = False) -> None:
+        """See ``Storage.pwrite``."""
+        rest = memoryview(data)
+        if aside:
+            self._write(self._aside, rest, offset)
+            return
+        for span in self._layout.spans(offset, len(rest)):
+            view, rest = rest[: span.length], rest[span.length :]
+            match self._places[span.file]:
+                case Place.NOWHERE:
+                    if view.tobytes().count(0) != len(view):
+                        raise StorageError("the torrent's padding is not made of zeros, so it cannot be stored")
+                case Place.FINAL:
+                    if not self._holds(span.file, span.offset, view):
+                        raise InTheWay(span.file)
+                case Place.PART:
+                    self._write(span.file, view, span.offset)
+                case Place.ASIDE:
+                    self._write(self._aside, view, offset)
+            offset += span.length
+
+    def _write(self, file: int, view: memoryview, offset: int) -> None:
+        try:
+            with self._borrow(Key(self, file, write=True)) as fd:
+                platform.pwrite_all(fd, view, offset)
+        finally:
+            # Not before the write: a sync in between would take the mark away, and leave the data.
+            with self._dirty_lock:
+                self._dirty.add(file)
+
+    def _holds(self, file: int, offset: int, data: memoryview) -> bool:
+        """Whether a finished file has these bytes there."""
+        buffer = bytearray(min(len(data), limits.READ_CHUNK))
+        with self._borrow(Key(self, file, write=False)) as fd:
+            while data:
+                head, data = data[: len(buffer)], data[len(buffer) :]
+                view = memoryview(buffer)[: len(head)]
+                if platform.pread_full(fd, [view], offset) < len(head) or view.tobytes() != head.tobytes():
+                    return False
+                offset += len(head)
+        return True
+
+    # -- making it last ----------------------------------------------------------------------------------------------
+
+    def sync(self, files: Iterable[int] = ()) -> dict[int, Stamp]:
+        """See ``Storage.sync``."""
+        with self._dirty_lock:
+            dirty, self._dirty = self._dirty, set()
+        dirty.update(self._aside if self._places[file] is Place.ASIDE else file for file in files)
+        failed: set[int] = set()
+        cause: Exception | None = None
+        stamps: dict[int, Stamp] = {}
+        for file in sorted(dirty):
+            if file not in self._exist and (file == self._aside or self._places[file] is not Place.FINAL):
+                continue  # nothing was ever written to it
+            try:
+                stamps[file] = self._flush(file)
+            except (OSError, StorageError) as error:
+                failed.add(file)
+                cause = cause or error
+        if not failed:
+            try:
+                self._beneath.flush_names()
+            except OSError as error:
+                failed, cause = dirty, error
+        if failed:
+            if self._aside in failed:
+                failed.update(file for file, place in enumerate(self._places) if place is Place.ASIDE)
+            raise SyncFailure(frozenset(failed - {self._aside})) from cause
+        return stamps
+
+    def _flush(self, file: int) -> Stamp:
+        with self._borrow(Key(self, file, write=False)) as fd:
+            try:
+                platform.flush(fd)
+            except OSError:
+                # The system may now take the pages it failed to write for clean. Reads must not be answered from them.
+                platform.forget_cached(fd)
+                raise
+            return platform.stamp(os.fstat(fd))
+
+    def finish(self, files: Iterable[int]) -> list[int]:
+        """See ``Storage.finish``."""
+        done = []
+        for file in files:
+            if self._places[file] is Place.PART:
+                self._give_final_name(file)
+            if self._places[file] is Place.FINAL:
+                done.append(file)
+        if self._aside in self._exist and all(place in (Place.FINAL, Place.NOWHERE) for place in self._places):
+            self._exist.discard(self._aside)
+            self._pool.discard(self, self._aside)
+            with about(self._beneath.name(self._names.aside), "remove"):
+                self._beneath.remove(self._names.aside)
+        with about(self._beneath.root):
+            self._beneath.flush_names()
+        return done
+
+    def _give_final_name(self, file: int) -> None:
+        with self._borrow(Key(self, file, write=True)) as fd:  # an empty file comes into being here
+            if os.fstat(fd).st_size != self._layout.file_lengths[file]:
+                os.ftruncate(fd, self._layout.file_lengths[file])
+                platform.flush(fd)
+        with about(self.path(file), "create"), self._moving:
+            try:
+                self._beneath.rename(self._names.part(file), self._names.final(file), replace=self._overwrite)
+            except FileExistsError as error:
+                raise in_the_way(self.path(file)) from error
+            self._places[file] = Place.FINAL
+            self._exist.discard(file)
+        self._pool.discard(self, file)
+
+    # -- changing places (alone) -------------------------------------------------------------------------------------
+
+    def select(self, wanted: frozenset[int], have: int, wrong: int = 0) -> None:
+        """See ``Storage.select``."""
+        for file in sorted(self._doubled):
+            with about(self.path(file)):
+                self._beneath.remove(self._names.part(file))
+        self._doubled.clear()
+        places = self._places
+        newly = [file for file in self._info.wanted_files if file in wanted and places[file] is Place.ASIDE]
+        if not self._overwrite:
+            self._check_names(newly)
+        self._wanted = wanted
+        for file in sorted(self._suspects(wrong) | self._resized):
+            self.displace(file, have)
+        if newly:
+            self._check_room(newly)
+        for file in newly:
+            self._take_back(file, have)
+        for file in self._info.wanted_files:
+            if file not in wanted and places[file] is Place.PART and file not in self._exist:
+                places[file] = Place.ASIDE
+
+    def displace(self, file: int, have: int) -> None:
+        """See ``Storage.displace``."""
+        if self._places[file] is not Place.FINAL:
+            return
+        keep = list(ranges_of_file(have, file, self._layout))
+        if file not in self._wanted:
+            self._put_aside(file, keep)
+        elif self._overwrite:
+            self._check_room([file])
+            self._put_into_part(file, keep)
+        else:
+            raise in_the_way(self.path(file))
+        self._resized.discard(file)
+
+    def _suspects(self, wrong: int) -> set[int]:
+        """Finished files that a wrong piece speaks against: all of the piece's bytes are from finished files."""
+        suspects: set[int] = set()
+        for piece in bitfield.members(wrong):
+            files = [file for file in self._layout.files_of_piece(piece) if self._places[file] is not Place.NOWHERE]
+            if all(self._places[file] is Place.FINAL for file in files):
+                suspects.update(files)
+        return suspects
+
+    def _check_names(self, files: Iterable[int]) -> None:
+        """Whether their final names are free."""
+        for file in files:
+            with about(self.path(file), "look at"):
+                if self._beneath.stat(self._names.final(file)) is not None:
+                    raise in_the_way(self.path(file))
+
+    def _check_room(self, files: Iterable[int]) -> None:
+        """Whether these files fit, beside what others of the torrent are still to become."""
+        needed = sum(self._layout.file_lengths[file] for file in files)
+        with about(self._beneath.root):
+            for file in self._wanted:
+                if self._places[file] is Place.PART:
+                    status = self._beneath.stat(self._names.part(file)) if file in self._exist else None
+                    there = platform.allocated(status) if status else 0
+                    needed += max(0, self._layout.file_lengths[file] - there)
+            free = platform.free_space(self._beneath.root)
+        check_room(needed, free, self._beneath.root)
+
+    def _take_back(self, file: int, have: int) -> None:
+        """A file is wanted after all: what is kept of it beside the others goes into its own ``.part``."""
+        keep = list(ranges_of_file(have, file, self._layout)) if self._aside in self._exist else []
+        with about(self._beneath.name(self._names.part(file)), "look at"):
+            if self._beneath.stat(self._names.part(file)) is not None:
+                self._exist.add(file)
+        self._put_into_part(file, keep)
+
+    def _put_aside(self, file: int, ranges: Sequence[tuple[int, int]]) -> None:
+        """Keep these ranges of a file beside the others."""
+        for offset, length in ranges:
+            with self._borrow(Key(self, file, write=False)) as source:
+                start = self._layout.file_offsets[file] + offset
+                with self._borrow(Key(self, self._aside, write=True)) as target:
+                    platform.copy_range(source, offset, target, start, length)
+        self._move(file, Place.ASIDE)
+
+    def _put_into_part(self, file: int, ranges: Sequence[tuple[int, int]]) -> None:
+        """Keep these ranges of a file in its ``.part``. It appears at once: a crash leaves them here or there."""
+        home = self._home(file)
+        if ranges and home is not None:
+            temporary = self._names.temporary
+            with about(self._beneath.name(temporary), "write to"):
+                self._beneath.remove(temporary)
+                target = self._beneath.open(
+                    temporary, os.O_RDWR, create=True, executable=self._info.files[file].executable
+                )
+                try:
+                    os.ftruncate(target, self._layout.file_lengths[file])
+                    for offset, length in ranges:
+                        with self._borrow(home.key) as source:
+                            platform.copy_range(source, offset + home.shift, target, offset, length)
+                    platform.flush(target)
+                finally:
+                    os.close(target)
+                self._beneath.rename(temporary, self._names.part(file), replace=True)
+                self._beneath.flush_names()
+            self._exist.add(file)
+        self._move(file, Place.PART)
+
+    def _move(self, file: int, place: Place) -> None:
+        with self._moving:
+            self._places[file] = place
+        with self._dirty_lock:
+            self._dirty.add(self._aside if place is Place.ASIDE else file)
+        self._pool.discard(self, file)
+
+    def close(self) -> None:
+        """See ``Storage.close``."""
+        with self._moving:
+            self._closed = True
+        self._pool.discard_all(self)
+        self._pool.release(self)

@@ -1,0 +1,104 @@
+"""A torrent's bytes in memory: for simulations and tests, under the same ``Disk``."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterable, Sequence
+
+from ..errors import StorageError
+from ..metainfo.info import Info
+from ..wire import bitfield
+from .reader import cut
+from .storage import Buffer, Found, Room, Stamp
+
+
+class MemoryStorage:
+    """Keeps pieces in a dictionary, so what was never written takes no memory.
+
+    Attributes:
+        finished: files that were given their final names.
+        syncs: how often ``sync`` was called.
+    """
+
+    read_only = False
+
+    def __init__(self, info: Info) -> None:
+        self._info = info
+        self._layout = info.layout
+        self._pieces: dict[int, bytearray] = {}
+        self.finished: set[int] = set()
+        self.syncs = 0
+
+    def prepare(self, wanted: frozenset[int]) -> Found:
+        """See ``Storage.prepare``."""
+        return Found(bitfield.of(self._pieces), 0, {}, frozenset(self.finished), 0, None)
+
+    def read_cached(self, offset: int, buffers: Sequence[Room]) -> bool:
+        """See ``Storage.read_cached``."""
+        self.pread_into(offset, buffers)
+        return True
+
+    def pread_into(self, offset: int, buffers: Sequence[Room], *, aside: bool = False) -> None:
+        """See ``Storage.pread_into``."""
+        rest = [memoryview(buffer) for buffer in buffers]
+        for piece, begin, length in self._cut(offset, sum(map(len, rest))):
+            if piece not in self._pieces:
+                raise StorageError(f"piece {piece} was never written", errno=errno.ENOENT)
+            views, rest = cut(rest, length)
+            for view in views:
+                view[:] = self._pieces[piece][begin : begin + len(view)]
+                begin += len(view)
+
+    def pwrite(self, offset: int, data: Buffer, *, aside: bool = False) -> None:
+        """See ``Storage.pwrite``."""
+        view = memoryview(data)
+        for piece, begin, length in self._cut(offset, len(view)):
+            if piece not in self._pieces:
+                self._pieces[piece] = bytearray(self._layout.piece_size(piece))
+            self._pieces[piece][begin : begin + length] = view[:length]
+            view = view[length:]
+
+    def sync(self, files: Iterable[int] = ()) -> dict[int, Stamp]:
+        """See ``Storage.sync``."""
+        self.syncs += 1
+        return {}
+
+    def finish(self, files: Iterable[int]) -> list[int]:
+        """See ``Storage.finish``."""
+        done = list(files)
+        self.finished.update(done)
+        return done
+
+    def select(self, wanted: frozenset[int], have: int, wrong: int = 0) -> None:
+        """See ``Storage.select``."""
+
+    def displace(self, file: int, have: int) -> None:
+        """See ``Storage.displace``."""
+
+    def final(self, file: int) -> bool:
+        """See ``Storage.final``."""
+        return file in self.finished
+
+    def path(self, file: int) -> str:
+        """See ``Storage.path``."""
+        return "/".join(("memory:", *self._info.files[file].path))
+
+    def top(self) -> str:
+        """See ``Storage.top``."""
+        return f"memory:/{self._info.name}"
+
+    def close(self) -> None:
+        """See ``Storage.close``."""
+
+    def _cut(self, offset: int, size: int) -> list[tuple[int, int, int]]:
+        """These bytes as (piece, begin, length)."""
+        if offset < 0 or offset + size > self._layout.total:
+            raise ValueError(f"bytes {offset}+{size} are outside a torrent of {self._layout.total}")
+        parts = []
+        while size:
+            piece, begin = divmod(offset, self._layout.piece_length)
+            length = min(size, self._layout.piece_size(piece) - begin)
+            parts.append((piece, begin, length))
+            offset += length
+            size -= length
+        return parts

@@ -1,0 +1,1 @@
+"""Judgement: what to do next. Pure and sync; ``now`` and ``rng`` are arguments."""

@@ -1,0 +1,160 @@
+"""How many peers have each piece, so that the rarest can be fetched first.
+
+The counts are *bit-sliced*: plane ``k`` is an int whose bit ``i`` is bit ``k`` of the count of piece ``i``. Adding the
+pieces of a peer is then the addition of one binary digit to all counts at once, with the carry rippling through the
+planes, and "those with the lowest count" is a walk down from the highest plane. Nothing loops over pieces in Python.
+
+    counts of pieces 3 2 1 0:   2 0 1 3        plane 1:  1 0 0 1
+                                               plane 0:  0 0 1 1
+"""
+
+from __future__ import annotations
+
+import collections
+import random
+from typing import Final
+
+from ..wire import bitfield
+from .pieceset import draw
+
+_MANY: Final = 1 << 16
+"""Increments are brought into the planes at the latest when there are so many, for those who never pick (seeds)."""
+
+
+class Availability:
+    """How many connected peers have each of ``total`` pieces. Sets of pieces are ints (``wire/bitfield.py``)."""
+
+    __slots__ = ("_all", "_everywhere", "_news", "_planes", "_somewhere", "total")
+
+    def __init__(self, total: int) -> None:
+        self.total: Final = total
+        self._all: Final = bitfield.full(total)
+        self._everywhere = 0  # peers with all pieces: they change no order, so they are counted apart
+        self._planes: list[int] = []
+        self._news: list[int] = []  # increments that are not yet in the planes
+        self._somewhere: int | None = None  # kept until a count changes
+
+    def add(self, pieces: int) -> None:
+        """Count a peer that has these pieces."""
+        self._somewhere = None
+        if pieces == self._all:
+            self._everywhere += 1
+        else:
+            self._add(pieces, 0)
+
+    def remove(self, pieces: int) -> None:
+        """Count a peer no more; ``pieces`` is all that was added and incremented for it.
+
+        Raises:
+            ValueError: some of these were never counted.
+        """
+        self._settle()
+        self._somewhere = None
+        if pieces == self._all and self._everywhere:
+            self._everywhere -= 1
+            return
+        for level, plane in enumerate(self._planes):
+            if not pieces:
+                break
+            self._planes[level] = plane ^ pieces
+            pieces ^= pieces & plane  # the borrow: digits that were 0
+        if pieces:
+            raise ValueError("pieces removed that were never added")
+        while self._planes and not self._planes[-1]:
+            self._planes.pop()
+
+    def increment(self, piece: int) -> None:
+        """Count one piece more of a peer. Cheap: the planes learn of it when they are next read."""
+        self._news.append(piece)
+        if len(self._news) >= _MANY:
+            self._settle()
+
+    def rarest_of(self, candidates: int) -> int:
+        """Those of the candidates that the fewest peers have."""
+        self._settle()
+        for plane in reversed(self._planes):
+            # Not ``candidates & ~plane``: to invert an int costs ten times an AND.
+            rarer = candidates ^ (candidates & plane)
+            if rarer:
+                candidates = rarer
+        return candidates
+
+    def commonest_of(self, candidates: int) -> int:
+        """Those of the candidates that the most peers have."""
+        self._settle()
+        for plane in reversed(self._planes):
+            commoner = candidates & plane
+            if commoner:
+                candidates = commoner
+        return candidates
+
+    def rarest(self, candidates: int, rng: random.Random) -> int:
+        """One of the rarest of the candidates (at least one), at random."""
+        return draw(self.rarest_of(candidates), rng)
+
+    @property
+    def somewhere(self) -> int:
+        """The pieces that at least one peer has."""
+        self._settle()
+        if self._everywhere:
+            return self._all
+        if self._somewhere is None:
+            self._somewhere = 0
+            for plane in self._planes:
+                self._somewhere |= plane
+        return self._somewhere
+
+    def count(self, piece: int) -> int:
+        """How many peers have this piece."""
+        self._settle()
+        return self._everywhere + sum((plane >> piece & 1) << level for level, plane in enumerate(self._planes))
+
+    def counts(self) -> list[int]:
+        """How many peers have each piece."""
+        self._settle()
+        counts = [self._everywhere] * self.total
+        # A byte a piece holds eight digits of its count; so eight planes at a time become bytes by shifts and ORs.
+        for level in range(0, len(self._planes), 8):
+            lanes = 0
+            for digit, plane in enumerate(self._planes[level : level + 8]):
+                lanes |= (int.from_bytes(f"{plane:b}".encode(), "big") & self._ones()) << digit
+            digits = lanes.to_bytes(self.total, "little")
+            counts = [count + (value << level) for count, value in zip(counts, digits, strict=True)]
+        return counts
+
+    def copies(self) -> float:
+        """Distributed copies: how many whole copies the peers hold together, and the share of the next one."""
+        if not self.total:
+            return 0.0
+        scarce = self.rarest_of(self._all)
+        return self.count(scarce.bit_length() - 1) + 1.0 - scarce.bit_count() / self.total
+
+    def _ones(self) -> int:
+        """A byte of value 1 for each piece. ASCII "0" and "1" differ in just this bit."""
+        return int.from_bytes(b"\1" * self.total, "little")
+
+    def _add(self, pieces: int, level: int) -> None:
+        """Add 2**level to the counts of these pieces."""
+        while len(self._planes) < level:
+            self._planes.append(0)
+        while pieces:
+            if level == len(self._planes):
+                self._planes.append(pieces)
+                return
+            plane = self._planes[level]
+            self._planes[level] = plane ^ pieces
+            pieces &= plane  # the carry
+            level += 1
+
+    def _settle(self) -> None:
+        """Bring the increments into the planes: one addition for each binary digit of how often a piece came."""
+        if not self._news:
+            return
+        self._somewhere = None
+        tally = dict(collections.Counter(self._news))
+        self._news.clear()
+        level = 0
+        while tally:
+            self._add(bitfield.of(piece for piece, times in tally.items() if times & 1), level)
+            tally = {piece: times >> 1 for piece, times in tally.items() if times > 1}
+            level += 1

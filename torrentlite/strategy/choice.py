@@ -1,0 +1,227 @@
+"""What to ask a peer for, the best first.
+
+1. A peer goes on with what it is at. Then come suspects, then open pieces of others, and only then is a piece begun, if
+   memory allows: the fewer pieces in flight, the sooner there is something to give to others.
+2. The first few pieces are drawn at random, to have something soon; after that the rarest go first (``wants.py``).
+3. Slow peers share pieces among themselves. One block asked of a slow peer keeps a whole piece in memory for as long as
+   that peer takes, and a few dozen of such pieces leave a fast peer without memory to fill.
+4. When everything to be had is asked for, the last blocks are asked of several peers (the endgame, ``MAX_ASKERS``). The
+   same is done with pieces that stall and hold up others.
+5. A peer may have a hand in as many unverified pieces as its *trust* says, which grows with every piece that was right:
+   whoever sends only rubbish spoils a few pieces, not a queue full of them.
+6. A peer on parole (``blame.py``) gets pieces alone, and blocks of shared ones only if there is nothing else.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Hashable, Iterator
+from typing import Final, Generic, TypeVar
+
+from .. import limits
+from ..metainfo.layout import Block, Layout
+from ..wire import bitfield
+from .availability import Availability
+from .download import PieceDownload
+from .partials import Partials
+from .pieceset import PieceSet
+from .wants import Wants
+
+P = TypeVar("P", bound=Hashable)
+
+
+class Hand(Generic[P]):
+    """What is known of a connected peer.
+
+    Attributes:
+        peer: its key.
+        holdings: the pieces that it has.
+        downloads: the partial pieces of which it is or was asked something.
+        unverified: finished pieces that it contributed to and that are being checked.
+        trust: in how many pieces it may have a hand at a time.
+        witness: a piece that it has and we need, as far as was looked; -1 when there is none.
+    """
+
+    __slots__ = ("downloads", "holdings", "peer", "trust", "unverified", "witness")
+
+    def __init__(self, peer: P, holdings: PieceSet) -> None:
+        self.peer: Final = peer
+        self.holdings = holdings
+        self.downloads: dict[int, PieceDownload[P]] = {}
+        self.unverified = 0
+        self.trust = limits.FIRST_TRUST
+        self.witness = -1
+
+    @property
+    def trusted(self) -> bool:
+        """Whether it may have a hand in one more piece."""
+        return len(self.downloads) + self.unverified < self.trust
+
+
+class Asker(Generic[P]):
+    """A peer that is to be asked for blocks now, and under which terms: see ``Picker.pick``."""
+
+    __slots__ = ("alone", "hand", "now", "only", "peer", "slow")
+
+    def __init__(self, hand: Hand[P], now: float, only: int | None, *, slow: bool, alone: bool) -> None:
+        self.hand = hand
+        self.peer: P = hand.peer
+        self.now = now
+        self.only = only
+        self.slow = slow
+        self.alone = alone
+
+    def may_get(self, piece: int) -> bool:
+        """Whether the peer has this piece and may be asked for it."""
+        return piece in self.hand.holdings and (self.only is None or bool(self.only >> piece & 1))
+
+
+class Choice(Generic[P]):
+    """Finds what an asker can be asked for; its methods begin pieces and hand over abandoned ones, but ask for nothing.
+
+    Args:
+        hands: of the connected peers.
+        checking: pieces that wait for their verdict.
+    """
+
+    __slots__ = ("_availability", "_checking", "_hands", "_layout", "_partials", "_wants")
+
+    def __init__(
+        self,
+        layout: Layout,
+        availability: Availability,
+        wants: Wants,
+        partials: Partials[P],
+        hands: dict[P, Hand[P]],
+        checking: dict[int, PieceDownload[P]],
+    ) -> None:
+        self._layout = layout
+        self._availability = availability
+        self._wants = wants
+        self._partials = partials
+        self._hands = hands
+        self._checking = checking
+
+    def sources(self, asker: Asker[P]) -> Iterator[PieceDownload[P]]:
+        """Pieces with free blocks for this asker, the best first; a piece is begun only when it is reached.
+
+        The caller adds each to ``hand.downloads`` before it goes on.
+        """
+        suspects = self._begin_suspects(asker)
+        fresh = self._begin_fresh(asker)
+        abandoned = self._adopt(asker)
+        of_fast = self._shared(asker, slow=False)
+        of_slow = self._shared(asker, slow=True)
+        if asker.alone:
+            others = itertools.chain(suspects, fresh, abandoned, of_fast, of_slow)
+        elif asker.slow:
+            others = itertools.chain(of_slow, fresh, of_fast, suspects, abandoned)
+        else:
+            others = itertools.chain(suspects, of_fast, fresh, of_slow, abandoned)
+        yield from self._own(asker, shared=not asker.alone)
+        while asker.hand.trusted:
+            download = next(others, None)
+            if download is None:
+                break
+            yield download
+        if asker.alone:
+            yield from self._own(asker, shared=True)
+
+    def contest(self, asker: Asker[P], count: int) -> list[Block]:
+        """Blocks that others are asked for: any in the endgame; those of stalled pieces when they hold this peer up.
+
+        Only for a peer that has nothing else to do, and few for one that has room for few: else slow peers would take
+        the places of fast ones.
+        """
+        hand = asker.hand
+        if any(download.asked[asker.peer] for download in hand.downloads.values()):
+            return []
+        endgame = self._is_endgame()
+        held_up = self._partials.starved or not hand.trusted
+        if not endgame and (asker.slow or not held_up):
+            return []
+        count = min(limits.MAX_DOUBLES, max(1, count // 4))
+        blocks: list[Block] = []
+        for download in list(self._partials.all.values()):
+            if len(blocks) >= count:
+                break
+            if not endgame and (download.free or asker.now - download.asked_at < limits.TAKEOVER_AFTER):
+                continue
+            may_join = download.piece in hand.downloads or (hand.trusted and not asker.alone)
+            if download.owner is None and may_join and asker.may_get(download.piece):
+                more = download.ask_again(asker.peer, count - len(blocks))
+                if more:
+                    hand.downloads[download.piece] = download
+                    blocks += more
+        return blocks
+
+    def _own(self, asker: Asker[P], *, shared: bool) -> Iterator[PieceDownload[P]]:
+        """What the asker is at already."""
+        for download in list(asker.hand.downloads.values()):
+            mine = download.owner == asker.peer or (download.owner is None and shared)
+            if download.free and mine and asker.may_get(download.piece):
+                yield download
+
+    def _shared(self, asker: Asker[P], *, slow: bool) -> Iterator[PieceDownload[P]]:
+        """Open pieces."""
+        for download in self._partials.open(slow=slow):
+            if asker.may_get(download.piece):
+                yield download
+
+    def _begin_suspects(self, asker: Asker[P]) -> Iterator[PieceDownload[P]]:
+        """Pieces of which a wrong copy came: this one shall come from nobody else."""
+        for piece in list(self._wants.suspects):
+            if self._is_waiting(piece) and asker.may_get(piece):
+                download = self._begin(piece, asker, owner=asker.peer)
+                if download is None:
+                    return
+                yield download
+
+    def _begin_fresh(self, asker: Asker[P]) -> Iterator[PieceDownload[P]]:
+        """New pieces, while there is memory."""
+        if self._partials.starved:
+            return  # before the search for the best, which is dear
+        fresh = self._wants.fresh & asker.hand.holdings.bits
+        if asker.only is not None:
+            fresh &= asker.only
+        for piece in self._wants.in_order(fresh, slow=asker.slow):
+            download = self._begin(piece, asker, owner=asker.peer if asker.alone else None)
+            if download is None:
+                return
+            yield download
+
+    def _begin(self, piece: int, asker: Asker[P], owner: P | None) -> PieceDownload[P] | None:
+        size = self._layout.piece_size(piece)
+        download = self._partials.begin(piece, size, asker.now, slow=asker.slow, owner=owner)
+        if download is not None:
+            self._wants.begin(piece)
+        return download
+
+    def _adopt(self, asker: Asker[P]) -> Iterator[PieceDownload[P]]:
+        """Pieces that another peer was to fetch alone, and gave up: anew, or one would again not know who lied."""
+        for download in list(self._partials.alone.values()):
+            owner = self._hands.get(download.owner) if download.owner is not None else None
+            quiet = asker.now - max(download.touched_at, download.asked_at)
+            abandoned = download.idle and (owner is None or quiet >= limits.ALONE_AFTER)
+            if abandoned and download.owner != asker.peer and asker.may_get(download.piece):
+                if download.restarts >= limits.MAX_RESTARTS:
+                    download.owner = None
+                else:
+                    if owner is not None:
+                        del owner.downloads[download.piece]
+                    download.restart(asker.peer)
+                self._partials.sort_in(download)
+                yield download
+
+    def _is_endgame(self) -> bool:
+        """Whether no block that anybody has waits to be asked for."""
+        somewhere = self._availability.somewhere
+        if self._wants.fresh & somewhere:
+            return False
+        suspects = [piece for piece in self._wants.suspects if self._is_waiting(piece)]
+        shared = self._partials.open(slow=False) + self._partials.open(slow=True)
+        return not bitfield.of([*suspects, *(download.piece for download in shared)]) & somewhere
+
+    def _is_waiting(self, piece: int) -> bool:
+        """Whether a suspect piece is not begun."""
+        return piece in self._wants.needed and piece not in self._partials.all and piece not in self._checking

@@ -1,0 +1,78 @@
+"""The memory for pieces in flight: "do not ask for what you cannot store" is kept here."""
+
+from __future__ import annotations
+
+
+class PieceMemory:
+    """Buffers for whole pieces, at most ``limit`` bytes of them at a time, shared by all torrents of a session.
+
+    Buffers are recycled: fresh memory of the size of a piece costs more in page faults than the copy into it.
+
+    Two rules keep everybody moving. A piece bigger than the limit is granted when nothing else is in use. And a torrent
+    that holds no buffer goes before those that hold some: once it was refused, room is kept for it, and torrents with
+    small pieces cannot starve one with big pieces.
+
+    Attributes:
+        limit: bytes; may be set at any time, buffers in use stay.
+        used: bytes of the buffers that are out.
+        full: somebody was refused, and nothing has been granted or given back since.
+    """
+
+    __slots__ = ("_hungry", "_spare", "_spare_bytes", "full", "limit", "used")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.used = 0
+        self.full = False
+        self._hungry = 0  # bytes that a torrent without any buffer was refused
+        self._spare: dict[int, list[bytearray]] = {}  # by size
+        self._spare_bytes = 0
+
+    def take(self, size: int, *, first: bool = False) -> bytearray | None:
+        """A buffer of ``size`` bytes with any content, or None while there is no room.
+
+        Args:
+            size: bytes of the piece.
+            first: the asking torrent holds no buffer.
+        """
+        # If the hungry one never comes back, the others run dry, are then hungry themselves, and end the wait.
+        room = self.limit - (0 if first else self._hungry)
+        if self.used and self.used + size > room:
+            if first:
+                self._hungry = max(self._hungry, size)
+            self.full = True
+            return None
+        self.full = False
+        if first:
+            self._hungry = 0
+        self.used += size
+        spare = self._spare.get(size)
+        if spare:
+            self._spare_bytes -= size
+            return spare.pop()
+        self._shed()
+        return bytearray(size)
+
+    def give(self, buffer: bytearray) -> None:
+        """Take back a buffer; nobody may look at it any more."""
+        size = len(buffer)
+        self.used -= size
+        self.full = False
+        self._spare.setdefault(size, []).append(buffer)
+        self._spare_bytes += size
+        self._shed()
+
+    def trim(self) -> None:
+        """Let go of the spare buffers, for when nothing is being fetched."""
+        self._spare.clear()
+        self._spare_bytes = 0
+
+    def _shed(self) -> None:
+        """Free spare buffers until they and those in use are within the limit."""
+        while self._spare_bytes and self.used + self._spare_bytes > self.limit:
+            size, spare = next(iter(self._spare.items()))
+            if spare:
+                spare.pop()
+                self._spare_bytes -= size
+            if not spare:
+                del self._spare[size]

@@ -1,0 +1,90 @@
+"""The pieces on their way, and the memory they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+from .download import PieceDownload
+from .memory import PieceMemory
+
+P = TypeVar("P", bound=Hashable)
+
+
+class Partials(Generic[P]):
+    """All partial pieces of a torrent, and which of them have free blocks for whom.
+
+    A piece without an owner is *open* while it has free blocks; those begun by slow peers are kept apart. A piece with
+    an owner is *alone*. Dicts are in the order of age, so the oldest are completed first.
+
+    Attributes:
+        all: every partial piece by its number.
+        alone: those that only their owner may fetch.
+        memory: where their buffers come from.
+    """
+
+    __slots__ = ("_buffers", "_open", "all", "alone", "memory")
+
+    def __init__(self, memory: PieceMemory) -> None:
+        self.memory = memory
+        self._buffers = 0
+        self.all: dict[int, PieceDownload[P]] = {}
+        self.alone: dict[int, PieceDownload[P]] = {}
+        self._open: tuple[dict[int, PieceDownload[P]], dict[int, PieceDownload[P]]] = ({}, {})  # of fast peers, of slow
+
+    @property
+    def starved(self) -> bool:
+        """Whether to begin a piece would be refused, as it was before."""
+        # Without any buffer one must ask all the same: the memory keeps room for those.
+        return self.memory.full and self._buffers > 0
+
+    def begin(self, piece: int, size: int, now: float, *, slow: bool, owner: P | None) -> PieceDownload[P] | None:
+        """A new partial piece, or None when there is no memory for it."""
+        buffer = self.memory.take(size, first=not self._buffers)
+        if buffer is None:
+            return None
+        self._buffers += 1
+        download = PieceDownload(piece, buffer, now, slow=slow, owner=owner)
+        self.all[piece] = download
+        self.sort_in(download)
+        return download
+
+    def remove(self, download: PieceDownload[P]) -> None:
+        """Take a piece out. Its buffer stays out until ``give``."""
+        piece = download.piece
+        del self.all[piece]
+        self.alone.pop(piece, None)
+        self._open[download.slow].pop(piece, None)
+
+    def give(self, download: PieceDownload[P]) -> None:
+        """Return the buffer of a piece, if it has one, to the memory."""
+        if download.buffer is not None:
+            self._return(download.buffer)
+            download.buffer = download.view = None
+
+    def give_leaving(self, download: PieceDownload[P]) -> None:
+        """Return the buffer of a spilled piece, once its blocks are written."""
+        if download.leaving is not None:
+            self._return(download.leaving)
+            download.leaving = None
+
+    def sort_in(self, download: PieceDownload[P]) -> None:
+        """Put a partial piece where its owner and its free blocks say."""
+        piece = download.piece
+        if download.owner is not None:
+            self.alone[piece] = download
+            return
+        self.alone.pop(piece, None)
+        if download.free:
+            self._open[download.slow].setdefault(piece, download)
+        else:
+            self._open[download.slow].pop(piece, None)
+
+    def open(self, *, slow: bool) -> list[PieceDownload[P]]:
+        """The shared pieces with free blocks, begun by slow peers or by the others."""
+        # A block that comes after it was given up leaves ``free`` unnoticed, hence the question.
+        return [download for download in self._open[slow].values() if download.free]
+
+    def _return(self, buffer: bytearray) -> None:
+        self._buffers -= 1
+        self.memory.give(buffer)

@@ -1,0 +1,283 @@
+"""The peers of one torrent that we know of: where each address came from, whom to dial next, whom never.
+
+Addresses wait in queues, one for each step of patience. All in a queue wait equally long, so it is in order by itself,
+and the next candidate is at the head of one of a handful: nothing here looks at all 3,000.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Iterator
+from typing import Final, Protocol
+
+from .. import limits
+from ..wire.address import Address, Scope
+
+BY_HAND: Final = "peer"
+"""The source of addresses that the user named: dialled first, asked again every minute at least, never evicted."""
+
+RETRY_USEFUL: Final = 5.0
+"""Seconds until a peer that gave us something is dialled again: it is known to be good (Transmission has the same)."""
+
+RETRY: Final = (10.0, 60.0, 300.0, 900.0, 1800.0, 3600.0)
+"""Seconds until the next attempt after one failure, two, …; the last for ever. Of a swarm's addresses most are dead,
+but a program that is being restarted is back within the first two."""
+
+RETRY_BY_HAND: Final = 2
+"""The steps of RETRY that an address given by hand goes through: the user says that it is, or will be, there."""
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class PeerAddress:
+    """A peer that we know of, connected or not.
+
+    Attributes:
+        source: who named it: peer (by hand), tracker, magnet, incoming, dht, pex or lsd.
+        within: the narrowest scope that its source may name; pass it on to ``Network.connect``.
+        failures: attempts, or stays without use, since it was last of use.
+        tried_at: when it was last dialled, or None.
+        retry_at: not to be dialled before.
+        queue: where it waits, or None while it is dialled or connected.
+    """
+
+    address: Address
+    source: str
+    within: Scope
+    failures: int = 0
+    tried_at: float | None = None
+    retry_at: float = 0.0
+    queue: _Queue | None = dataclasses.field(default=None, repr=False)
+
+
+class _Queue(Protocol):
+    def __len__(self) -> int: ...
+    def put(self, peer: PeerAddress) -> None: ...
+    def discard(self, peer: PeerAddress) -> None: ...
+    def head(self) -> PeerAddress | None: ...
+
+
+class _Line:
+    """First come, first served."""
+
+    def __init__(self) -> None:
+        self._peers: dict[PeerAddress, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._peers)
+
+    def put(self, peer: PeerAddress) -> None:
+        self._peers[peer] = None
+
+    def discard(self, peer: PeerAddress) -> None:
+        del self._peers[peer]
+
+    def head(self) -> PeerAddress | None:
+        return next(iter(self._peers), None)
+
+
+class _Bag:
+    """No order at all: each is as likely as any other to be next."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._peers: list[PeerAddress] = []
+        self._places: dict[PeerAddress, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._peers)
+
+    def put(self, peer: PeerAddress) -> None:
+        """Swap it with anyone (Fisher and Yates), so that the list is always shuffled."""
+        place = self._rng.randrange(len(self._peers) + 1)
+        self._peers.append(peer)
+        self._move(self._peers[place], len(self._peers) - 1)
+        self._move(peer, place)
+
+    def discard(self, peer: PeerAddress) -> None:
+        place = self._places.pop(peer)
+        last = self._peers.pop()
+        if last is not peer:
+            self._move(last, place)
+
+    def head(self) -> PeerAddress | None:
+        return self._peers[-1] if self._peers else None
+
+    def _move(self, peer: PeerAddress, place: int) -> None:
+        self._peers[place] = peer
+        self._places[peer] = place
+
+
+class PeerList:
+    """Addresses to dial: never ourselves, nobody banned, nobody twice, and not the same one all the time.
+
+    When the list is full the worst make room: who failed most often, else one of the source that named most, so that
+    no source can crowd the others out. Untried addresses are taken from each source in turn for the same reason, and
+    in random order, because a tracker may tell everybody the same list.
+
+    Args:
+        rng: for that order.
+        limit: addresses that are kept; those given by hand come on top.
+    """
+
+    def __init__(self, rng: random.Random, *, limit: int = limits.MAX_KNOWN_PEERS) -> None:
+        self._rng = rng
+        self._limit = limit
+        self._known: dict[Address, PeerAddress] = {}
+        self._by_hand = _Line()
+        self._useful = _Line()
+        self._untried: dict[str, _Bag] = {}  # by source; the one whose turn it is comes first
+        self._failed = tuple(_Line() for _ in RETRY)
+        self._per_host: dict[str, int] = {}
+        self._ourselves: dict[Address, None] = {}
+        self._bans: dict[str, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def __iter__(self) -> Iterator[PeerAddress]:
+        return iter(self._known.values())
+
+    def get(self, address: Address) -> PeerAddress | None:
+        """What is known of an address."""
+        return self._known.get(address)
+
+    @property
+    def failing(self) -> int:
+        """Known addresses that were of no use when last dialled, and wait for another attempt."""
+        return sum(map(len, self._failed))
+
+    # -- learning ----------------------------------------------------------------------------------------------------
+
+    def add(self, address: Address, source: str, within: Scope, now: float) -> bool:
+        """Somebody named a peer. True where it is new, or where the user asks for it (again).
+
+        Refused are addresses narrower than ``within`` or never allowed, ourselves, the banned, and more than
+        MAX_PORTS_PER_HOST ports of one public host.
+        """
+        if address.scope is Scope.FORBIDDEN or address.scope < within:
+            return False
+        if address in self._ourselves or self._is_banned(address):
+            return False
+        peer = self._known.get(address)
+        if source == BY_HAND:
+            if peer is not None and peer.queue is None:
+                return False
+            self._remove(address)
+        elif peer is not None or not self._make_room(address, source):
+            return False
+        self._known[address] = peer = PeerAddress(address, source, within)
+        self._per_host[address.host] = self._per_host.get(address.host, 0) + 1
+        if source == BY_HAND:
+            self._put(peer, self._by_hand, now)
+        else:
+            if source not in self._untried:
+                self._untried[source] = _Bag(self._rng)
+            self._put(peer, self._untried[source], now)
+        return True
+
+    def ourselves(self, address: Address) -> None:
+        """A connection to this address ended at ourselves: never again."""
+        self._ourselves[address] = None
+        if len(self._ourselves) > limits.MAX_OWN_ADDRESSES:
+            del self._ourselves[next(iter(self._ourselves))]
+        self._remove(address)
+
+    def ban(self, key: str, reason: str) -> None:
+        """Never dial this again. ``key`` is a host, for all its ports, or an address as text."""
+        self._bans[key] = reason
+        if len(self._bans) > limits.MAX_BANS:
+            del self._bans[next(iter(self._bans))]
+
+    def banned(self, key: str) -> str | None:
+        """The reason for which this host, or this address as text, is banned, or None."""
+        return self._bans.get(key)
+
+    # -- dialling ----------------------------------------------------------------------------------------------------
+
+    def candidate(self, now: float) -> PeerAddress | None:
+        """Whom to dial now, or None: given by hand, of use before, untried, at last those who may be tried again."""
+        for queue in self._queues():
+            while (peer := queue.head()) is not None and peer.retry_at <= now:
+                if not self._is_banned(peer.address):
+                    return peer
+                self._remove(peer.address)
+        return None
+
+    def dialing(self, peer: PeerAddress, now: float) -> None:
+        """An attempt begins; ``connected`` or ``failed`` follows."""
+        peer.tried_at = now
+        self._take(peer)
+        if peer.source in self._untried:  # the next source's turn
+            self._untried[peer.source] = self._untried.pop(peer.source)
+
+    def connected(self, address: Address) -> None:
+        """This peer is connected, whoever dialled; ``disconnected`` follows."""
+        peer = self._known.get(address)
+        if peer is not None:
+            self._take(peer)
+
+    def failed(self, address: Address, now: float) -> None:
+        """It could not be reached, or did not want us: it is tried again, after longer each time."""
+        peer = self._known.get(address)
+        if peer is None:
+            return
+        self._take(peer)
+        peer.failures += 1
+        step = min(peer.failures, RETRY_BY_HAND if peer.source == BY_HAND else len(RETRY)) - 1
+        self._put(peer, self._failed[step], now + RETRY[step])
+
+    def disconnected(self, address: Address, now: float, *, useful: bool) -> None:
+        """The connection ended. If it was of use it is soon dialled again, else that was one more failure."""
+        peer = self._known.get(address)
+        if peer is None or not useful:
+            self.failed(address, now)
+            return
+        self._take(peer)
+        peer.failures = 0
+        self._put(peer, self._useful, now + RETRY_USEFUL)
+
+    # -- queues ------------------------------------------------------------------------------------------------------
+
+    def _queues(self) -> list[_Queue]:
+        return [self._by_hand, self._useful, *self._untried.values(), *self._failed]
+
+    def _put(self, peer: PeerAddress, queue: _Queue, retry_at: float) -> None:
+        peer.retry_at = retry_at
+        peer.queue = queue
+        queue.put(peer)
+
+    def _take(self, peer: PeerAddress) -> None:
+        if peer.queue is not None:
+            peer.queue.discard(peer)
+            peer.queue = None
+
+    def _remove(self, address: Address) -> None:
+        peer = self._known.pop(address, None)
+        if peer is None:
+            return
+        self._take(peer)
+        self._per_host[address.host] -= 1
+        if not self._per_host[address.host]:
+            del self._per_host[address.host]
+
+    def _is_banned(self, address: Address) -> bool:
+        return bool(self._bans) and (address.host in self._bans or str(address) in self._bans)
+
+    def _make_room(self, address: Address, source: str) -> bool:
+        """Whether this source may add one more, in somebody's place if need be."""
+        if address.scope is Scope.PUBLIC and self._per_host.get(address.host, 0) >= limits.MAX_PORTS_PER_HOST:
+            return False
+        if len(self._known) < self._limit:
+            return True
+        for line in reversed(self._failed):
+            worst = line.head()
+            if worst is not None and worst.source != BY_HAND:
+                self._remove(worst.address)
+                return True
+        largest = max(self._untried, key=lambda name: len(self._untried[name]), default=source)
+        victim = self._untried[largest].head() if largest != source else None
+        if victim is None:
+            return False
+        self._remove(victim.address)
+        return True

@@ -1,0 +1,351 @@
+"""Which blocks to ask of which peer.
+
+Every wanted piece that we lack is in exactly one of these places:
+
+- *fresh*: not begun (or *suspect*: a wrong copy came, so the next is to come from one peer alone);
+- *partial*: some of its blocks are requested or received, and it holds a buffer from the ``PieceMemory`` or is spilled;
+- *checking*: all blocks are here and its owner hashes and writes it; ``piece_right`` or ``piece_wrong`` ends that.
+
+A partial piece with free blocks is *open* to all, or it is fetched *alone* by its owner. Here the books are kept: who
+is asked for what, and what came of it. How to choose is told in ``choice.py``.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+from ..limits import SPILL_AGE
+from ..metainfo.layout import BLOCK_SIZE, Block, Layout
+from ..wire import bitfield
+from .availability import Availability
+from .choice import Asker, Choice, Hand
+from .download import PieceDownload
+from .memory import PieceMemory
+from .partials import Partials
+from .pieceset import PieceSet
+from .wants import Wants
+
+P = TypeVar("P", bound=Hashable)
+
+
+class Arrival(NamedTuple, Generic[P]):
+    """What became of a block.
+
+    Attributes:
+        accepted: it was taken; if not, it was fetched in vain.
+        finished: its piece, if it is whole now. It is the caller's until ``piece_right`` or ``piece_wrong``.
+        cancel: other peers that were asked for the same block, and are no more.
+        spilled: the piece has no buffer any more: the caller writes this block to disk, and later checks it there.
+    """
+
+    accepted: bool
+    finished: PieceDownload[P] | None = None
+    cancel: tuple[P, ...] = ()
+    spilled: bool = False
+
+
+_ACCEPTED: Final = Arrival[Any](True)
+_REFUSED: Final = Arrival[Any](False)
+
+
+class Picker(Generic[P]):
+    """Chooses blocks for peers, collects what they send into pieces, and keeps account of both.
+
+    ``P`` is the caller's key for a connected peer. Pieces and sizes that come from outside were checked when they were
+    parsed (``wire/peerwire.py``). Sets of pieces are ints, bit ``i`` for piece ``i``.
+
+    Args:
+        layout: of the torrent.
+        memory: where buffers for pieces come from; usually shared with other torrents.
+        rng: the dice.
+        sequential: begin pieces in their order instead of the rarest first.
+
+    Attributes:
+        availability: how many peers have which piece.
+        checking: finished pieces that wait for ``piece_right`` or ``piece_wrong``.
+    """
+
+    def __init__(self, layout: Layout, memory: PieceMemory, rng: random.Random, *, sequential: bool = False) -> None:
+        self.layout: Final = layout
+        self.availability: Final = Availability(layout.piece_count)
+        self.checking: dict[int, PieceDownload[P]] = {}
+        self._hands: dict[P, Hand[P]] = {}
+        self._contributors: dict[int, list[Hand[P]]] = {}  # to the pieces in ``checking``
+        self._partials: Partials[P] = Partials(memory)
+        self._wants: Final = Wants(self.availability, rng, sequential=sequential)
+        self._choice: Final = Choice(layout, self.availability, self._wants, self._partials, self._hands, self.checking)
+        self._now = 0.0
+
+    # What we want
+
+    @property
+    def have(self) -> int:
+        """The pieces that are verified."""
+        return self._wants.have
+
+    @property
+    def wanted(self) -> int:
+        """The pieces to be fetched, had or not."""
+        return self._wants.wanted
+
+    def set_have(self, pieces: int) -> list[tuple[P, Block]]:
+        """Say which pieces are verified; returns the requests that are thereby no more needed, to be cancelled."""
+        return self._set(pieces, self.wanted)
+
+    def set_wanted(self, pieces: int) -> list[tuple[P, Block]]:
+        """Say which pieces to fetch; returns the requests that are no more needed, to be cancelled."""
+        return self._set(self.have, pieces)
+
+    def set_priority(self, pieces: int) -> None:
+        """Say which pieces to begin before all others."""
+        self._wants.priority = pieces
+
+    def set_sequential(self, sequential: bool) -> None:
+        """Say whether to begin pieces in their order, or the rarest first."""
+        self._wants.sequential = sequential
+
+    def _set(self, have: int, wanted: int) -> list[tuple[P, Block]]:
+        wants, partials = self._wants, self._partials
+        wants.set(have, wanted)
+        cancelled = self._drop_all(
+            [download for download in partials.all.values() if download.piece not in wants.needed]
+        )
+        wants.begun([*partials.all, *self.checking])
+        for hand in self._hands.values():
+            self._find_witness(hand)
+        return cancelled
+
+    # Peers and what they have
+
+    def add_peer(self, peer: P, pieces: int = 0) -> None:
+        """A peer has connected; it has these pieces."""
+        hand = Hand(peer, PieceSet(pieces, self.layout.piece_count))
+        self._hands[peer] = hand
+        self.availability.add(pieces)
+        self._find_witness(hand)
+
+    def remove_peer(self, peer: P) -> None:
+        """A peer is gone: all that was requested of it is free again. What it sent stays (see ``distrust``)."""
+        hand = self._hands.pop(peer)
+        self.availability.remove(hand.holdings.bits)
+        for download in hand.downloads.values():
+            if download.forget(peer):
+                self._freed(download)
+
+    def peer_has(self, peer: P, piece: int) -> None:
+        """A peer has one piece more (Have)."""
+        hand = self._hands[peer]
+        if hand.holdings.add(piece):
+            self.availability.increment(piece)
+            if hand.witness < 0 and piece in self._wants.needed:
+                hand.witness = piece
+
+    def set_pieces(self, peer: P, pieces: int) -> None:
+        """A peer has exactly these pieces (Bitfield, HaveAll)."""
+        hand = self._hands[peer]
+        self.availability.remove(hand.holdings.bits)
+        self.availability.add(pieces)
+        hand.holdings = PieceSet(pieces, self.layout.piece_count)
+        self._find_witness(hand)
+
+    def pieces_of(self, peer: P) -> int:
+        """The pieces that a peer has."""
+        return self._hands[peer].holdings.bits
+
+    def is_seed(self, peer: P) -> bool:
+        """Whether a peer has all pieces."""
+        return self._hands[peer].holdings.full
+
+    def interesting(self, peer: P) -> bool:
+        """Whether a peer has a piece that is wanted and not had. Made to be asked of every peer at every turn."""
+        hand = self._hands[peer]
+        if hand.witness >= 0 and hand.witness not in self._wants.needed:
+            self._find_witness(hand)
+        return hand.witness >= 0
+
+    def _find_witness(self, hand: Hand[P]) -> None:
+        # The highest piece costs nothing to find. With n pieces to go it is the next to come with a chance of 1/n,
+        # so it takes about log(n) searches until the end, not n.
+        hand.witness = (hand.holdings.bits & self._wants.needed.bits).bit_length() - 1
+
+    # Choosing
+
+    def pick(
+        self,
+        peer: P,
+        count: int,
+        now: float,
+        *,
+        only: int | None = None,
+        slow: bool = False,
+        whole_piece: bool = False,
+    ) -> list[Block]:
+        """Up to ``count`` blocks to ask of a peer, which are requested of it from now on.
+
+        Args:
+            peer: whom to ask.
+            count: how many its pipeline has room for.
+            now: the time.
+            only: pieces that may be asked for, when not all (allowed fast, while it chokes us).
+            slow: it is snubbed, or far slower than others of this torrent.
+            whole_piece: it is on parole.
+        """
+        self._now = now
+        blocks: list[Block] = []
+        if count <= 0:
+            return blocks
+        hand = self._hands[peer]
+        asker = Asker(hand, now, only, slow=slow, alone=whole_piece)
+        for download in self._choice.sources(asker):
+            hand.downloads[download.piece] = download
+            blocks += download.ask(peer, count - len(blocks), now)
+            if not download.free:
+                self._partials.sort_in(download)
+            if len(blocks) >= count:
+                return blocks
+        return blocks or self._choice.contest(asker, count)
+
+    # What comes, and what does not
+
+    def received(self, peer: P, piece: int, begin: int, data: bytes | bytearray | memoryview) -> Arrival[P]:
+        """Take in a block that a peer has sent; it is copied, so ``data`` may be reused."""
+        download = self._partials.all.get(piece)
+        if download is None:
+            return _REFUSED
+        others = download.receive(peer, begin, data)
+        if others is None:
+            return _REFUSED
+        download.touched_at = self._now
+        if download.missing:
+            if not others and download.buffer is not None:
+                return _ACCEPTED
+            return Arrival(True, None, others, download.buffer is None)
+        self._partials.remove(download)
+        for asked in download.asked:
+            del self._hands[asked].downloads[piece]
+        senders = dict.fromkeys(download.senders)
+        contributors = [self._hands[sender] for sender in senders if sender is not None and sender in self._hands]
+        for hand in contributors:
+            hand.unverified += 1
+        self.checking[piece] = download
+        self._contributors[piece] = contributors
+        return Arrival(True, download, others, download.buffer is None)
+
+    def released(self, peer: P, blocks: Iterable[Block]) -> None:
+        """These blocks will not come from this peer: rejected, cancelled, choked or timed out."""
+        bits: dict[int, int] = {}
+        for piece, begin, _ in blocks:
+            bits[piece] = bits.get(piece, 0) | 1 << begin // BLOCK_SIZE
+        for piece, chosen in bits.items():
+            download = self._partials.all.get(piece)
+            if download is not None and download.release(peer, chosen):
+                self._freed(download)
+
+    def distrust(self, lied: Callable[[P], bool]) -> None:
+        """Throw away what some peers, connected or gone, have sent to pieces that are not yet finished."""
+        for download in list(self._partials.all.values()):
+            if download.discard(lied):
+                self._freed(download)
+
+    def requests_of(self, peer: P) -> list[Block]:
+        """The blocks that are requested of a peer."""
+        downloads = self._hands[peer].downloads.values()
+        return [block for download in downloads for block in download.requested_of(peer)]
+
+    def piece_right(self, piece: int) -> None:
+        """A piece in ``checking`` is verified and written: it is had from now on, and its memory is free."""
+        self._partials.give(self.checking.pop(piece))
+        for hand in self._contributors.pop(piece):
+            hand.unverified -= 1
+            hand.trust += 1
+        self._wants.right(piece)
+
+    def piece_wrong(self, piece: int) -> None:
+        """A piece in ``checking`` is not what it should be: it will be fetched again, whole from one peer."""
+        self._partials.give(self.checking.pop(piece))
+        for hand in self._contributors.pop(piece):
+            hand.unverified -= 1
+            hand.trust = 1
+        self._wants.wrong(piece)
+
+    def clear(self) -> list[tuple[P, Block]]:
+        """Forget all partial pieces, as for a pause; returns all requests, to be cancelled. Checks go on."""
+        return self._drop_all(list(self._partials.all.values()))
+
+    def close(self) -> None:
+        """Give all memory back, for good. Nothing is being checked or spilled any more, whatever came of it."""
+        self.clear()
+        for download in self.checking.values():
+            self._partials.give(download)
+        self.checking.clear()
+        self._contributors.clear()
+
+    def _freed(self, download: PieceDownload[P]) -> None:
+        # A spilled one stays: it costs nothing, and writes of it that are under way must not meet a new beginning.
+        if download.untouched and download.buffer is not None:
+            self._drop(download)
+        else:
+            self._partials.sort_in(download)
+
+    def _drop_all(self, downloads: list[PieceDownload[P]]) -> list[tuple[P, Block]]:
+        cancelled = []
+        for download in downloads:
+            for peer in download.asked:
+                cancelled += [(peer, block) for block in download.requested_of(peer)]
+            self._drop(download)
+        return cancelled
+
+    def _drop(self, download: PieceDownload[P]) -> None:
+        self._partials.remove(download)
+        self._partials.give(download)
+        for peer in download.asked:
+            del self._hands[peer].downloads[download.piece]
+        self._wants.put_back(download.piece)
+
+    # When memory is short
+
+    def candidate_to_spill(self, now: float) -> PieceDownload[P] | None:
+        """The partial piece that keeps its memory the longest for the least, when spilling one would help.
+
+        It would not while pieces are being checked: then it is the disk that is slow, and memory will come back.
+        """
+        if self.checking:
+            return None
+        old = [
+            download
+            for download in self._partials.all.values()
+            if download.buffer is not None and now - download.begun_at >= SPILL_AGE
+        ]
+        return min(old, key=lambda download: _pace(download, now), default=None)
+
+    def spill(self, download: PieceDownload[P]) -> list[tuple[int, memoryview]]:
+        """Part a piece from its memory; returns what is to be written to disk, as (begin, bytes).
+
+        From now on the caller writes what arrives for it (``Arrival.spilled``) and, when it is whole, checks it on
+        disk. When the returned bytes are written, ``spilled`` gives the memory back.
+        """
+        return download.detach()
+
+    def spilled(self, download: PieceDownload[P]) -> None:
+        """What ``spill`` returned is written (or has failed to be, and the caller drops the piece)."""
+        self._partials.give_leaving(download)
+
+    # Looks
+
+    @property
+    def partial(self) -> int:
+        """The pieces of which some blocks are received, but not all."""
+        downloads = self._partials.all.values()
+        return bitfield.of(download.piece for download in downloads if download.missing < len(download.senders))
+
+    @property
+    def in_flight(self) -> int:
+        """The pieces of which some blocks are requested now."""
+        return bitfield.of(download.piece for download in self._partials.all.values() if not download.idle)
+
+
+def _pace(download: PieceDownload[Any], now: float) -> float:
+    """Blocks a second that have come since the piece was begun."""
+    return (len(download.senders) - download.missing) / (now - download.begun_at)

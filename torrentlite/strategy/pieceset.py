@@ -1,0 +1,113 @@
+"""A set of pieces that changes one by one, and is asked for as a whole."""
+
+from __future__ import annotations
+
+import random
+from typing import Final
+
+_FEW: Final = 8
+"""Up to so many changes are patched into the int one by one; for more it is cheaper to build it anew."""
+
+_NEAR: Final = 1024
+"""Pieces of one stretch for ``draw``."""
+
+
+class PieceSet:
+    """A set of pieces with O(1) ``add``, ``discard`` and ``in``, whose ``bits`` is the same set as an int.
+
+    An int alone would cost a copy of the whole set for each Have message (a few microseconds at 100,000 pieces, and
+    they come by the million), so changes are collected in a bit field and patched into the int when it is looked at.
+    The caller keeps pieces within ``0 <= piece < total``.
+
+    Attributes:
+        count: how many pieces are in the set.
+        total: how many pieces there are.
+    """
+
+    __slots__ = ("_bits", "_changed", "_flags", "count", "total")
+
+    def __init__(self, bits: int, total: int) -> None:
+        self.total: Final = total
+        self.count = bits.bit_count()
+        self._bits = bits
+        self._flags = bytearray(bits.to_bytes((total + 7) // 8, "little"))
+        self._changed: list[int] = []  # since ``_bits``; no more are noted than are worth patching
+
+    def __contains__(self, piece: int) -> bool:
+        return bool(self._flags[piece >> 3] >> (piece & 7) & 1)
+
+    def add(self, piece: int) -> bool:
+        """Put a piece in; returns whether it was not there."""
+        at = piece >> 3
+        flag = 1 << (piece & 7)
+        if self._flags[at] & flag:
+            return False
+        self._toggle(piece, at, flag)
+        self.count += 1
+        return True
+
+    def discard(self, piece: int) -> bool:
+        """Take a piece out; returns whether it was there."""
+        at = piece >> 3
+        flag = 1 << (piece & 7)
+        if not self._flags[at] & flag:
+            return False
+        self._toggle(piece, at, flag)
+        self.count -= 1
+        return True
+
+    @property
+    def full(self) -> bool:
+        """Whether all pieces are in the set."""
+        return self.count == self.total
+
+    @property
+    def bits(self) -> int:
+        """The set as an int, bit ``i`` for piece ``i``."""
+        if self._changed:
+            if len(self._changed) > _FEW:
+                self._bits = int.from_bytes(self._flags, "little")
+            else:
+                for piece in self._changed:
+                    self._bits ^= 1 << piece
+            self._changed.clear()
+        return self._bits
+
+    def _toggle(self, piece: int, at: int, flag: int) -> None:
+        self._flags[at] ^= flag
+        if len(self._changed) <= _FEW:
+            self._changed.append(piece)
+
+
+def draw(pieces: int, rng: random.Random) -> int:
+    """One piece of a set (not empty), at random.
+
+    Of up to a thousand pieces each is as likely. Of more, a stretch of a thousand is drawn first and then one of the set
+    in it, so one of a thin stretch is likelier than one of a crowd; to count them all would cost ten times as much.
+    """
+    at = int(rng.random() * (-(-pieces.bit_length() // _NEAR))) * _NEAR
+    near = pieces >> at & ((1 << _NEAR) - 1)
+    if not near:  # then the next ones below, or else the highest
+        top = (pieces & ((1 << at) - 1) or pieces).bit_length()
+        at = max(0, top - _NEAR)
+        near = pieces >> at & ((1 << _NEAR) - 1)
+    return at + _nth(near, int(rng.random() * near.bit_count()))
+
+
+def _nth(bits: int, index: int) -> int:
+    """The place of the set bit that has ``index`` set bits below it."""
+    place = 0
+    width = bits.bit_length()
+    while width > 1:
+        half = width >> 1
+        low = bits & ((1 << half) - 1)
+        below = low.bit_count()
+        if index < below:
+            bits = low
+            width = half
+        else:
+            index -= below
+            bits >>= half
+            place += half
+            width -= half
+    return place

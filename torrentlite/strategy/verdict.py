@@ -1,0 +1,140 @@
+"""Why a torrent stands still, in one sentence: the nearest cause that somebody could do something about."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Final
+
+from ..metainfo.text import display
+from ..stats import Reason, State, Why
+
+PATIENCE: Final = 20.0
+"""Seconds without progress before it counts as standing still."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the verdict rests on. Only ``state`` is always needed; counts are of this moment.
+
+    Attributes:
+        error: the disk's or another error in its own words, or empty.
+        disk: whether that error is the disk's, and may pass.
+        left: wanted bytes that are not here.
+        quiet: seconds since the last progress: a block, a piece of metadata, or the start.
+        limited: whether a download limit is what holds it back.
+        trackers: how many there are; ``trackers_failed`` of them failed when last asked, ``tracker_message`` says how.
+        lookups: whether peers may be found in other ways (DHT, PEX, LSD).
+        known: addresses of peers, ``failing`` of which could not be reached, or were of no use, when last dialled.
+        peers: connected ones, ``interesting`` of which have something that we need; ``unchoked`` of those let us ask.
+        missing: pieces that we need and no connected peer has, of ``needed`` that we need.
+    """
+
+    state: State
+    error: str = ""
+    disk: bool = False
+    left: int = 0
+    quiet: float = 0.0
+    limited: bool = False
+    trackers: int = 0
+    trackers_failed: int = 0
+    tracker_message: str = ""
+    lookups: bool = False
+    known: int = 0
+    failing: int = 0
+    peers: int = 0
+    interesting: int = 0
+    unchoked: int = 0
+    missing: int = 0
+    needed: int = 0
+
+
+def why(facts: Facts) -> Why:
+    """The verdict. Texts from outside (errors, what trackers say) are made fit to be shown."""
+    reason, message = _own_doing(facts) or (_moving(facts) if facts.quiet < PATIENCE else _standing(facts))
+    evidence = ((name.replace("_", " "), getattr(facts, name)) for name in _EVIDENCE)
+    return Why(reason, message, tuple((name, round(value)) for name, value in evidence if value))
+
+
+Verdict = tuple[Reason, str]
+
+_EVIDENCE: Final = (
+    "quiet",
+    "peers",
+    "interesting",
+    "unchoked",
+    "missing",
+    "needed",
+    "known",
+    "failing",
+    "trackers",
+    "trackers_failed",
+)
+
+
+def _own_doing(facts: Facts) -> Verdict | None:
+    """What has nothing to do with peers."""
+    if facts.disk:
+        return Reason.DISK, f"{display(facts.error) or 'the disk refuses'}; waiting to try again"
+    if facts.error or facts.state is State.ERROR:
+        return Reason.ERROR, display(facts.error) or "stopped by an error"
+    match facts.state:
+        case State.PAUSED:
+            return Reason.PAUSED, "paused"
+        case State.CLOSED:
+            return Reason.PAUSED, "removed from the session"
+        case State.CHECKING:
+            return Reason.CHECKING, "checking what is on the disk"
+        case State.SEEDING:
+            return Reason.COMPLETE, f"complete, {_count(facts.peers, 'peer')} connected"
+        case State.DOWNLOADING if not facts.left:
+            return Reason.FINE, "finishing"
+    return None
+
+
+def _moving(facts: Facts) -> Verdict:
+    if facts.limited:
+        return Reason.LIMITED, "as fast as its download limit allows"
+    if not facts.peers:
+        return Reason.FINE, "looking for peers"
+    if facts.state is State.METADATA:
+        return Reason.FINE, "fetching the metadata"
+    return Reason.FINE, f"downloading from {_count(facts.unchoked, 'peer')}"
+
+
+def _standing(facts: Facts) -> Verdict:
+    if not facts.peers:
+        return _alone(facts)
+    if facts.state is State.METADATA:
+        return Reason.NO_METADATA, f"no metadata from {_count(facts.peers, 'peer')} for {_duration(facts.quiet)}"
+    if not facts.interesting:
+        needed = _count(facts.needed, "piece")
+        return Reason.MISSING_PIECES, f"{_count(facts.peers, 'peer')} connected, none with any of the {needed} needed"
+    if not facts.unchoked:
+        return Reason.CHOKED, f"waiting for a turn: choked by {_count(facts.interesting, 'peer')} that could help"
+    if facts.limited:
+        return Reason.LIMITED, "held back by its download limit"
+    return Reason.SLOW, f"asked {_count(facts.unchoked, 'peer')}, and nothing came for {_duration(facts.quiet)}"
+
+
+def _alone(facts: Facts) -> Verdict:
+    """Nobody is connected."""
+    if facts.known and facts.failing >= facts.known:
+        return Reason.UNREACHABLE, f"{_count(facts.known, 'peer')} known, none could be reached"
+    if facts.known:
+        return Reason.NO_PEERS, f"{_count(facts.known, 'peer')} known, none connected yet"
+    if facts.trackers and facts.trackers_failed >= facts.trackers:
+        failing = "the tracker fails" if facts.trackers == 1 else f"all {facts.trackers} trackers fail"
+        return Reason.TRACKERS_FAIL, ": ".join(filter(None, (failing, display(facts.tracker_message))))
+    if facts.trackers or facts.lookups:
+        return Reason.NO_PEERS, "nobody who was asked knows a peer"
+    return Reason.NO_SOURCES, "no tracker and no peer is known, so there is nobody to ask"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{round(seconds)} s"
+    return f"{round(seconds / 60)} min" if seconds < 7200 else f"{round(seconds / 3600)} h"

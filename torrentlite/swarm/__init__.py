@@ -1,0 +1,1 @@
+"""Living torrents and peers: tasks and nurseries."""

@@ -1,0 +1,100 @@
+"""What the torrents of one session share: budgets, dice, the port, the outside."""
+
+from __future__ import annotations
+
+import logging
+
+import trio
+
+from ..limits import READ_BUFFERS_KEPT, UPLOAD_BATCH_BLOCKS
+from ..metainfo.layout import BLOCK_SIZE
+from ..settings import Settings
+from ..strategy.memory import PieceMemory
+from ..strategy.rate import RateMeter, TokenBucket
+from ..tracker.client import TrackerClient
+from ..wire.address import Address
+from .crew import Crew
+from .world import World
+
+log = logging.getLogger("torrentlite")
+
+
+class Commons:
+    """Shared by the torrents of a session; nobody's decisions are made here.
+
+    Attributes:
+        connected: connected peers, all torrents.
+        loopback: whether the session is bound to loopback.
+        half_open: connection attempts under way, all torrents.
+        own_addresses: where we listen, and addresses at which we met ourselves.
+        internal_errors: bugs of ours that were contained.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        settings: Settings,
+        nursery: trio.Nursery,
+        peer_id: bytes,
+        trackers: TrackerClient,
+        port: int,
+        user_agent: str,
+        *,
+        loopback: bool,
+    ) -> None:
+        now = trio.current_time()
+        self.world = world
+        self.settings = settings
+        self.nursery = nursery
+        self.peer_id = peer_id
+        self.trackers = trackers
+        self.port = port
+        self.user_agent = user_agent
+        self.memory = PieceMemory(settings.piece_memory)
+        self.up_bucket = TokenBucket(settings.upload_limit, now)
+        self.down_bucket = TokenBucket(settings.download_limit, now)
+        self.up_meter = RateMeter()
+        self.down_meter = RateMeter()
+        self.loopback = loopback
+        self.own_addresses: dict[Address, None] = {}
+        self.connected = 0
+        self.half_open = 0
+        self.internal_errors = 0
+        self._per_ip: dict[str, int] = {}
+        self._buffers: list[bytearray] = []
+
+    def crew(self) -> Crew:
+        """A new group of tasks in the session's nursery."""
+        return Crew(self.nursery, self.report)
+
+    def report(self, name: str, error: Exception) -> None:
+        """A bug of ours was contained in one task: say so loudly, count it."""
+        self.internal_errors += 1
+        log.error("internal error in %s", name, exc_info=error)
+
+    def joined(self, host: str) -> None:
+        """A peer of this address is connected."""
+        self.connected += 1
+        self._per_ip[host] = self._per_ip.get(host, 0) + 1
+
+    def left(self, host: str) -> None:
+        """A peer of this address is gone."""
+        self.connected -= 1
+        count = self._per_ip[host] - 1
+        if count:
+            self._per_ip[host] = count
+        else:
+            del self._per_ip[host]
+
+    def connections_from(self, host: str) -> int:
+        """Connected peers of this address."""
+        return self._per_ip.get(host, 0)
+
+    def borrow_buffer(self) -> bytearray:
+        """Room for one batch of blocks on its way up."""
+        return self._buffers.pop() if self._buffers else bytearray(UPLOAD_BATCH_BLOCKS * BLOCK_SIZE)
+
+    def return_buffer(self, buffer: bytearray) -> None:
+        """Give the room back."""
+        if len(self._buffers) < READ_BUFFERS_KEPT:
+            self._buffers.append(buffer)

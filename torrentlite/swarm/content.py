@@ -1,0 +1,177 @@
+"""What a torrent is about, on this machine: its files, which of them are wanted, and how much of them is here."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable, Iterable
+
+import trio
+
+from ..metainfo.metainfo import Info, Metainfo
+from ..stats import FileStats, PieceStats
+from ..storage.disk import Disk
+from .commons import Commons
+from .pieces import Pieces, PiecesOwner
+from .selection import Selection
+
+DiskFactory = Callable[[Metainfo, pathlib.Path, bool], Disk]
+"""Makes a torrent's disk from its metainfo, the save folder and whether to overwrite."""
+
+
+class Content:
+    """A torrent's files from opening to closing.
+
+    Attributes:
+        selection: which files are wanted.
+        pieces: blocks on their way in and out; None while the files are closed or being checked.
+        left: wanted bytes that are not verified.
+        checked: bytes looked at by the check under way, of ``check_total``.
+    """
+
+    def __init__(
+        self,
+        owner: PiecesOwner,
+        metainfo: Metainfo,
+        make_disk: DiskFactory,
+        save_to: pathlib.Path,
+        commons: Commons,
+        *,
+        select: Iterable[int] | None,
+        sequential: bool,
+        overwrite: bool,
+    ) -> None:
+        self._owner = owner
+        self._metainfo = metainfo
+        self._make_disk = make_disk
+        self._save_to = save_to
+        self._commons = commons
+        self._sequential = sequential
+        self._overwrite = overwrite
+        self._crew = commons.crew()
+        self._disk: Disk | None = None
+        self._totals = (0, 0)
+        self.selection = Selection(metainfo.info, select)
+        self.pieces: Pieces | None = None
+        self.left = self.selection.total
+        self.checked = self.check_total = 0
+
+    @property
+    def info(self) -> Info:
+        """Its info dictionary."""
+        return self._metainfo.info
+
+    @property
+    def have(self) -> int:
+        """The verified pieces, as bits."""
+        return self.pieces.picker.have if self.pieces is not None else 0
+
+    # -- life --------------------------------------------------------------------------------------------------------
+
+    async def open(self, *, recheck: bool) -> Pieces:
+        """Look at what lies there; what is right is kept.
+
+        Raises:
+            StorageError: no permission, no room, another file in the way.
+        """
+        await self.close()
+        disk = self._disk = self._make_disk(self._metainfo, self._save_to, self._overwrite)
+        self.checked = self.check_total = 0
+        have = await disk.open(wanted=self.selection.files, recheck=recheck, progress=self._check_progress)
+        self.pieces = Pieces(
+            self._owner,
+            self.info,
+            disk,
+            have,
+            self.selection.pieces,
+            self._commons,
+            self._crew,
+            sequential=self._sequential,
+        )
+        self.left = self.selection.left(have)
+        return self.pieces
+
+    def _check_progress(self, done: int, total: int) -> None:
+        self.checked, self.check_total = done, total
+
+    async def close(self) -> None:
+        """Save, and let go of the files. Writes under way are waited for, also when cancelled."""
+        pieces, disk, have = self.pieces, self._disk, self.have
+        with trio.CancelScope(shield=True):
+            await self._crew.dismiss()
+            self.pieces, self._disk = None, None
+            if pieces is not None:
+                have = pieces.picker.have
+                self._totals = self.transferred(pieces)
+                pieces.close()
+            if disk is not None:
+                await disk.close(have)
+
+    async def finish(self) -> None:
+        """Sync everything and give finished files their names.
+
+        Raises:
+            StorageError: the disk could not. What was not synced is then not here any more.
+        """
+        assert self.pieces is not None
+        await self.pieces.commit()
+
+    # -- selection ---------------------------------------------------------------------------------------------------
+
+    def select(self, indexes: Iterable[int] | None) -> None:
+        """Want these files; ``reselect`` tells the disk."""
+        self.selection = Selection(self.info, indexes)
+        if self.pieces is not None:
+            self.pieces.want(self.selection.pieces)
+        self.left = self.selection.left(self.have)
+
+    async def reselect(self) -> None:
+        """Make the disk follow the selection.
+
+        Raises:
+            StorageError: it could not.
+        """
+        if self._disk is not None:
+            await self._disk.select(self.selection.files)
+
+    def verified(self, pieces: list[int]) -> None:
+        """Count these pieces as here."""
+        wanted = self.selection.pieces
+        for piece in pieces:
+            if wanted >> piece & 1:
+                self.left -= self.selection.bytes_of(piece)
+
+    def recount(self) -> None:
+        """Pieces were lost: count again."""
+        self.left = self.selection.left(self.have)
+
+    # -- looks -------------------------------------------------------------------------------------------------------
+
+    def transferred(self, pieces: Pieces | None = None) -> tuple[int, int]:
+        """Bytes of blocks received and sent, in all."""
+        pieces = pieces or self.pieces
+        down, up = self._totals
+        if pieces is not None:
+            down, up = down + pieces.down_meter.total, up + pieces.up_meter.total
+        return down, up
+
+    def files(self) -> tuple[FileStats, ...]:
+        """The files, and how far they are."""
+        return tuple(self.selection.file_stats(self.have))
+
+    def piece_stats(self) -> PieceStats:
+        """All pieces at once."""
+        if self.pieces is None:
+            return PieceStats(self.info.layout.piece_count, 0, 0, 0, self.selection.pieces, ())
+        picker = self.pieces.picker
+        return PieceStats(
+            count=self.info.layout.piece_count,
+            have=picker.have,
+            in_flight=picker.in_flight,
+            partial=picker.partial,
+            wanted=picker.wanted,
+            availability=tuple(picker.availability.counts()),
+        )
+
+    def top(self) -> pathlib.Path:
+        """The file, or the folder of a multi-file torrent, under its final name."""
+        return pathlib.Path(self._disk.top()) if self._disk is not None else self._save_to / self.info.name

@@ -1,0 +1,74 @@
+"""Tasks of one owner, living in a nursery that outlives it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVarTuple
+
+import trio
+
+Args = TypeVarTuple("Args")
+
+
+class Crew:
+    """The tasks of one torrent (or of the session), cancelled and awaited together.
+
+    A Trio nursery needs a task to hold it open; an idle torrent has none. So the tasks run in the session's nursery,
+    each in a cancel scope of its own, and the crew remembers the scopes.
+
+    This is also *the* boundary for our own bugs: Trio would answer an exception that escapes from one task by
+    cancelling all its siblings, so what a task raises is reported and ends that task alone.
+
+    Args:
+        nursery: where the tasks really run.
+        report: told of an exception that should not have happened, with the task's name.
+    """
+
+    def __init__(self, nursery: trio.Nursery, report: Callable[[str, Exception], None]) -> None:
+        self._nursery = nursery
+        self._report = report
+        self._scopes: dict[trio.CancelScope, None] = {}
+        self._empty = trio.Event()
+        self.closed = False
+
+    def __len__(self) -> int:
+        return len(self._scopes)
+
+    def start(self, function: Callable[[*Args], Awaitable[None]], *args: *Args, name: str) -> trio.CancelScope | None:
+        """Start a task; None when the crew is closed. The scope ends that one task."""
+        if self.closed:
+            return None
+        scope = trio.CancelScope()
+        self._scopes[scope] = None
+        self._nursery.start_soon(self._run, scope, function, args, name, name=name)
+        return scope
+
+    async def _run(
+        self,
+        scope: trio.CancelScope,
+        function: Callable[[*Args], Awaitable[None]],
+        args: tuple[*Args],
+        name: str,
+    ) -> None:
+        try:
+            with scope:
+                await function(*args)
+        except Exception as error:
+            self._report(name, error)
+        finally:
+            del self._scopes[scope]
+            if not self._scopes:
+                self._empty.set()
+
+    async def stop(self) -> None:
+        """Close the crew: start nothing more, cancel what runs, wait until it has ended."""
+        self.closed = True
+        await self.dismiss()
+
+    async def dismiss(self) -> None:
+        """Cancel what runs and wait until it has ended; the crew stays open."""
+        for scope in list(self._scopes):
+            scope.cancel()
+        while self._scopes:
+            self._empty = trio.Event()
+            await self._empty.wait()

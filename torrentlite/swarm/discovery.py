@@ -1,0 +1,124 @@
+"""Where peers come from: the torrent's trackers, and who named them by hand or in a link."""
+
+from __future__ import annotations
+
+import logging
+from typing import Protocol
+
+import trio
+
+from ..errors import TorrentError
+from ..limits import LEFT_UNKNOWN, MAX_NAMED_PEERS, NUMWANT, STOP_TIMEOUT
+from ..tracker.announce import AnnounceRequest
+from ..tracker.redact import redact
+from ..tracker.tiers import Tiers, TrackerEntry
+from ..wire.address import Address, Scope, parse_host
+from .commons import Commons
+from .crew import Crew
+
+log = logging.getLogger("torrentlite")
+
+
+class DiscoveryOwner(Protocol):
+    """What discovery asks of its torrent."""
+
+    @property
+    def info_hash_bytes(self) -> bytes:
+        """What trackers know the torrent by."""
+
+    @property
+    def counts(self) -> tuple[int, int, int | None]:
+        """Bytes uploaded, downloaded and left (None: not known before the metadata)."""
+
+    @property
+    def wants_peers(self) -> bool:
+        """Whether more peers are of use."""
+
+    def peers_found(self, addresses: tuple[Address, ...], source: str, within: Scope) -> None:
+        """A tracker named peers."""
+
+    def tracker_replied(self, url: str, ok: bool, message: str, peers: int) -> None:
+        """A tracker answered, or failed to."""
+
+
+class Discovery:
+    """Announces one torrent to its trackers when they are due; each announce is a short task."""
+
+    def __init__(self, owner: DiscoveryOwner, tiers: Tiers, commons: Commons, crew: Crew) -> None:
+        self._owner = owner
+        self.tiers = tiers
+        self._commons = commons
+        self._crew = crew
+        self._looked_up = 0
+        self._key = int.from_bytes(commons.world.secret(4), "big")
+
+    def add_named(self, host: str, port: int, source: str, within: Scope) -> None:
+        """A person or a link named a peer by address or host name."""
+        literal = parse_host(host)
+        if literal is not None:
+            self._owner.peers_found((Address(literal, port),), source, within)
+        elif self._looked_up < MAX_NAMED_PEERS:
+            self._looked_up += 1
+            self._crew.start(self._look_up, host, port, source, within, name=f"look up {host}")
+
+    async def _look_up(self, host: str, port: int, source: str, within: Scope) -> None:
+        try:
+            found = await self._commons.world.network.resolve(host, port, within=within)
+        except TorrentError as error:
+            log.warning("peer %s: %s", host, error)
+        else:
+            self._owner.peers_found(tuple(found), source, within)
+
+    def tick(self, now: float) -> None:
+        """Start what is due."""
+        for entry in self.tiers.due(now):
+            self.tiers.started(entry, now)
+            self._crew.start(self._announce, entry, self.tiers.event(entry), name=f"announce to {redact(entry.url)}")
+
+    def _request(self, event: str, entry: TrackerEntry) -> AnnounceRequest:
+        uploaded, downloaded, left = self._owner.counts
+        return AnnounceRequest(
+            info_hash=self._owner.info_hash_bytes,
+            peer_id=self._commons.peer_id,
+            port=self._commons.port,
+            uploaded=uploaded,
+            downloaded=downloaded,
+            left=LEFT_UNKNOWN if left is None else left,
+            event=event,
+            key=self._key,
+            numwant=0 if event == "stopped" or not self._owner.wants_peers else NUMWANT,
+            tracker_id=entry.tracker_id,
+        )
+
+    async def _announce(self, entry: TrackerEntry, event: str) -> None:
+        url = redact(entry.url)
+        try:
+            reply = await self._commons.trackers.announce(entry.url, self._request(event, entry), within=entry.within)
+        except TorrentError as error:
+            log.info("tracker %s: %s", url, error)
+            self.tiers.failed(entry, str(error), trio.current_time())
+            self._owner.tracker_replied(url, False, str(error), 0)
+            return
+        except trio.Cancelled:
+            self.tiers.failed(entry, "interrupted", trio.current_time())
+            raise
+        self.tiers.succeeded(entry, reply, trio.current_time())
+        self._owner.tracker_replied(url, True, reply.warning, len(reply.peers))
+        self._owner.peers_found(reply.peers, "tracker", reply.scope)
+
+    async def stop(self) -> None:
+        """Say ``stopped`` to those who know that we started; all at once, within STOP_TIMEOUT seconds."""
+
+        async def goodbye(entry: TrackerEntry) -> None:
+            try:
+                await self._commons.trackers.announce(entry.url, self._request("stopped", entry), within=entry.within)
+            except TorrentError as error:
+                log.info("tracker %s at stop: %s", redact(entry.url), error)
+
+        entries = self.tiers.to_stop()
+        with trio.move_on_after(STOP_TIMEOUT):
+            async with trio.open_nursery() as nursery:
+                for entry in entries:
+                    nursery.start_soon(goodbye, entry)
+        for entry in entries:
+            self.tiers.stopped(entry)

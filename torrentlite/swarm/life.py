@@ -1,0 +1,448 @@
+"""What one torrent is doing: its states, and how one leads to the next.
+
+    PAUSED → METADATA → CHECKING → DOWNLOADING → SEEDING, with ERROR and CLOSED from anywhere
+
+Here the parts are put together (files, peers, trackers), and here they report. What users see is in ``torrent.py``.
+"""
+
+from __future__ import annotations
+
+import logging
+import pathlib
+from collections.abc import Iterable
+
+import trio
+
+from .. import events as ev
+from ..errors import DiskFullError, MetainfoError, StorageError, TorrentError
+from ..limits import DISK_RETRY, PROGRESS_INTERVAL
+from ..metainfo.magnet import Magnet
+from ..metainfo.metainfo import Info, InfoHashes, Metainfo
+from ..stats import State, TorrentStats, Why
+from ..strategy.rate import TokenBucket
+from ..strategy.verdict import why
+from ..tracker.tiers import Tiers
+from ..wire.address import Address, Scope
+from .commons import Commons
+from .content import Content, DiskFactory
+from .discovery import Discovery
+from .eventstream import Streams
+from .looks import torrent_facts, torrent_stats
+from .metadata import MetadataExchange
+from .pieces import Pieces
+from .swarm import Swarm
+from .throttle import Throttle
+
+log = logging.getLogger("torrentlite")
+
+
+class Life:
+    """One torrent from being added to being removed.
+
+    Attributes:
+        hashes: its info-hashes.
+        metainfo: what is shared; None until a magnet's metadata has come.
+        state: what it is doing.
+        error: why its state is ERROR, or what holds it up for now (a full disk); None where all is well.
+        content: its files, once it is known which.
+        swarm: its peers.
+        discovery: its trackers.
+        streams: the readers of its events.
+        up, down: its own rate limits.
+        changed: set, and replaced, when its state changes.
+        added_at, moved_at: when it was added, and when something last moved, on Trio's clock.
+    """
+
+    def __init__(
+        self,
+        source: Metainfo | Magnet,
+        commons: Commons,
+        make_disk: DiskFactory,
+        save_to: pathlib.Path,
+        *,
+        select: Iterable[int] | None,
+        sequential: bool,
+        overwrite: bool,
+        trackers: Iterable[str],
+    ) -> None:
+        now = trio.current_time()
+        magnet = source if isinstance(source, Magnet) else None
+        self.metainfo: Metainfo | None = source if isinstance(source, Metainfo) else None
+        self.hashes: InfoHashes = source.hashes if isinstance(source, Magnet) else source.info.hashes
+        self.save_to = save_to
+        self.state = State.PAUSED
+        self.error: TorrentError | None = None
+        self._magnet = magnet
+        self._commons = commons
+        self._make_disk = make_disk
+        self._options: dict[str, bool] = {"sequential": sequential, "overwrite": overwrite}
+        self._select = None if select is None else tuple(select)
+        if self._select is None and magnet is not None:
+            self._select = magnet.select
+        self._crew = commons.crew()
+        self.up = TokenBucket(0, now)
+        self.down = TokenBucket(0, now)
+        throttle = Throttle((commons.up_bucket, self.up), (commons.down_bucket, self.down))
+        self.swarm = Swarm(self, self.hashes.v1, commons, self._crew, throttle)
+        self.discovery = Discovery(self, Tiers(self._tier_urls(), commons.world.rng), commons, self._crew)
+        for url in trackers:
+            self.discovery.tiers.add(url, typed=True)
+        self.content: Content | None = None
+        self._opening: trio.CancelScope | None = None
+        self._finishing = False
+        self.changed = trio.Event()
+        self.streams = Streams()
+        self.added_at = now
+        self.moved_at = now
+        self._next_progress = now
+        if self.metainfo is not None:
+            self._know(self.metainfo)
+
+    # -- what it is --------------------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """Its name; a magnet's ``dn`` (or its info-hash) before the metadata."""
+        if self.metainfo is not None:
+            return self.metainfo.name
+        return (self._magnet.name if self._magnet else "") or self.info_hash
+
+    @property
+    def info_hash(self) -> str:
+        """40 hex digits."""
+        return self.hashes.v1.hex()
+
+    @property
+    def magnet(self) -> str:
+        """A link to it."""
+        return self.metainfo.magnet if self.metainfo is not None else str(self._magnet)
+
+    @property
+    def private(self) -> bool:
+        """Whether only its trackers may name peers (BEP 27)."""
+        return self.metainfo is not None and self.metainfo.info.private
+
+    @property
+    def info_raw(self) -> bytes | None:
+        """The info dictionary as received, once it is here."""
+        return self.metainfo.info.raw if self.metainfo is not None else None
+
+    def _tier_urls(self) -> tuple[tuple[str, ...], ...]:
+        if self.metainfo is not None:
+            return self.metainfo.trackers
+        return tuple((url,) for url in self._magnet.trackers) if self._magnet else ()
+
+    # -- wishes ------------------------------------------------------------------------------------------------------
+
+    def pause(self) -> None:
+        """See ``Torrent.pause``."""
+        if self.state in (State.PAUSED, State.CLOSED):
+            return
+        self._set_state(State.PAUSED)
+        self.swarm.close_all("paused")
+        if self._opening is not None:
+            self._opening.cancel()
+        self._crew.start(self.discovery.stop, name="say stopped")
+
+    def resume(self) -> None:
+        """See ``Torrent.resume``."""
+        if self.state in (State.PAUSED, State.ERROR):
+            self.error = None
+            self.go()
+
+    def recheck(self) -> None:
+        """See ``Torrent.recheck``."""
+        if self.metainfo is not None and self.state is not State.CLOSED:
+            self.error = None
+            self.swarm.end()
+            self._start_opening(recheck=True)
+
+    def select_files(self, indexes: Iterable[int] | None) -> None:
+        """See ``Torrent.select_files``."""
+        self._select = None if indexes is None else tuple(indexes)
+        if self.content is not None:
+            self.content.select(self._select)
+            if self.content.pieces is not None:
+                self._crew.start(self._reselect, name="select files")
+
+    # -- looks -------------------------------------------------------------------------------------------------------
+
+    def stats(self) -> TorrentStats:
+        """Scalars only; cheap."""
+        return torrent_stats(self, self.content, self.swarm)
+
+    def why(self) -> Why:
+        """Why it stands still, or that it does not."""
+        return why(torrent_facts(self, self.content, self.swarm))
+
+    def paths(self) -> tuple[pathlib.Path, ...]:
+        """See ``Torrent.paths``."""
+        return (self.content.top(),) if self.content else ()
+
+    # -- opening -----------------------------------------------------------------------------------------------------
+
+    def _set_state(self, state: State, message: str = "") -> None:
+        if state is not self.state:
+            log.info("%s: %s%s", self.name, state.value, f" ({message})" if message else "")
+            before, self.state = self.state, state
+            self.streams.put(ev.StateChanged(before, state, message))
+        self.moved_at = trio.current_time()
+        self._wake_waiters()
+
+    def _wake_waiters(self) -> None:
+        self.changed.set()
+        self.changed = trio.Event()
+
+    def _fail(self, error: TorrentError) -> None:
+        """Stop, for a reason that does not pass by itself."""
+        log.error("%s: %s", self.name, error)
+        self.error = error
+        self.swarm.close_all("the torrent failed")
+        self._set_state(State.ERROR, str(error))
+
+    def _know(self, metainfo: Metainfo) -> None:
+        self.metainfo = metainfo
+        self.content = Content(
+            self,
+            metainfo,
+            self._make_disk,
+            self.save_to,
+            self._commons,
+            select=self._select,
+            **self._options,
+        )
+
+    def go(self) -> None:
+        """Start, or go on, with whatever comes next."""
+        self.swarm.open = True
+        if self.metainfo is None:
+            self.swarm.exchange = MetadataExchange(self.hashes.v1)
+            self._set_state(State.METADATA)
+            self._meet()
+        elif self.content is not None and self.content.pieces is not None:
+            self._run(self.content.pieces)
+        else:
+            self._start_opening(recheck=False)
+
+    def _meet(self) -> None:
+        """Look for peers from now on."""
+        if self._magnet is not None:
+            scope = Scope.LOOPBACK if self._commons.loopback else Scope.PRIVATE
+            for host, port in self._magnet.peers:
+                self.discovery.add_named(host, port, "magnet", scope)
+        self.swarm.dial_more(trio.current_time())
+        self.tick_discovery()
+
+    def _start_opening(self, *, recheck: bool) -> None:
+        if self._opening is not None:
+            self._opening.cancel()
+        self._set_state(State.CHECKING)
+        self._opening = self._crew.start(self._open, recheck, name="open files")
+
+    async def _open(self, recheck: bool) -> None:
+        """Look at what lies on the disk, then join the swarm."""
+        assert self.content is not None
+        scope = self._opening
+        try:
+            self._run(await self.content.open(recheck=recheck))
+        except TorrentError as error:
+            self._fail(error)
+        finally:
+            if self._opening is scope:
+                self._opening = None
+
+    def _run(self, pieces: Pieces) -> None:
+        """The pieces are known: fetch, or share."""
+        assert self.content is not None
+        complete = not self.content.left
+        self.swarm.open = True
+        self.swarm.complete = complete
+        self.swarm.downloading = not complete
+        pieces.resume()
+        if self.swarm.pieces is not pieces:
+            self.swarm.begin(pieces)
+        if complete:
+            # Found complete, not made so: trackers are not told of a completion.
+            self.discovery.tiers.completed()
+            self._finish_soon()
+        else:
+            self._set_state(State.DOWNLOADING)
+        self._meet()
+
+    async def _reselect(self) -> None:
+        """Other files are wanted: tell the disk, and look whether that completes us."""
+        content = self.content
+        assert content is not None
+        try:
+            await content.reselect()
+        except StorageError as error:
+            self._fail(error)
+            return
+        if content.left and self.state is State.SEEDING:
+            self.swarm.complete, self.swarm.downloading = False, True
+            self._set_state(State.DOWNLOADING)
+        for peer in list(self.swarm.peers):
+            peer.reconsider_interest()
+        self.swarm.request_all(trio.current_time())
+        if not content.left:
+            self._finish_soon()
+
+    # -- what the swarm tells ----------------------------------------------------------------------------------------
+
+    def metadata_received(self, raw: bytes) -> None:
+        """The info dictionary came from a peer, and matches the info-hash."""
+        assert self._magnet is not None
+        try:
+            info = Info.from_bytes(raw)
+        except MetainfoError as error:
+            self._fail(error)
+            return
+        self._know(Metainfo(info=info, trackers=self._tier_urls(), web_seeds=self._magnet.web_seeds))
+        self.streams.put(ev.MetadataReceived(self.name, info.total, len(info.wanted_files)))
+        self._start_opening(recheck=False)
+
+    def pieces_verified(self, pieces: list[int]) -> None:
+        """These are right, and written."""
+        assert self.content is not None
+        self.moved_at = trio.current_time()
+        self.content.verified(pieces)
+        if self.streams:
+            for piece in pieces:
+                self.streams.put(ev.PieceVerified(piece))
+        self.swarm.announce_pieces(pieces)
+        if not self.content.left:
+            self._finish_soon()
+
+    def pieces_lost(self, error: StorageError) -> None:
+        """A sync failed: what was not synced is not here any more."""
+        assert self.content is not None
+        log.error("%s: %s", self.name, error)
+        self.content.recount()
+        if self.content.left and self.state is State.SEEDING:
+            self.swarm.complete, self.swarm.downloading = False, True
+            self._set_state(State.DOWNLOADING, str(error))
+        self.want_requests()
+
+    def piece_failed(self, piece: int, peers: list[str]) -> None:
+        """A piece was wrong; who contributed."""
+        self.streams.put(ev.PieceFailed(piece, tuple(peers)))
+
+    def culprits_found(self, keys: list[str]) -> None:
+        """These peers sent wrong data."""
+        for key in keys:
+            self.streams.put(ev.PeerBanned(key, "sent wrong data"))
+        self.swarm.ban(keys, "sent wrong data")
+
+    def disk_trouble(self, error: DiskFullError | None) -> None:
+        """The disk refuses for now (None: it works again)."""
+        self.error = error
+        log.warning("%s: %s", self.name, error or "the disk works again")
+        self._wake_waiters()
+
+    def storage_failed(self, error: StorageError) -> None:
+        """The disk refuses for good."""
+        self._fail(error)
+
+    def want_requests(self) -> None:
+        """There may be something new to ask for."""
+        if self.swarm.downloading:
+            self.swarm.request_all(trio.current_time())
+
+    def _finish_soon(self) -> None:
+        if not self._finishing and self.state is not State.SEEDING:
+            self._finishing = self._crew.start(self._finish, name="finish") is not None
+
+    async def _finish(self) -> None:
+        """All is verified: sync it, give the files their names, tell the world. A full disk is waited for."""
+        content = self.content
+        assert content is not None
+        try:
+            while not content.left:
+                try:
+                    await content.finish()
+                    break
+                except DiskFullError as error:
+                    self.disk_trouble(error)
+                await trio.sleep(DISK_RETRY)
+        except StorageError as error:
+            self._fail(error)
+            return
+        finally:
+            self._finishing = False
+        if isinstance(self.error, DiskFullError):
+            self.disk_trouble(None)
+        if content.left or content.pieces is None or self.state not in (State.DOWNLOADING, State.CHECKING):
+            return
+        self.swarm.completed()
+        self.discovery.tiers.completed()
+        self._set_state(State.SEEDING)
+        self.streams.put(ev.Completed(tuple(map(str, self.paths()))))
+        self.tick_discovery()
+
+    # -- what discovery asks and tells -------------------------------------------------------------------------------
+
+    @property
+    def info_hash_bytes(self) -> bytes:
+        """What trackers know the torrent by."""
+        return self.hashes.v1
+
+    @property
+    def counts(self) -> tuple[int, int, int | None]:
+        """Bytes uploaded, downloaded and left (None: not known before the metadata)."""
+        if self.content is None:
+            return 0, 0, None
+        downloaded, uploaded = self.content.transferred()
+        return uploaded, downloaded, self.content.left
+
+    @property
+    def wants_peers(self) -> bool:
+        """Whether more peers are of use."""
+        return not self.swarm.complete
+
+    def peers_found(self, addresses: tuple[Address, ...], source: str, within: Scope) -> None:
+        """Somebody named peers."""
+        for address in addresses:
+            self.swarm.add_address(address, source, within)
+        self.swarm.dial_more(trio.current_time())
+
+    def tracker_replied(self, url: str, ok: bool, message: str, peers: int) -> None:
+        """A tracker answered, or failed to."""
+        self.streams.put(ev.TrackerReplied(url, ok, message, peers))
+
+    def tick_discovery(self) -> None:
+        """Announce where it is due."""
+        if self.state in (State.METADATA, State.DOWNLOADING, State.SEEDING):
+            self.discovery.tick(trio.current_time())
+
+    # -- the session's side ------------------------------------------------------------------------------------------
+
+    def knows(self) -> bool:
+        """Whether somebody who connects can be taken in now."""
+        return self.swarm.open and (self.swarm.pieces is not None or self.metainfo is None)
+
+    def tick(self, now: float) -> None:
+        """Called by the session's tick, twice a second."""
+        self.tick_discovery()
+        self.swarm.tick(now)
+        if self.content is not None and self.content.pieces is not None:
+            self.content.pieces.tick(now)
+        if self.streams and now >= self._next_progress:
+            self._next_progress = now + PROGRESS_INTERVAL
+            stats = self.stats()
+            self.streams.put(
+                ev.Progress(stats.done, stats.total, stats.down_rate, stats.up_rate, stats.peers, self.why())
+            )
+
+    async def close(self) -> None:
+        """Leave the swarm: say goodbye, save, let go of everything. Never raises for the outside's faults."""
+        self._set_state(State.CLOSED)
+        self.swarm.close_all("leaving")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.discovery.stop)
+            await self._crew.stop()
+            if self.content is not None:
+                try:
+                    await self.content.close()
+                except StorageError as error:
+                    log.error("%s: %s", self.name, error)
+        self.streams.close()

@@ -1,0 +1,90 @@
+"""Snapshots of a torrent, made from its parts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from ..errors import DiskFullError
+from ..events import Progress
+from ..stats import TorrentStats, Why
+from ..strategy.verdict import Facts
+from .content import Content
+from .swarm import Swarm
+
+if TYPE_CHECKING:
+    from .life import Life
+
+
+def torrent_stats(torrent: Life, content: Content | None, swarm: Swarm) -> TorrentStats:
+    """The scalars of one torrent."""
+    now = trio.current_time()
+    pieces = content.pieces if content else None
+    total, left = (content.selection.total, content.left) if content else (0, 0)
+    downloaded, uploaded = content.transferred() if content else (0, 0)
+    metadata_done, metadata_total = swarm.exchange.progress() if swarm.exchange else (0, 0)
+    return TorrentStats(
+        info_hash=torrent.info_hash,
+        name=torrent.name,
+        state=torrent.state,
+        error=str(torrent.error) if torrent.error else "",
+        total=total,
+        done=total - left,
+        left=left,
+        pieces=content.info.layout.piece_count if content else 0,
+        pieces_done=content.have.bit_count() if content else 0,
+        downloaded=downloaded,
+        uploaded=uploaded,
+        wasted=swarm.wasted,
+        hash_failures=pieces.hash_failures if pieces else 0,
+        down_rate=pieces.down_meter.rate(now) if pieces else 0.0,
+        up_rate=pieces.up_meter.rate(now) if pieces else 0.0,
+        peers=len(swarm.peers),
+        seeds=sum(peer.is_seed for peer in swarm.peers),
+        half_open=swarm.half_open,
+        known_peers=len(swarm.peerlist),
+        distributed_copies=pieces.picker.availability.copies() if pieces else 0.0,
+        checked=content.checked if content else 0,
+        check_total=content.check_total if content else 0,
+        metadata_done=metadata_done,
+        metadata_total=metadata_total,
+        private=torrent.private,
+        added_at=torrent.added_at,
+    )
+
+
+def progress(stats: TorrentStats, why: Why) -> Progress:
+    """What a reader of events is told once a second."""
+    return Progress(stats.done, stats.total, stats.down_rate, stats.up_rate, stats.peers, why)
+
+
+def torrent_facts(torrent: Life, content: Content | None, swarm: Swarm) -> Facts:
+    """What the verdict on a torrent (``why``) rests on."""
+    now = trio.current_time()
+    pieces = content.pieces if content else None
+    trackers = torrent.discovery.tiers.stats(now)
+    failed = [tracker for tracker in trackers if tracker.state == "failed"]
+    interesting = [peer for peer in swarm.peers if peer.am_interested]
+    needed = pieces.picker.wanted & ~pieces.picker.have if pieces else 0
+    moved_at = max(torrent.moved_at, pieces.block_at) if pieces else torrent.moved_at
+    return Facts(
+        state=torrent.state,
+        error=str(torrent.error) if torrent.error else "",
+        disk=isinstance(torrent.error, DiskFullError),
+        left=content.left if content else 0,
+        quiet=now - moved_at,
+        limited=swarm.throttle.holds_back(swarm.commons.down_meter.rate(now), pieces.down_meter.rate(now))
+        if pieces
+        else False,
+        trackers=len(trackers),
+        trackers_failed=len(failed),
+        tracker_message=failed[-1].message if failed else "",
+        known=len(swarm.peerlist),
+        failing=swarm.peerlist.failing,
+        peers=len(swarm.peers),
+        interesting=len(interesting),
+        unchoked=sum(not peer.peer_choking for peer in interesting),
+        missing=(needed & ~pieces.picker.availability.somewhere).bit_count() if pieces else 0,
+        needed=needed.bit_count(),
+    )

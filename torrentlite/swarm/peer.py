@@ -1,0 +1,483 @@
+"""One connected peer: two tasks, what was said on both sides, and what it means.
+
+``_read`` receives and reacts; everything it does is sync, so between two receives nothing else runs in here.
+``_write`` is the only one that sends: first what is small, then a batch of blocks. Nobody ever waits for a peer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar
+
+import trio
+
+from ..errors import NetworkError, ProtocolError
+from ..limits import (
+    MAX_ALLOWED_FAST,
+    MAX_EARLY_HAVES,
+    MAX_METADATA_REQUESTS,
+    MAX_OUTBOX,
+    MAX_REJECTS,
+    MAX_UNWANTED_BLOCKS,
+    PEER_IDLE_TIMEOUT,
+)
+from ..metainfo.layout import Block
+from ..net.network import Stream
+from ..stats import PeerStats
+from ..strategy.pipeline import Pipeline
+from ..strategy.rate import RateMeter
+from ..wire import bitfield
+from ..wire import messages as wm
+from ..wire.address import Address
+from ..wire.clients import client_name
+from ..wire.handshake import Handshake
+from ..wire.peerwire import PeerWire
+from .sender import Sender
+from .uploads import Uploads
+
+if TYPE_CHECKING:
+    from .swarm import Swarm
+
+
+class Peer:
+    """A peer of one torrent, from handshake to goodbye.
+
+    Attributes:
+        key: what it is blamed by: the IP address where that names one host (public), else host and port.
+        has: the pieces it has, once both sides know how many there are.
+        allowed_fast: pieces that it lets us ask for while it chokes us (BEP 6).
+    """
+
+    def __init__(self, swarm: Swarm, stream: Stream, theirs: Handshake, *, incoming: bool, source: str) -> None:
+        now = trio.current_time()
+        self.swarm = swarm
+        self.stream = stream
+        self.address = stream.remote
+        self.key = swarm.blame_key(stream.remote)
+        self.peer_id = theirs.peer_id
+        self.incoming = incoming
+        self.source = source
+        self.fast = theirs.fast
+        self.extended = theirs.extended
+        self.client = client_name(theirs.peer_id)
+        pieces = swarm.pieces
+        self.wire = PeerWire(
+            fast=self.fast, extended=self.extended, piece_count=pieces.layout.piece_count if pieces else None
+        )
+        self.sender = Sender(self)
+        self.pipeline = Pipeline(now)
+        self.uploads = Uploads(swarm.commons.settings.request_queue)
+        self.am_choking = True
+        self.am_interested = False
+        self.peer_choking = True
+        self.peer_interested = False
+        self.upload_only = False
+        self.allowed_fast = 0
+        self.connected_at = now
+        self.unchoked_at = 0.0
+        self.last_received = now
+        self.last_sent = now
+        self.useful = False
+        self.joined = False
+        self.listen_port = 0 if incoming else stream.remote.port
+        self.down_meter = RateMeter()
+        self.up_meter = RateMeter()
+        self.unwanted = 0
+        self._early: wm.Bitfield | wm.HaveAll | wm.HaveNone | None = None
+        self._early_haves: list[int] = []
+        self._metadata_requests = 0
+        self._scope = trio.CancelScope()
+        self.why_closed = ""
+
+    def __repr__(self) -> str:
+        flags = "".join(
+            letter if flag else "-"
+            for letter, flag in (
+                ("c", self.peer_choking),
+                ("i", self.am_interested),
+                ("C", self.am_choking),
+                ("I", self.peer_interested),
+            )
+        )
+        return f"<Peer {self.address} {self.client!r} {flags} asked {self.pipeline.outstanding}>"
+
+    # -- a life ------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Live until either side has had enough. Raises nothing but Cancelled and bugs."""
+        try:
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    self._say_hello()
+                    nursery.start_soon(self.sender.run)
+                    await self._read()
+                    nursery.cancel_scope.cancel()
+        except* (NetworkError, ProtocolError) as group:
+            self.why_closed = self.why_closed or str(group.exceptions[0])
+        finally:
+            self.stream.close()
+
+    def close(self, why: str) -> None:
+        """End this connection (sync; the tasks end by themselves)."""
+        self.why_closed = self.why_closed or why
+        self._scope.cancel()
+
+    async def _read(self) -> None:
+        wire, stream, handlers = self.wire, self.stream, self._HANDLERS
+        while True:
+            count = await stream.receive_into(wire.free())
+            if not count:
+                self.close("closed by the peer")
+                return
+            now = self.last_received = trio.current_time()
+            for message in wire.received(count):
+                kind = type(message)
+                if kind is wm.Piece:
+                    self.got_piece(message, now)  # type: ignore[arg-type]
+                else:
+                    handlers[kind](self, message)
+            if not self.peer_choking or self.allowed_fast:
+                self.request(now)
+
+    def _say_hello(self) -> None:
+        """What comes right after the handshake: our pieces first (BEP 3), then the extension handshake (BEP 10)."""
+        pieces, send = self.swarm.pieces, self.sender.send
+        if pieces:
+            have, count = pieces.picker.have, pieces.layout.piece_count
+            if self.fast and not have:
+                send(wm.encode(wm.HaveNone()))
+            elif self.fast and have == bitfield.full(count):
+                send(wm.encode(wm.HaveAll()))
+            elif have:
+                send(wm.encode(wm.Bitfield(bitfield.to_wire(have, count))))
+            self.joined = True
+            pieces.picker.add_peer(self, 0)
+        elif self.fast:
+            send(wm.encode(wm.HaveNone()))
+        if self.extended:
+            send(self.swarm.extended_handshake(self))
+
+    # -- what it has -------------------------------------------------------------------------------------------------
+
+    def replay(self) -> None:
+        """The torrent's pieces are known now (a magnet's metadata came): take what the peer said before that."""
+        pieces = self.swarm.pieces
+        assert pieces is not None
+        self.wire.set_piece_count(pieces.layout.piece_count)
+        pieces.picker.add_peer(self, 0)
+        self.joined = True
+        if self._early is not None:
+            self._HANDLERS[type(self._early)](self, self._early)
+        for piece in self._early_haves:
+            self.got_have(wm.Have(piece))
+        self._early, self._early_haves = None, []
+
+    @property
+    def has(self) -> int:
+        """The pieces it has, as a set of bits."""
+        return self.swarm.pieces.picker.pieces_of(self) if self.joined and self.swarm.pieces else 0
+
+    @property
+    def is_seed(self) -> bool:
+        """Whether it has every piece."""
+        return self.upload_only if not self.joined else self.swarm.pieces.picker.is_seed(self)  # type: ignore[union-attr]
+
+    def got_have(self, message: wm.Have) -> None:
+        """One more piece."""
+        pieces = self.swarm.pieces
+        if not self.joined or pieces is None:
+            if len(self._early_haves) < MAX_EARLY_HAVES:
+                self._early_haves.append(message.piece)
+            return
+        # Parsed in the same batch as the end of the metadata, it was not yet held to the number of pieces.
+        if message.piece >= pieces.layout.piece_count:
+            raise ProtocolError(f"have of piece {message.piece} of {pieces.layout.piece_count}")
+        pieces.picker.peer_has(self, message.piece)
+        if not self.am_interested and pieces.lacks(message.piece):
+            self.set_interest(True)
+        self.swarm.peer_advanced(self)
+
+    def got_bitfield(self, message: wm.Bitfield) -> None:
+        """What it has at the start."""
+        if not self.joined:
+            self._early = message
+            return
+        assert self.swarm.pieces is not None
+        self._set_pieces(bitfield.from_wire(message.data, self.swarm.pieces.layout.piece_count))
+
+    def got_have_all(self, message: wm.HaveAll) -> None:
+        """It is a seed."""
+        if not self.joined:
+            self._early = message
+            return
+        assert self.swarm.pieces is not None
+        self._set_pieces(bitfield.full(self.swarm.pieces.layout.piece_count))
+
+    def got_have_none(self, message: wm.HaveNone) -> None:
+        """It has nothing yet."""
+        if not self.joined:
+            self._early = message
+
+    def _set_pieces(self, has: int) -> None:
+        assert self.swarm.pieces is not None
+        self.swarm.pieces.picker.set_pieces(self, has)
+        self.reconsider_interest()
+        self.swarm.peer_advanced(self)
+
+    def reconsider_interest(self) -> None:
+        """Tell it whether it has something that we want."""
+        pieces = self.swarm.pieces
+        wanted = bool(self.joined and pieces and pieces.picker.interesting(self))
+        if wanted is not self.am_interested:
+            self.set_interest(wanted)
+
+    def set_interest(self, interested: bool) -> None:
+        """Say that we are interested, or no longer."""
+        self.am_interested = interested
+        self.sender.send(wm.encode(wm.Interested() if interested else wm.NotInterested()))
+
+    # -- down --------------------------------------------------------------------------------------------------------
+
+    def got_choke(self, message: wm.Choke) -> None:
+        """Nothing more comes. With the fast extension each request is rejected on its own (BEP 6)."""
+        self.peer_choking = True
+        if not self.fast:
+            self._release(self.pipeline.drop())
+
+    def got_unchoke(self, message: wm.Unchoke) -> None:
+        """We may ask."""
+        self.peer_choking = False
+
+    def got_piece(self, message: wm.Piece, now: float) -> None:
+        """A block. It is copied into its piece here, the only copy on its way to the disk."""
+        piece, begin, data = message
+        size = len(data)
+        asked = self.pipeline.got(piece, begin, size, now)
+        swarm = self.swarm
+        self.down_meter.add(size, now)
+        if swarm.pieces is None or not swarm.pieces.got_block(self, piece, begin, data, now):
+            swarm.wasted += size
+            if not asked:
+                self.unwanted += 1
+                if self.unwanted > MAX_UNWANTED_BLOCKS:
+                    raise ProtocolError("blocks that nobody asked for")
+        else:
+            self.useful = True
+
+    def got_reject(self, message: wm.RejectRequest) -> None:
+        """It will not send this block (BEP 6)."""
+        block = Block(message.piece, message.begin, message.length)
+        if self.pipeline.rejected(block, choking=self.peer_choking):
+            if self.peer_choking:
+                self.allowed_fast &= ~(1 << message.piece)
+            self._release([block])
+        if self.pipeline.rejects > MAX_REJECTS:
+            raise ProtocolError("rejects everything")
+
+    def got_allowed_fast(self, message: wm.AllowedFast) -> None:
+        """We may ask for this piece even while choked (BEP 6)."""
+        if self.allowed_fast.bit_count() < MAX_ALLOWED_FAST and self.joined:
+            self.allowed_fast |= 1 << message.piece
+
+    def request(self, now: float) -> None:
+        """Ask for as many blocks as its queue has room for, in one send."""
+        swarm, pipeline = self.swarm, self.pipeline
+        pieces = swarm.pieces
+        if pieces is None or not self.am_interested or not swarm.downloading:
+            return
+        room = pipeline.room(now)
+        if room <= 0:
+            return
+        room = swarm.allowance(room, now)
+        if room <= 0:
+            return
+        only = self.allowed_fast if self.peer_choking else None
+        blocks = pieces.pick(self, room, now, only=only)
+        if len(blocks) < room:
+            swarm.unused_allowance(room - len(blocks))
+        if blocks:
+            pipeline.sent(blocks, now)
+            self.sender.send(wm.encode_requests(blocks))
+
+    def cancel(self, block: Block) -> None:
+        """Somebody else was faster."""
+        if self.pipeline.forget(block):
+            self.sender.send(wm.encode_cancels([block]))
+
+    def expire_requests(self, now: float) -> None:
+        """Let others have what this peer has owed us for too long."""
+        overdue = self.pipeline.overdue(now)
+        if overdue:
+            self._release(overdue)
+
+    def _release(self, blocks: list[Block]) -> None:
+        if blocks and self.swarm.pieces is not None:
+            self.swarm.pieces.released(self, blocks)
+
+    # -- up ----------------------------------------------------------------------------------------------------------
+
+    def got_interested(self, message: wm.Interested) -> None:
+        """It wants something of ours."""
+        self.peer_interested = True
+        self.swarm.peer_wants(self)
+
+    def got_not_interested(self, message: wm.NotInterested) -> None:
+        """It wants nothing (any more): its slot is free for another."""
+        self.peer_interested = False
+        self.swarm.peer_wants(self)
+
+    def got_request(self, message: wm.Request) -> None:
+        """Queue a request, or refuse it."""
+        block = Block(*message)
+        pieces = self.swarm.pieces
+        if pieces is None or not pieces.layout.holds(*block):
+            raise ProtocolError(f"request for {block.length} bytes at {block.begin} of piece {block.piece}")
+        if not self.am_choking and pieces.picker.have >> block.piece & 1 and self.uploads.add(block):
+            self.sender.wake()
+        else:
+            self.reject([block])
+
+    def got_cancel(self, message: wm.Cancel) -> None:
+        """It no longer needs the block. BEP 6: a cancelled request is answered too, by a reject."""
+        block = Block(message.piece, message.begin, message.length)
+        if self.uploads.cancel(block):
+            self.reject([block])
+
+    def reject(self, blocks: list[Block]) -> None:
+        """Say that these are not coming; without the fast extension there are no words for it."""
+        if self.fast:
+            for block in blocks:
+                self.sender.send(wm.encode(wm.RejectRequest(*block)))
+
+    def choke(self) -> None:
+        """Stop serving it; what it had asked for is refused."""
+        self.am_choking = True
+        self.sender.send(wm.encode(wm.Choke()))
+        self.reject(self.uploads.clear())
+
+    def unchoke(self, now: float) -> None:
+        """Serve it."""
+        self.am_choking = False
+        self.unchoked_at = now
+        self.sender.send(wm.encode(wm.Unchoke()))
+
+    # -- extensions --------------------------------------------------------------------------------------------------
+
+    def got_extended_handshake(self, message: wm.ExtendedHandshake) -> None:
+        """Its name, its limits, its metadata's size (BEP 10)."""
+        if message.client:
+            self.client = message.client
+        if message.reqq:
+            self.pipeline.reqq = message.reqq
+        if message.upload_only is not None:
+            self.upload_only = message.upload_only
+        if message.port:
+            self.listen_port = message.port
+            self.swarm.add_address(Address(self.address.host, message.port), "incoming", self.address.scope)
+        if message.metadata_size:
+            self.swarm.metadata_offered(self, message.metadata_size)
+
+    def got_upload_only(self, message: wm.UploadOnly) -> None:
+        """It will ask for nothing (BEP 21)."""
+        self.upload_only = message.value
+
+    def got_metadata_request(self, message: wm.MetadataRequest) -> None:
+        """Serve the info dictionary, a bounded number of times (BEP 9)."""
+        self._metadata_requests += 1
+        self.sender.send(
+            self.swarm.metadata_answer(self, message.piece, refuse=self._metadata_requests > MAX_METADATA_REQUESTS)
+        )
+
+    def got_metadata_data(self, message: wm.MetadataData) -> None:
+        """A piece of the info dictionary."""
+        self.swarm.metadata_arrived(self, message)
+
+    def got_metadata_reject(self, message: wm.MetadataReject) -> None:
+        """It has no metadata to give."""
+        self.swarm.metadata_refused(self)
+
+    def got_nothing(self, message: object) -> None:
+        """Keep-alives, and what is meant for others or not understood."""
+
+    _HANDLERS: ClassVar[dict[type, Callable[..., None]]] = {
+        wm.KeepAlive: got_nothing,
+        wm.Choke: got_choke,
+        wm.Unchoke: got_unchoke,
+        wm.Interested: got_interested,
+        wm.NotInterested: got_not_interested,
+        wm.Have: got_have,
+        wm.Bitfield: got_bitfield,
+        wm.HaveAll: got_have_all,
+        wm.HaveNone: got_have_none,
+        wm.Request: got_request,
+        wm.Cancel: got_cancel,
+        wm.RejectRequest: got_reject,
+        wm.AllowedFast: got_allowed_fast,
+        wm.SuggestPiece: got_nothing,
+        wm.Port: got_nothing,
+        wm.ExtendedHandshake: got_extended_handshake,
+        wm.UploadOnly: got_upload_only,
+        wm.MetadataRequest: got_metadata_request,
+        wm.MetadataData: got_metadata_data,
+        wm.MetadataReject: got_metadata_reject,
+        wm.UnknownExtended: got_nothing,
+        wm.Unknown: got_nothing,
+    }
+
+    # -- a look ------------------------------------------------------------------------------------------------------
+
+    @property
+    def snubbed(self) -> bool:
+        """Whether it lets us ask and does not answer."""
+        return self.pipeline.snubbed(trio.current_time())
+
+    @property
+    def downloaded(self) -> int:
+        """Bytes of blocks that it ever sent us."""
+        return self.down_meter.total
+
+    @property
+    def uploaded(self) -> int:
+        """Bytes of blocks that we ever sent it."""
+        return self.up_meter.total
+
+    def tick(self, now: float) -> None:
+        """Once a second or so: time-outs, keep-alives, interest."""
+        if now - self.last_received > PEER_IDLE_TIMEOUT:
+            self.close("nothing heard for too long")
+            return
+        if self.sender.size > MAX_OUTBOX:
+            self.close("does not read what we send")
+            return
+        self.sender.keep_alive(now)
+        self.expire_requests(now)
+        if self.am_interested:
+            self.reconsider_interest()
+        if not self.peer_choking or self.allowed_fast:
+            self.request(now)
+
+    def stats(self, now: float) -> PeerStats:
+        """A snapshot."""
+        pieces = self.swarm.pieces
+        count = pieces.layout.piece_count if pieces else 0
+        return PeerStats(
+            host=self.address.host,
+            port=self.address.port,
+            client=self.client,
+            incoming=self.incoming,
+            source=self.source,
+            progress=self.has.bit_count() / count if count else 0.0,
+            down_rate=self.down_meter.rate(now),
+            up_rate=self.up_meter.rate(now),
+            downloaded=self.downloaded,
+            uploaded=self.uploaded,
+            queue=self.pipeline.outstanding,
+            queue_target=self.pipeline.target,
+            upload_queue=len(self.uploads),
+            am_choking=self.am_choking,
+            am_interested=self.am_interested,
+            peer_choking=self.peer_choking,
+            peer_interested=self.peer_interested,
+            snubbed=self.pipeline.snubbed(now),
+            connected_for=now - self.connected_at,
+        )

@@ -1,0 +1,330 @@
+"""The data side of one torrent: blocks come in, whole pieces are checked and written, wrong ones are blamed.
+
+A piece changes its owner in one synchronous step: the picker's while blocks are missing, ours (``_finished``) from the
+last block to the verdict, then the disk's. So cancellation cannot lose one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+
+import trio
+
+from ..errors import DiskFullError, StorageError
+from ..limits import CHECK_BATCH, CHECKERS, COMMIT_INTERVAL, DISK_RETRY
+from ..metainfo.layout import Block
+from ..metainfo.metainfo import Info
+from ..storage.disk import Disk, Verdict
+from ..strategy.blame import Blame
+from ..strategy.download import PieceDownload
+from ..strategy.picker import Picker
+from ..strategy.rate import RateMeter
+from .commons import Commons
+from .crew import Crew
+
+if TYPE_CHECKING:
+    from .peer import Peer
+
+log = logging.getLogger("torrentlite")
+
+
+class PiecesOwner(Protocol):
+    """What the data side asks of its torrent."""
+
+    def pieces_verified(self, pieces: list[int]) -> None:
+        """These are right, and written."""
+
+    def piece_failed(self, piece: int, peers: list[str]) -> None:
+        """This one was wrong; who contributed."""
+
+    def culprits_found(self, keys: list[str]) -> None:
+        """These peers sent wrong data."""
+
+    def pieces_lost(self, error: StorageError) -> None:
+        """A sync failed: what was not synced is not here any more."""
+
+    def disk_trouble(self, error: DiskFullError | None) -> None:
+        """The disk refuses for now (None: it works again)."""
+
+    def storage_failed(self, error: StorageError) -> None:
+        """The disk refuses for good."""
+
+    def want_requests(self) -> None:
+        """There may be something new to ask for."""
+
+
+class Pieces:
+    """Blocks on their way to the disk.
+
+    Args:
+        have: the pieces that are verified at the start, as bits.
+        wanted: the pieces to fetch, as bits.
+    """
+
+    def __init__(
+        self,
+        owner: PiecesOwner,
+        info: Info,
+        disk: Disk,
+        have: int,
+        wanted: int,
+        commons: Commons,
+        crew: Crew,
+        *,
+        sequential: bool,
+    ) -> None:
+        self._owner = owner
+        self.info = info
+        self.layout = info.layout
+        self.disk = disk
+        self._commons = commons
+        self._crew = crew
+        self.picker: Picker[Peer] = Picker(info.layout, commons.memory, commons.world.rng, sequential=sequential)
+        self.picker.set_have(have)
+        self.picker.set_wanted(wanted)
+        self.blame: Blame[str] = Blame()
+        self.down_meter = RateMeter()
+        self.up_meter = RateMeter()
+        self.hash_failures = 0
+        self.block_at = 0.0
+        self.trouble: DiskFullError | None = None
+        self._finished: deque[PieceDownload[Peer]] = deque()
+        self._spills: dict[int, list[tuple[int, bytes]]] = {}
+        self._spill_lock = trio.Lock()
+        self._checkers = 0
+        self._committing = False
+        self._commit_lock = trio.Lock()
+        self._next_commit = trio.current_time() + COMMIT_INTERVAL
+
+    # -- blocks ------------------------------------------------------------------------------------------------------
+
+    def want(self, pieces: int) -> None:
+        """Fetch these from now on; what was asked for in vain is cancelled."""
+        for peer, block in self.picker.set_wanted(pieces):
+            peer.cancel(block)
+
+    def lacks(self, piece: int) -> bool:
+        """Whether this piece is wanted and not here."""
+        picker = self.picker
+        return bool((picker.wanted & ~picker.have) >> piece & 1)
+
+    def pick(self, peer: Peer, count: int, now: float, *, only: int | None) -> list[Block]:
+        """What to ask this peer for. Nothing while the disk refuses: do not ask for what cannot be stored."""
+        if self.trouble is not None:
+            return []
+        return self.picker.pick(
+            peer, count, now, only=only, slow=peer.pipeline.snubbed(now), whole_piece=self.blame.parole(peer.key)
+        )
+
+    def got_block(self, peer: Peer, piece: int, begin: int, data: memoryview, now: float) -> bool:
+        """A block arrived; False where it is of no use (any more)."""
+        size = len(data)
+        self.down_meter.add(size, now)
+        self._commons.down_meter.add(size, now)
+        arrival = self.picker.received(peer, piece, begin, data)
+        if not arrival.accepted:
+            return False
+        self.block_at = now
+        if arrival.spilled:
+            self._spills.setdefault(piece, []).append((begin, bytes(data)))
+        if arrival.cancel:
+            block = Block(piece, begin, size)
+            for other in arrival.cancel:
+                other.cancel(block)
+        if arrival.finished is not None:
+            self._finished.append(arrival.finished)
+            self._start_checkers()
+        return True
+
+    def released(self, peer: Peer, blocks: list[Block]) -> None:
+        """A peer will not send these: others may be asked."""
+        self.picker.released(peer, blocks)
+        self._owner.want_requests()
+
+    def peer_left(self, peer: Peer) -> None:
+        """A peer is gone, and with it its availability and what it owed."""
+        self.picker.remove_peer(peer)
+        self._owner.want_requests()
+
+    def distrust(self, keys: list[str]) -> None:
+        """These have lied: what they sent to unfinished pieces is thrown away."""
+        self.picker.distrust(lambda peer: peer.key in keys)
+
+    def close(self) -> None:
+        """No task of ours runs any more: give all memory back."""
+        self._finished.clear()
+        self.picker.close()
+
+    def uploaded(self, size: int, now: float) -> None:
+        """Bytes went out to a peer."""
+        self.up_meter.add(size, now)
+
+    # -- pieces ------------------------------------------------------------------------------------------------------
+
+    def _start_checkers(self) -> None:
+        if self._checkers < CHECKERS and self._crew.start(self._check, name="check pieces") is not None:
+            self._checkers += 1
+
+    def resume(self) -> None:
+        """After a pause: go on with what was waiting."""
+        if self._finished:
+            self._start_checkers()
+
+    async def _check(self) -> None:
+        """Hash and write what is finished, several small pieces in one thread hop, until nothing is left."""
+        batch: list[PieceDownload[Peer]] = []
+        try:
+            while self._finished:
+                size = 0
+                while self._finished and (not batch or size + self._finished[0].size <= CHECK_BATCH):
+                    size += self._finished[0].size
+                    batch.append(self._finished.popleft())
+                try:
+                    verdicts = await self._verdicts(batch)
+                except DiskFullError as error:
+                    self._finished.extendleft(reversed(batch))
+                    batch.clear()
+                    await self._wait_for_disk(error)
+                    continue
+                except StorageError as error:
+                    self._finished.extendleft(reversed(batch))
+                    batch.clear()
+                    self._owner.storage_failed(error)
+                    return
+                if self.trouble is not None:
+                    self.trouble = None
+                    self._owner.disk_trouble(None)
+                right = [
+                    download for download, verdict in zip(batch, verdicts, strict=True) if verdict is Verdict.RIGHT
+                ]
+                wrong = [
+                    download for download, verdict in zip(batch, verdicts, strict=True) if verdict is Verdict.WRONG
+                ]
+                batch.clear()
+                if right:
+                    await self._settle_blame(right)
+                    for download in right:
+                        self.picker.piece_right(download.piece)
+                    self._owner.pieces_verified([download.piece for download in right])
+                for download in wrong:
+                    await self._got_wrong(download)
+                self._owner.want_requests()
+        finally:
+            self._finished.extendleft(reversed(batch))
+            self._checkers -= 1
+
+    async def _verdicts(self, batch: list[PieceDownload[Peer]]) -> list[Verdict]:
+        whole = [(download.piece, download.buffer) for download in batch if download.buffer is not None]
+        verdicts = dict(zip([piece for piece, _ in whole], await self.disk.write_pieces(whole), strict=True))
+        for download in batch:
+            if download.buffer is None:
+                await self._write_spills(download.piece)
+                verdicts[download.piece] = await self.disk.check_spilled(download.piece)
+        return [verdicts[download.piece] for download in batch]
+
+    async def _wait_for_disk(self, error: DiskFullError) -> None:
+        """A full disk passes: wait, and try the same pieces again. Meanwhile nothing is asked for."""
+        self.trouble = error
+        self._owner.disk_trouble(error)
+        await trio.sleep(DISK_RETRY)
+
+    async def _got_wrong(self, download: PieceDownload[Peer]) -> None:
+        """A piece does not match its hash: free it, and find out whose fault it was."""
+        self.hash_failures += 1
+        senders = [peer.key for peer in download.senders if peer is not None]
+        buffer = download.buffer
+        if buffer is None:
+            buffer = bytearray(download.size)
+            await self.disk.read_back(download.piece, 0, memoryview(buffer))
+        digests = await self.disk.block_digests(buffer)
+        self.picker.piece_wrong(download.piece)
+        names = list(dict.fromkeys(senders))
+        log.warning("piece %d was wrong; from %s", download.piece, ", ".join(names))
+        self._owner.piece_failed(download.piece, names)
+        culprits = self.blame.wrong(download.piece, digests, senders)
+        if culprits:
+            self._owner.culprits_found(culprits)
+
+    async def _settle_blame(self, right: list[PieceDownload[Peer]]) -> None:
+        """A piece that was wrong before is right now: its blocks tell who spoiled it."""
+        for download in right:
+            if self.blame.suspects(download.piece):
+                buffer = download.buffer
+                if buffer is None:
+                    buffer = bytearray(download.size)
+                    await self.disk.read_back(download.piece, 0, memoryview(buffer))
+                culprits = self.blame.right(download.piece, await self.disk.block_digests(buffer))
+                if culprits:
+                    self._owner.culprits_found(culprits)
+
+    # -- memory ------------------------------------------------------------------------------------------------------
+
+    async def _write_spills(self, piece: int) -> None:
+        """Write the blocks of a spilled piece that wait."""
+        async with self._spill_lock:
+            runs = self._spills.pop(piece, None)
+            if runs:
+                try:
+                    await self.disk.spill(piece, runs)
+                except BaseException:
+                    self._spills[piece] = runs + self._spills.get(piece, [])
+                    raise
+
+    async def _spill(self) -> None:
+        """Move the most stalled partial piece out of memory, so that others can begin."""
+        download = self.picker.candidate_to_spill(trio.current_time())
+        try:
+            if download is not None:
+                runs = self.picker.spill(download)
+                try:
+                    async with self._spill_lock:
+                        await self.disk.spill(download.piece, runs)
+                finally:
+                    self.picker.spilled(download)
+                self._owner.want_requests()
+            for piece in list(self._spills):
+                await self._write_spills(piece)
+        except DiskFullError as error:
+            await self._wait_for_disk(error)
+        except StorageError as error:
+            self._owner.storage_failed(error)
+
+    # -- time --------------------------------------------------------------------------------------------------------
+
+    def tick(self, now: float) -> None:
+        """Called by the session's tick."""
+        if self.disk.dirty and now >= self._next_commit and not self._committing:
+            self._committing = True
+            if self._crew.start(self._commit, name="commit") is None:
+                self._committing = False
+        if self._spills or self._commons.memory.full:
+            self._crew.start(self._spill, name="spill")
+
+    async def _commit(self) -> None:
+        """Make what is written safe against a power cut, and give finished files their names."""
+        try:
+            await self.commit()
+        except DiskFullError:
+            pass
+        except StorageError as error:
+            self._owner.storage_failed(error)
+        finally:
+            self._committing = False
+            self._next_commit = trio.current_time() + COMMIT_INTERVAL
+
+    async def commit(self) -> None:
+        """Sync what is written, and give finished files their names.
+
+        Raises:
+            StorageError: a sync failed. Nobody knows what of the unsynced pieces is on the disk, so they are not here
+                any more.
+        """
+        async with self._commit_lock:
+            try:
+                await self.disk.commit(self.picker.have)
+            except StorageError as error:
+                self.picker.set_have(self.picker.have & ~self.disk.unsure())
+                self._owner.pieces_lost(error)
+                raise

@@ -1,0 +1,94 @@
+"""Who connects to us: say hello, find the torrent, hand the stream over."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable
+
+import trio
+
+from ..errors import NetworkError, ProtocolError
+from ..limits import MAX_PENDING_HANDSHAKES, MAX_PENDING_PER_IP
+from ..net.network import Listener, Stream
+from ..wire.address import Scope
+from .commons import Commons
+from .crew import Crew
+from .greeting import receive_greeting
+from .life import Life
+
+log = logging.getLogger("torrentlite")
+
+
+class Reception:
+    """Accepts connections and keeps those that have not said hello yet.
+
+    There is room for a bounded number of them. When it is full the *oldest* has to go, not the newest: thousands of
+    silent connections then cannot keep a real peer out for longer than it takes to say hello.
+
+    Args:
+        find: the torrent of an info-hash that takes peers now, or None.
+    """
+
+    def __init__(self, commons: Commons, crew: Crew, find: Callable[[bytes], Life | None]) -> None:
+        self._commons = commons
+        self._crew = crew
+        self._find = find
+        self._pending: dict[Stream, trio.CancelScope] = {}
+        self._per_ip: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    async def serve(self, listener: Listener) -> None:
+        """Accept until the listener is closed."""
+        with contextlib.closing(listener):
+            while True:
+                try:
+                    stream = await listener.accept()
+                except NetworkError as error:
+                    log.debug("stopped listening on %s: %s", listener.address, error)
+                    return
+                self._take(stream)
+
+    def _take(self, stream: Stream) -> None:
+        host = stream.remote.host
+        if stream.remote.scope is Scope.PUBLIC and self._per_ip.get(host, 0) >= MAX_PENDING_PER_IP:
+            stream.close()
+            return
+        if len(self._pending) >= MAX_PENDING_HANDSHAKES:
+            oldest = next(iter(self._pending))
+            self._forget(oldest).cancel()
+            oldest.close()
+        scope = self._crew.start(self._greet, stream, name=f"hello {stream.remote}")
+        if scope is None:
+            stream.close()
+            return
+        self._pending[stream] = scope
+        self._per_ip[host] = self._per_ip.get(host, 0) + 1
+
+    def _forget(self, stream: Stream) -> trio.CancelScope:
+        scope = self._pending.pop(stream)
+        host = stream.remote.host
+        self._per_ip[host] -= 1
+        if not self._per_ip[host]:
+            del self._per_ip[host]
+        return scope
+
+    async def _greet(self, stream: Stream) -> None:
+        kept = False
+        try:
+            theirs = await receive_greeting(
+                stream, self._commons.peer_id, lambda info_hash: self._find(info_hash) is not None
+            )
+            torrent = self._find(theirs.info_hash)
+            if torrent is not None:
+                kept = True
+                torrent.swarm.welcome(stream, theirs)
+        except (NetworkError, ProtocolError) as error:
+            log.debug("%s: %s", stream.remote, error)
+        finally:
+            if stream in self._pending:
+                self._forget(stream)
+            if not kept:
+                stream.close()

@@ -1,0 +1,148 @@
+"""The sending half of a peer: small messages first, then a batch of blocks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from ..errors import StorageError
+from ..limits import KEEP_ALIVE, UPLOAD_BATCH_BLOCKS, UPLOAD_BATCH_SECONDS
+from ..metainfo.layout import BLOCK_SIZE, Block
+from ..wire import messages as wm
+
+if TYPE_CHECKING:
+    from .peer import Peer
+
+
+class Sender:
+    """What waits to be sent to one peer, and the task that sends it.
+
+    Others only append (sync) and go on. Blocks are read when their turn has come, not when they are asked for.
+    """
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+        self._outbox = bytearray()
+        self._wake = trio.Event()
+        self._booked = 0
+        self._due = 0.0
+
+    @property
+    def size(self) -> int:
+        """Bytes of small messages that wait."""
+        return len(self._outbox)
+
+    def send(self, data: bytes) -> None:
+        """Queue small messages."""
+        self._outbox += data
+        self._wake.set()
+
+    def wake(self) -> None:
+        """There is something new to do: a request was queued, or a limit lifted."""
+        self._wake.set()
+
+    def keep_alive(self, now: float) -> None:
+        """BEP 3: "generally sent once every two minutes"."""
+        if now - self._peer.last_sent > KEEP_ALIVE and not self._outbox:
+            self.send(wm.encode(wm.KeepAlive()))
+
+    async def run(self) -> None:
+        """Send for ever."""
+        peer = self._peer
+        while True:
+            if peer.uploads and self._may_send(trio.current_time()):
+                await self._send_blocks()
+            elif self._outbox:
+                await self._flush([])
+            else:
+                self._wake = trio.Event()
+                if peer.uploads:
+                    with trio.move_on_at(self._due):
+                        await self._wake.wait()
+                else:
+                    self._unbook()
+                    await self._wake.wait()
+
+    async def _flush(self, views: list[memoryview | bytes | bytearray]) -> None:
+        outbox = self._outbox
+        if outbox:
+            self._outbox = bytearray()
+            views = [outbox, *views]
+        await self._peer.stream.send_vectored(views)
+        self._peer.last_sent = trio.current_time()
+
+    def _may_send(self, now: float) -> bool:
+        """Book the next batch with the rate limits; whether its time has come.
+
+        The wait is not slept through: meanwhile small messages go out as they come.
+        """
+        if not self._booked:
+            self._booked = self._batch_blocks(now) * BLOCK_SIZE
+            self._due = now + self._peer.swarm.throttle.book_upload(self._booked, now)
+        return now >= self._due
+
+    def _unbook(self) -> None:
+        if self._booked:
+            self._peer.swarm.throttle.unbook_upload(self._booked)
+            self._booked = 0
+
+    def _batch_blocks(self, now: float) -> int:
+        """Blocks for one send: up to UPLOAD_BATCH_BLOCKS, no more than UPLOAD_BATCH_SECONDS at this peer's rate.
+
+        So Cancel and Choke still find most of a slow peer's requests in the queue, and other peers get their turn.
+        """
+        peer = self._peer
+        by_rate = int(peer.up_meter.rate(now) * UPLOAD_BATCH_SECONDS) // BLOCK_SIZE
+        shared = peer.swarm.throttle.upload_quantum()
+        return max(1, min(len(peer.uploads), UPLOAD_BATCH_BLOCKS, max(by_rate, 4), shared))
+
+    async def _send_blocks(self) -> None:
+        peer = self._peer
+        swarm = peer.swarm
+        pieces = swarm.pieces
+        assert pieces is not None
+        blocks = peer.uploads.take(self._booked // BLOCK_SIZE)
+        used = sum(block.length for block in blocks)
+        swarm.throttle.unbook_upload(self._booked - used)
+        self._booked = 0
+        buffer = swarm.commons.borrow_buffer()
+        reading = False
+        try:
+            views: list[memoryview] = []
+            start = 0
+            room = memoryview(buffer)
+            for count, block in enumerate(blocks):
+                if start + block.length > len(buffer):
+                    peer.uploads.give_back(blocks[count:])
+                    del blocks[count:]
+                    break
+                views.append(room[start : start + block.length])
+                start += block.length
+            try:
+                if not pieces.disk.read_now(blocks, views):
+                    reading = True
+                    await pieces.disk.read(blocks, views)
+                    reading = False
+                    blocks, views = self._still_wanted(blocks, views)
+            except StorageError as error:
+                peer.reject(blocks)
+                swarm.read_failed(error)
+                return
+            parts: list[memoryview | bytes | bytearray] = []
+            for block, view in zip(blocks, views, strict=True):
+                parts.append(wm.piece_header(*block))
+                parts.append(view)
+            if parts:
+                await self._flush(parts)
+                swarm.sent_blocks(peer, sum(map(len, views)))
+        finally:
+            if not reading:  # a read that was cancelled may still be writing into it
+                swarm.commons.return_buffer(buffer)
+
+    def _still_wanted(self, blocks: list[Block], views: list[memoryview]) -> tuple[list[Block], list[memoryview]]:
+        """After the wait for the disk, look again: choked in the meantime? (Then all of it was to be refused.)"""
+        if not self._peer.am_choking:
+            return blocks, views
+        self._peer.reject(blocks)
+        return [], []

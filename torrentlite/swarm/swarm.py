@@ -1,0 +1,419 @@
+"""The connected peers of one torrent: who comes in, who goes, who is served, who is told what."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Protocol
+
+import trio
+
+from ..errors import DiskFullError, NetworkError, ProtocolError, StorageError
+from ..limits import (
+    CHOKE_INTERVAL,
+    CONNECT_TIMEOUT,
+    METADATA_PIECE,
+    PEER_TICK,
+    QUOTA_PIECES,
+)
+from ..net.network import Stream
+from ..strategy.choker import Choker
+from ..strategy.peerlist import PeerAddress, PeerList
+from ..wire import bitfield
+from ..wire import messages as wm
+from ..wire.address import Address, Scope
+from ..wire.extensions import OUR_IDS
+from ..wire.handshake import Handshake
+from .commons import Commons
+from .crew import Crew
+from .greeting import greet
+from .metadata import MetadataExchange
+from .peer import Peer
+from .throttle import Throttle
+
+if TYPE_CHECKING:
+    from .pieces import Pieces
+
+log = logging.getLogger("torrentlite")
+
+
+class SwarmOwner(Protocol):
+    """What a swarm asks of its torrent."""
+
+    @property
+    def info_hash(self) -> str:
+        """For the log: 40 hex digits."""
+
+    @property
+    def info_raw(self) -> bytes | None:
+        """The info dictionary as received, once it is here."""
+
+    @property
+    def private(self) -> bool:
+        """BEP 27."""
+
+    def metadata_received(self, raw: bytes) -> None:
+        """The info dictionary came from a peer, and matches the info-hash."""
+
+    def storage_failed(self, error: StorageError) -> None:
+        """The disk refuses for good."""
+
+
+class Swarm:
+    """The peers of one torrent.
+
+    One place adds a peer (``_host``) and, in its ``finally``, takes it out again: availability, outstanding requests,
+    upload slot and counts all return there.
+
+    Attributes:
+        peers: connected and past the handshake, in the order they came.
+        pieces: the torrent's data side, once it is known and checked.
+        downloading: whether there is something to ask for at all.
+        complete: whether everything wanted is here.
+        wasted: bytes of blocks that we could not use.
+    """
+
+    def __init__(self, owner: SwarmOwner, info_hash: bytes, commons: Commons, crew: Crew, throttle: Throttle) -> None:
+        now = trio.current_time()
+        self.owner = owner
+        self.info_hash = info_hash
+        self.commons = commons
+        self.crew = crew
+        self.throttle = throttle
+        self.peers: dict[Peer, None] = {}
+        self.pieces: Pieces | None = None
+        self.peerlist = PeerList(commons.world.rng)
+        self.choker: Choker[Peer] = Choker()
+        self.exchange: MetadataExchange[Peer] | None = None
+        self.downloading = False
+        self.complete = False
+        self.open = False
+        self.half_open = 0
+        self.wasted = 0
+        self._next_choke = now
+        self._next_peer_tick = now
+
+    # -- coming and going --------------------------------------------------------------------------------------------
+
+    def blame_key(self, address: Address) -> str:
+        """What a peer is blamed by: its IP address where that is public, else host and port.
+
+        Behind one private or loopback address there can be many peers (a NAT, a test, a cluster node).
+        """
+        return address.host if address.scope is Scope.PUBLIC else str(address)
+
+    def add_address(self, address: Address, source: str, within: Scope) -> bool:
+        """Somebody named a peer."""
+        if address in self.commons.own_addresses:
+            self.peerlist.ourselves(address)
+            return False
+        return self.peerlist.add(address, source, within, trio.current_time())
+
+    def dial_more(self, now: float) -> None:
+        """Start as many connection attempts as the limits allow."""
+        commons, settings = self.commons, self.commons.settings
+        while (
+            self.open
+            and not (self.complete and not self._worth_dialing())
+            and commons.half_open < settings.half_open
+            and commons.connected + commons.half_open < settings.connections
+            and len(self.peers) + self.half_open < settings.connections_per_torrent
+        ):
+            known = self.peerlist.candidate(now)
+            if known is None:
+                return
+            self.peerlist.dialing(known, now)
+            commons.half_open += 1
+            self.half_open += 1
+            if self.crew.start(self._dial, known, name=f"dial {known.address}") is None:
+                commons.half_open -= 1
+                self.half_open -= 1
+                return
+
+    def _worth_dialing(self) -> bool:
+        """A complete torrent waits to be called; it dials only while nobody is connected."""
+        return not self.peers
+
+    async def _dial(self, known: PeerAddress) -> None:
+        address = known.address
+        stream: Stream | None = None
+        theirs: Handshake | None = None
+        try:
+            with trio.move_on_after(CONNECT_TIMEOUT):
+                stream = await self.commons.world.network.connect(address, within=known.within)
+            if stream is not None:
+                theirs = await greet(stream, self.info_hash, self.commons.peer_id)
+        except (NetworkError, ProtocolError) as error:
+            log.debug("%s: %s: %s", self.owner.info_hash, address, error)
+        finally:
+            self.commons.half_open -= 1
+            self.half_open -= 1
+            if stream is not None and theirs is None:
+                stream.close()
+        now = trio.current_time()
+        if stream is None or theirs is None:
+            self.peerlist.failed(address, now)
+            self.dial_more(now)
+            return
+        await self._host(stream, theirs, incoming=False, source=known.source)
+
+    def welcome(self, stream: Stream, theirs: Handshake) -> None:
+        """Somebody connected to us and said hello: the stream is ours from here on."""
+        name = f"peer {stream.remote}"
+        if not self.open or self.crew.start(self._host_incoming, stream, theirs, name=name) is None:
+            stream.close()
+
+    async def _host_incoming(self, stream: Stream, theirs: Handshake) -> None:
+        await self._host(stream, theirs, incoming=True, source="incoming")
+
+    def _refusal(self, address: Address, theirs: Handshake, *, incoming: bool) -> str:
+        """Why this connection is not wanted, or an empty string."""
+        commons, settings = self.commons, self.commons.settings
+        if not self.open:
+            return "not sharing now"
+        if theirs.peer_id == commons.peer_id:
+            if not incoming:
+                commons.own_addresses[address] = None
+                self.peerlist.ourselves(address)
+            return "that is ourselves"
+        if self.peerlist.banned(self.blame_key(address)) is not None:
+            return "banned"
+        if len(self.peers) >= settings.connections_per_torrent or commons.connected >= settings.connections:
+            return "enough connections"
+        per_ip = settings.connections_per_ip
+        if per_ip and address.scope is Scope.PUBLIC and commons.connections_from(address.host) >= per_ip:
+            return "enough connections from that address"
+        for peer in self.peers:
+            if peer.peer_id == theirs.peer_id:
+                # Both sides may have dialled at once, and both must drop the same one: the connection that was made
+                # by the side with the larger peer id stays.
+                keep_incoming = theirs.peer_id > commons.peer_id
+                if peer.incoming != incoming and incoming == keep_incoming:
+                    peer.close("the same peer, connected from its side")
+                    return ""
+                return "connected already"
+        return ""
+
+    async def _host(self, stream: Stream, theirs: Handshake, *, incoming: bool, source: str) -> None:
+        """A peer's whole stay."""
+        address, commons = stream.remote, self.commons
+        refusal = self._refusal(address, theirs, incoming=incoming)
+        if refusal:
+            stream.close()
+            log.debug("%s: %s refused: %s", self.owner.info_hash, address, refusal)
+            if not incoming:
+                self.peerlist.failed(address, trio.current_time())
+            return
+        peer = Peer(self, stream, theirs, incoming=incoming, source=source)
+        self.peers[peer] = None
+        commons.joined(address.host)
+        if not incoming:
+            self.peerlist.connected(address)
+        try:
+            await peer.run()
+        finally:
+            now = trio.current_time()
+            del self.peers[peer]
+            commons.left(address.host)
+            if self.pieces is not None and peer.joined:
+                self.pieces.peer_left(peer)
+            if self.exchange is not None:
+                self.exchange.left(peer)
+            if not incoming:
+                self.peerlist.disconnected(address, now, useful=peer.useful)
+            log.debug("%s: %s gone: %s", self.owner.info_hash, address, peer.why_closed)
+            self._rechoke(now)
+            self.dial_more(now)
+
+    def close_all(self, why: str) -> None:
+        """Say goodbye to everybody and take nobody in."""
+        self.open = False
+        for peer in list(self.peers):
+            peer.close(why)
+
+    def ban(self, keys: list[str], reason: str) -> None:
+        """These sent wrong data: never again in this session."""
+        for key in keys:
+            self.peerlist.ban(key, reason)
+        for peer in list(self.peers):
+            if peer.key in keys:
+                peer.close(f"banned: {reason}")
+        if self.pieces is not None:
+            self.pieces.distrust(keys)
+
+    # -- the data side -----------------------------------------------------------------------------------------------
+
+    def begin(self, pieces: Pieces) -> None:
+        """The pieces are known and checked: those who came before (for the metadata) take part from now on."""
+        self.pieces = pieces
+        self.exchange = None
+        self.choker.total = pieces.layout.total
+        self.choker.quota = QUOTA_PIECES * pieces.layout.piece_length
+        for peer in list(self.peers):
+            try:
+                peer.replay()
+                have = pieces.picker.have
+                if have:
+                    peer.sender.send(wm.encode_haves(list(bitfield.members(have))))
+            except ProtocolError as error:
+                peer.close(str(error))
+
+    def end(self) -> None:
+        """The data side is gone (recheck, error): nobody stays."""
+        self.close_all("the torrent stopped")
+        self.pieces = None
+
+    def announce_pieces(self, verified: list[int]) -> None:
+        """Have to all: encoded once."""
+        data = wm.encode_haves(verified)
+        for peer in self.peers:
+            if not (self.complete and peer.is_seed):
+                peer.sender.send(data)
+
+    def completed(self) -> None:
+        """Everything wanted is here: nobody is interesting any more, and seeds are no use to each other."""
+        self.complete, self.downloading = True, False
+        for peer in list(self.peers):
+            peer.reconsider_interest()
+            if peer.extended:
+                data = peer.wire.encode_upload_only(True)
+                if data:
+                    peer.sender.send(data)
+            self.peer_advanced(peer)
+
+    def peer_advanced(self, peer: Peer) -> None:
+        """A peer has more than before."""
+        if self.complete and peer.is_seed and not self.commons.settings.seed_to_seeds:
+            peer.close("both are seeds")
+
+    def request_all(self, now: float) -> None:
+        """There is something new to ask for (room in memory, blocks given back, pieces wanted)."""
+        for peer in self.peers:
+            if peer.am_interested and not peer.peer_choking:
+                peer.request(now)
+
+    def allowance(self, blocks: int, now: float) -> int:
+        """See ``Throttle.allowance``."""
+        return self.throttle.allowance(blocks, now) if self.throttle.download_limited else blocks
+
+    def unused_allowance(self, blocks: int) -> None:
+        """See ``Throttle.unused``."""
+        if self.throttle.download_limited:
+            self.throttle.unused(blocks)
+
+    # -- serving -----------------------------------------------------------------------------------------------------
+
+    def sent_blocks(self, peer: Peer, size: int) -> None:
+        """Blocks went out."""
+        now = trio.current_time()
+        peer.up_meter.add(size, now)
+        self.commons.up_meter.add(size, now)
+        assert self.pieces is not None
+        self.pieces.uploaded(size, now)
+
+    def read_failed(self, error: StorageError) -> None:
+        """What a peer asked for could not be read."""
+        log.warning("%s: %s", self.owner.info_hash, error)
+        if not isinstance(error, DiskFullError):
+            self.owner.storage_failed(error)
+
+    def peer_wants(self, peer: Peer) -> None:
+        """A peer became interested, or no longer is: nobody waits for the next round while there are free slots."""
+        self._rechoke(trio.current_time())
+
+    def _rechoke(self, now: float) -> None:
+        if self.pieces is None:
+            return
+        chosen = self.choker.round(
+            list(self.peers),
+            now,
+            self.commons.world.rng,
+            seeding=self.complete,
+            slots=self.commons.settings.upload_slots,
+            spare_upload=self.throttle.spare_upload(self.commons.up_meter.rate(now), self.pieces.up_meter.rate(now)),
+        )
+        unchoked = dict.fromkeys(chosen)
+        for peer in self.peers:
+            if peer in unchoked:
+                if peer.am_choking:
+                    peer.unchoke(now)
+            elif not peer.am_choking:
+                peer.choke()
+
+    # -- metadata (BEP 9) --------------------------------------------------------------------------------------------
+
+    def extended_handshake(self, peer: Peer) -> bytes:
+        """What we tell this peer of ourselves (BEP 10)."""
+        raw = self.owner.info_raw
+        return peer.wire.encode_extended_handshake(
+            wm.ExtendedHandshake(
+                extensions=OUR_IDS,
+                client=self.commons.user_agent,
+                reqq=self.commons.settings.request_queue,
+                port=self.commons.port,
+                metadata_size=len(raw) if raw else None,
+                your_ip=peer.address.host,
+                upload_only=self.complete,
+            )
+        )
+
+    def metadata_offered(self, peer: Peer, size: int) -> None:
+        """A peer has the metadata."""
+        if self.exchange is not None:
+            self.exchange.got_size(peer, size)
+            self._ask_metadata()
+
+    def metadata_refused(self, peer: Peer) -> None:
+        """A peer does not give it (now)."""
+        if self.exchange is not None:
+            self.exchange.rejected(peer, trio.current_time())
+            self._ask_metadata()
+
+    def metadata_arrived(self, peer: Peer, message: wm.MetadataData) -> None:
+        """A piece of it."""
+        if self.exchange is None:
+            return
+        try:
+            raw = self.exchange.got_data(peer, message.piece, message.data, trio.current_time())
+        except ValueError as error:
+            self.ban([peer.key], str(error))
+            raise ProtocolError(str(error)) from None
+        if raw is not None:
+            self.exchange = None
+            self.owner.metadata_received(raw)
+        else:
+            self._ask_metadata()
+
+    def metadata_answer(self, peer: Peer, piece: int, *, refuse: bool) -> bytes:
+        """A piece of our info dictionary, or a refusal."""
+        raw = self.owner.info_raw
+        if raw is None or refuse or not 0 <= piece < -(-len(raw) // METADATA_PIECE):
+            return peer.wire.encode_metadata_reject(piece) or b""
+        part = raw[piece * METADATA_PIECE : (piece + 1) * METADATA_PIECE]
+        return peer.wire.encode_metadata_data(piece, len(raw), part) or b""
+
+    def _ask_metadata(self) -> None:
+        if self.exchange is None:
+            return
+        for peer, piece in self.exchange.requests(trio.current_time()):
+            data = peer.wire.encode_metadata_request(piece)
+            if data:
+                peer.sender.send(data)
+            else:
+                self.exchange.rejected(peer, trio.current_time())
+
+    # -- time --------------------------------------------------------------------------------------------------------
+
+    def tick(self, now: float) -> None:
+        """Called by the session's tick."""
+        if not self.open:
+            return
+        if now >= self._next_peer_tick:
+            self._next_peer_tick = now + PEER_TICK
+            for peer in list(self.peers):
+                peer.tick(now)
+        if self.peers and now >= self._next_choke:
+            self._next_choke = now + CHOKE_INTERVAL
+            self._rechoke(now)
+        if self.exchange is not None:
+            self._ask_metadata()
+        self.dial_more(now)

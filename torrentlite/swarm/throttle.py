@@ -1,0 +1,68 @@
+"""The rate limits of one torrent and of its session, asked together."""
+
+from __future__ import annotations
+
+from ..limits import UPLOAD_BATCH_BLOCKS
+from ..metainfo.layout import BLOCK_SIZE
+from ..strategy.rate import TokenBucket
+
+
+class Throttle:
+    """Upload is booked before it is sent; download is paced by granting requests, so it holds on average.
+
+    Args:
+        up: the session's and the torrent's bucket for what we send; rate 0 is unlimited.
+        down: likewise for what we ask for.
+    """
+
+    def __init__(self, up: tuple[TokenBucket, ...], down: tuple[TokenBucket, ...]) -> None:
+        self._up = up
+        self._down = down
+
+    def allowance(self, blocks: int, now: float) -> int:
+        """How many of these blocks may be asked for now."""
+        granted = blocks
+        for index, bucket in enumerate(self._down):
+            if not bucket.rate:
+                continue
+            taken = bucket.take(granted * BLOCK_SIZE, now)
+            most = taken // BLOCK_SIZE
+            for earlier in self._down[:index]:
+                earlier.give((granted - most) * BLOCK_SIZE)
+            bucket.give(taken - most * BLOCK_SIZE)
+            granted = most
+        return granted
+
+    def unused(self, blocks: int) -> None:
+        """Give back what was granted and not asked for."""
+        for bucket in self._down:
+            bucket.give(blocks * BLOCK_SIZE)
+
+    def book_upload(self, size: int, now: float) -> float:
+        """Book bytes to be sent; seconds until they may be."""
+        return max((bucket.reserve(size, now) for bucket in self._up), default=0.0)
+
+    def unbook_upload(self, size: int) -> None:
+        """Give back what was booked and not sent."""
+        for bucket in self._up:
+            bucket.give(size)
+
+    def upload_quantum(self) -> int:
+        """Blocks in one send at most: a tenth of a second of the tightest limit, so that all peers get their turn."""
+        rate = min((bucket.rate for bucket in self._up if bucket.rate), default=0.0)
+        return max(1, int(rate / 10) // BLOCK_SIZE) if rate else UPLOAD_BATCH_BLOCKS
+
+    def spare_upload(self, session_rate: float, torrent_rate: float) -> bool:
+        """Whether what is uploaded is below all limits that are set."""
+        rates = (session_rate, torrent_rate)
+        return all(not bucket.rate or rate < 0.9 * bucket.rate for bucket, rate in zip(self._up, rates, strict=True))
+
+    @property
+    def download_limited(self) -> bool:
+        """Whether any download limit is set."""
+        return any(bucket.rate for bucket in self._down)
+
+    def holds_back(self, session_rate: float, torrent_rate: float) -> bool:
+        """Whether it is a download limit that sets the pace."""
+        rates = (session_rate, torrent_rate)
+        return any(bucket.rate and rate > 0.8 * bucket.rate for bucket, rate in zip(self._down, rates, strict=True))

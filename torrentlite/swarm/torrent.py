@@ -1,0 +1,208 @@
+"""One torrent: a wish, a wait, a look.
+
+Wishes (``pause``, ``select_files`` …) are sync and take effect at once or as soon as they can; waits (``wait_…``) are
+async and can be cancelled; looks (``stats``, ``peers`` …) return frozen snapshots.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+from collections.abc import AsyncIterator, Callable, Iterable
+
+import trio
+
+from ..errors import TorrentError, TorrentRemovedError
+from ..metainfo.metainfo import InfoHashes, Metainfo
+from ..stats import FileStats, PeerStats, PieceStats, State, TorrentStats, TrackerStats, Why
+from ..strategy.peerlist import BY_HAND
+from ..wire.address import Scope
+from .content import Content
+from .eventstream import EventStream
+from .life import Life
+from .swarm import Swarm
+
+
+class Torrent:
+    """One shared thing in a session. Made by ``Session.add``."""
+
+    def __init__(self, life: Life) -> None:
+        self._life = life
+
+    def __repr__(self) -> str:
+        return f"<Torrent {self.name!r} {self.info_hash[:8]} {self.state.value}>"
+
+    # -- what it is --------------------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """Its name; a magnet's ``dn`` (or its info-hash) before the metadata."""
+        return self._life.name
+
+    @property
+    def hashes(self) -> InfoHashes:
+        """Its info-hashes."""
+        return self._life.hashes
+
+    @property
+    def info_hash(self) -> str:
+        """40 hex digits."""
+        return self._life.info_hash
+
+    @property
+    def metainfo(self) -> Metainfo | None:
+        """What is shared; None until a magnet's metadata has come."""
+        return self._life.metainfo
+
+    @property
+    def magnet(self) -> str:
+        """A link to it."""
+        return self._life.magnet
+
+    @property
+    def save_to(self) -> pathlib.Path:
+        """The folder in which its files lie."""
+        return self._life.save_to
+
+    @property
+    def state(self) -> State:
+        """What it is doing."""
+        return self._life.state
+
+    @property
+    def error(self) -> TorrentError | None:
+        """Why its state is ERROR, or what holds it up for now (a full disk); None where all is well."""
+        return self._life.error
+
+    @property
+    def content(self) -> Content | None:
+        """Its files; for the library's own use."""
+        return self._life.content
+
+    @property
+    def swarm(self) -> Swarm:
+        """Its peers; for the library's own use."""
+        return self._life.swarm
+
+    # -- wishes ------------------------------------------------------------------------------------------------------
+
+    def pause(self) -> None:
+        """Stop: no peers, no announces. What is verified is kept."""
+        self._life.pause()
+
+    def resume(self) -> None:
+        """Go on after a pause or an error."""
+        self._life.resume()
+
+    def recheck(self) -> None:
+        """Hash everything again. Changes no file."""
+        self._life.recheck()
+
+    def select_files(self, indexes: Iterable[int] | None) -> None:
+        """Want these files (indexes into ``metainfo.files``; None: all) and no others.
+
+        Raises:
+            ValueError: there is no such file.
+        """
+        self._life.select_files(indexes)
+
+    def add_peer(self, host: str, port: int) -> None:
+        """Name a peer by hand: an address or a host name. It may be anywhere."""
+        self._life.discovery.add_named(host, port, BY_HAND, Scope.LOOPBACK)
+
+    def add_tracker(self, url: str) -> None:
+        """Announce to this tracker too."""
+        self._life.discovery.tiers.add(url, typed=True)
+        self._life.tick_discovery()
+
+    def announce(self) -> None:
+        """Ask the trackers now (as soon as they allow)."""
+        self._life.discovery.tiers.announce_now(trio.current_time())
+        self._life.tick_discovery()
+
+    def set_limits(self, *, upload: int | None = None, download: int | None = None) -> None:
+        """Change this torrent's own rate limits, bytes per second; 0 is unlimited, None leaves as it is."""
+        if upload is not None:
+            self._life.up.rate = upload
+        if download is not None:
+            self._life.down.rate = download
+
+    # -- waits -------------------------------------------------------------------------------------------------------
+
+    async def wait_metadata(self) -> Metainfo:
+        """Wait until it is known what is shared.
+
+        Raises:
+            TorrentError: the torrent failed (its ``error``), or was removed.
+        """
+        await self._wait_until(lambda: self.metainfo is not None)
+        assert self.metainfo is not None
+        return self.metainfo
+
+    async def wait_checked(self) -> None:
+        """Wait until what lies on the disk has been looked at, and peers can be served.
+
+        Raises:
+            TorrentError: the torrent failed (its ``error``), or was removed.
+        """
+        await self._wait_until(lambda: self.state in (State.DOWNLOADING, State.SEEDING))
+
+    async def wait_complete(self) -> tuple[pathlib.Path, ...]:
+        """Wait until everything wanted is verified, synced and under its final name; returns the top path(s).
+
+        A full disk does not end the wait: it goes on when there is room.
+
+        Raises:
+            TorrentError: the torrent failed (its ``error``), or was removed.
+        """
+        await self._wait_until(lambda: self.state is State.SEEDING)
+        return self.paths()
+
+    async def _wait_until(self, done: Callable[[], bool]) -> None:
+        await trio.lowlevel.checkpoint()
+        while not done():
+            if self.state is State.CLOSED:
+                raise TorrentRemovedError(f"{self.name}: the torrent was removed")
+            if self.state is State.ERROR and self.error is not None:
+                raise self.error
+            await self._life.changed.wait()
+
+    # -- looks -------------------------------------------------------------------------------------------------------
+
+    def stats(self) -> TorrentStats:
+        """Scalars only; cheap."""
+        return self._life.stats()
+
+    def peers(self) -> tuple[PeerStats, ...]:
+        """The connected peers."""
+        now = trio.current_time()
+        return tuple(peer.stats(now) for peer in self.swarm.peers)
+
+    def files(self) -> tuple[FileStats, ...]:
+        """The files and how far they are; empty before the metadata."""
+        return self.content.files() if self.content else ()
+
+    def pieces(self) -> PieceStats:
+        """All pieces at once."""
+        return self.content.piece_stats() if self.content else PieceStats(0, 0, 0, 0, 0, ())
+
+    def trackers(self) -> tuple[TrackerStats, ...]:
+        """The trackers and what they said."""
+        return tuple(self._life.discovery.tiers.stats(trio.current_time()))
+
+    def why(self) -> Why:
+        """Why it stands still, or that it does not."""
+        return self._life.why()
+
+    def paths(self) -> tuple[pathlib.Path, ...]:
+        """Where its data is, or will be, under final names: the file, or the folder of a multi-file torrent."""
+        return self._life.paths()
+
+    @contextlib.asynccontextmanager
+    async def events(self) -> AsyncIterator[EventStream]:
+        """What happens from now on, as typed values: ``async with torrent.events() as events: async for event in …``.
+
+        Bounded: a slow reader loses the oldest ``Progress``, and holds nobody up. Ends when the torrent is removed.
+        """
+        with self._life.streams.reading() as stream:
+            yield stream

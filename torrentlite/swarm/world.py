@@ -1,0 +1,38 @@
+"""What a session stands on, so that a simulated one can be given instead."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import random
+from collections.abc import Callable
+
+from ..net.network import Network, RealNetwork
+from ..storage.offload import Offload, ThreadOffload
+from ..storage.storage import Storage
+
+StorageFactory = Callable[..., Storage]
+
+
+@dataclasses.dataclass(slots=True, kw_only=True)
+class World:
+    """The outside of a session: the network, the place where disk calls run, the dice.
+
+    Attributes:
+        network: every socket and name look-up of the session comes from it.
+        offload: where hashing and disk calls run; threads in the product.
+        rng: for choices (which piece, which peer), never for secrets.
+        secret: ``secret(n)`` gives n unpredictable bytes: peer ids, keys, tokens.
+        storage: makes the storage of a torrent from its Info; None for files in the save folder.
+    """
+
+    network: Network
+    offload: Offload
+    rng: random.Random
+    secret: Callable[[int], bytes] = os.urandom
+    storage: StorageFactory | None = None
+
+
+def real_world(host: str = "") -> World:
+    """Sockets (from this address only, where one is given), threads and the system's dice."""
+    return World(network=RealNetwork(host), offload=ThreadOffload(), rng=random.Random(os.urandom(16)))

@@ -1,0 +1,1 @@
+"""Trackers over HTTP and UDP."""

@@ -1,0 +1,263 @@
+"""Compare data on disk with a torrent; nothing is changed, and no session is needed."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import enum
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from os import PathLike
+from typing import BinaryIO, Final
+
+import trio
+
+from .errors import StorageError
+from .metainfo.metainfo import Info, Metainfo
+from .storage.offload import Offload, ThreadOffload
+
+_STEP: Final = 1 << 20
+"""Bytes that are read and hashed at a time."""
+_BATCH: Final = 16 << 20
+"""Bytes a thread is given at once: few hops, and progress that moves."""
+_PROBES: Final = 1000
+"""Files that are looked for to tell which folder was meant."""
+
+
+class Problem(enum.Enum):
+    """What is wrong with a file; the values are the words that people see."""
+
+    MISSING = "missing"
+    SIZE = "wrong size"
+    UNREADABLE = "unreadable"
+    BAD = "bad data"
+    UNPROVEN = "unproven"
+    """Every bad piece of it is shared with a file that is missing or worse: it may be right."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class BadFile:
+    """A file that does not match.
+
+    Attributes:
+        index: in ``metainfo.files``.
+        path: where it is, or should be.
+        problem: what is wrong with it.
+        pieces: the bad pieces that have bytes of it, in order.
+        message: more about it, for people; may be empty.
+    """
+
+    index: int
+    path: str
+    problem: Problem
+    pieces: tuple[int, ...]
+    message: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """What ``verify`` found.
+
+    Attributes:
+        root: the file, or the top folder, that was compared.
+        pieces: how many the torrent has.
+        bad_pieces: those that do not match, in order.
+        bad_files: in the torrent's order; padding and links are not looked at.
+        good_bytes: bytes of real files in matching pieces.
+    """
+
+    root: str
+    pieces: int
+    bad_pieces: tuple[int, ...]
+    bad_files: tuple[BadFile, ...]
+    good_bytes: int
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything matches."""
+        return not self.bad_pieces and not self.bad_files
+
+
+async def verify(
+    metainfo: Metainfo,
+    path: str | PathLike[str],
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    offload: Offload | None = None,
+) -> VerifyReport:
+    """Hash data on disk, with all cores, and say what differs from the torrent.
+
+    Args:
+        metainfo: what should be there.
+        path: the file or top folder itself, or the folder that it lies in.
+        progress: called with (bytes done, bytes in all).
+        offload: where to hash; None for threads.
+
+    Raises:
+        StorageError: there is nothing at ``path``.
+    """
+    offload = offload or ThreadOffload()
+    check = _Check(metainfo.info, await offload.run(_find_root, metainfo.info, os.fspath(path), abandon=True))
+    await offload.run(check.look, abandon=True)
+    batches = check.batches()
+    total, done = metainfo.info.layout.total, 0
+
+    async def work() -> None:
+        nonlocal done
+        for batch in batches:
+            await offload.run(check.hash, batch, abandon=True)
+            done += sum(map(metainfo.info.layout.piece_size, batch))
+            if progress is not None:
+                progress(done, total)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(offload.parallel):
+            nursery.start_soon(work)
+    return check.report()
+
+
+def _find_root(info: Info, path: str) -> str:
+    """The file or top folder that is meant: ``path`` itself, or what lies in it under the torrent's name."""
+    try:
+        os.stat(path)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise StorageError(f"cannot read '{path}': {why}", errno=error.errno or 0, path=path) from error
+    inside = os.path.join(path, info.name)
+    if not info.multi:
+        return inside if os.path.isdir(path) else path
+    # A folder may hold another of its own name, so what counts is where the files are.
+    real = [info.files[index].path[1:] for index in info.wanted_files[:_PROBES]]
+
+    def present(root: str) -> int:
+        return sum(os.path.lexists(os.path.join(root, *parts)) for parts in real)
+
+    return inside if present(inside) > present(path) else path
+
+
+class _Check:
+    """One comparison. ``hash`` runs in several threads at once; each piece belongs to one of them."""
+
+    def __init__(self, info: Info, root: str) -> None:
+        self._info = info
+        self._root = root
+        self._wanted = frozenset(info.wanted_files)
+        self._problems: dict[int, tuple[Problem, str]] = {}
+        self._bad = bytearray(info.layout.piece_count)
+
+    def look(self) -> None:
+        """Compare sizes, before anything is read."""
+        for index in self._info.wanted_files:
+            expected = self._info.files[index].length
+            try:
+                size = os.stat(self._path(index)).st_size
+            except (FileNotFoundError, NotADirectoryError):
+                self._problems[index] = Problem.MISSING, ""
+            except OSError as error:
+                self._problems[index] = Problem.UNREADABLE, error.strerror or str(error)
+            else:
+                if size != expected:
+                    self._problems[index] = Problem.SIZE, f"{size:,} bytes instead of {expected:,}"
+
+    def batches(self) -> Iterator[range]:
+        """Runs of pieces, each for one thread."""
+        layout = self._info.layout
+        step = max(1, _BATCH // layout.piece_length)
+        for start in range(0, layout.piece_count, step):
+            yield range(start, min(start + step, layout.piece_count))
+
+    def hash(self, pieces: range) -> None:
+        """Read and compare these pieces."""
+        with contextlib.ExitStack() as stack:
+            reader = _Reader(self, stack)
+            for piece in pieces:
+                self._bad[piece] = not self._matches(piece, reader)
+
+    def _matches(self, piece: int, reader: _Reader) -> bool:
+        info, layout = self._info, self._info.layout
+        digest = hashlib.sha1(usedforsecurity=False)
+        for span in layout.spans(layout.offset(piece), layout.piece_size(piece)):
+            if info.files[span.file].pad:
+                for start in range(0, span.length, _STEP):
+                    digest.update(bytes(min(_STEP, span.length - start)))
+            elif not reader.feed(digest.update, span.file, span.offset, span.length):
+                return False
+        return digest.digest() == info.piece_hash(piece)
+
+    def open(self, index: int) -> BinaryIO | None:
+        """Open a file, or remember why not."""
+        if self._problems.get(index, (None,))[0] in (Problem.MISSING, Problem.UNREADABLE):
+            return None
+        try:
+            return open(self._path(index), "rb", buffering=0)
+        except OSError as error:
+            self.unreadable(index, error)
+            return None
+
+    def unreadable(self, index: int, error: OSError) -> None:
+        """Reading a file failed."""
+        self._problems[index] = Problem.UNREADABLE, error.strerror or str(error)
+
+    def report(self) -> VerifyReport:
+        """What was found."""
+        layout = self._info.layout
+        bad = tuple(piece for piece, is_bad in enumerate(self._bad) if is_bad)
+        known = dict(self._problems)
+        excused = {piece for index in known for piece in layout.pieces_of_file(index)}
+        files = []
+        for index in self._info.wanted_files:
+            touched = layout.pieces_of_file(index)
+            pieces = tuple(piece for piece in touched if self._bad[piece])
+            if index not in known and not pieces:
+                continue
+            guilty = Problem.UNPROVEN if excused.issuperset(pieces) else Problem.BAD
+            problem, message = known.get(index, (guilty, ""))
+            files.append(BadFile(index, self._path(index), problem, pieces, message))
+        return VerifyReport(self._root, layout.piece_count, bad, tuple(files), self._good_bytes())
+
+    def _good_bytes(self) -> int:
+        layout = self._info.layout
+        good = 0
+        for piece, is_bad in enumerate(self._bad):
+            if not is_bad:
+                spans = layout.spans(layout.offset(piece), layout.piece_size(piece))
+                good += sum(span.length for span in spans if span.file in self._wanted)
+        return good
+
+    def _path(self, index: int) -> str:
+        path = self._info.files[index].path
+        return os.path.join(self._root, *path[1:]) if self._info.multi else self._root
+
+
+class _Reader:
+    """Reads the files of one batch in order, so that one is open at a time."""
+
+    def __init__(self, check: _Check, stack: contextlib.ExitStack) -> None:
+        self._check = check
+        self._stack = stack
+        self._index = -1
+        self._file: BinaryIO | None = None
+        self._buffer = memoryview(bytearray(_STEP))
+
+    def feed(self, update: Callable[[memoryview], None], index: int, offset: int, length: int) -> bool:
+        """Hand these bytes of a file on; False where they are not there."""
+        if index != self._index:
+            self._stack.close()
+            self._index, self._file = index, self._check.open(index)
+            if self._file is not None:
+                self._stack.enter_context(self._file)
+        if self._file is None:
+            return False
+        try:
+            self._file.seek(offset)
+            while length:
+                count = self._file.readinto(self._buffer[: min(length, _STEP)])  # type: ignore[attr-defined]
+                if not count:
+                    return False
+                update(self._buffer[:count])
+                length -= count
+        except OSError as error:
+            self._check.unreadable(index, error)
+            return False
+        return True

@@ -1,0 +1,1 @@
+"""The peer wire, sans-I/O: what the bytes between peers mean."""

@@ -1,0 +1,322 @@
+"""The messages of the peer wire as values, and their bytes (BEP 3, "peer messages"; BEP 5, 6, 10).
+
+What one side encodes is the object that the other side receives. ``peerwire.py`` turns bytes into these values;
+extended messages (BEP 10) get their bytes in ``extensions.py``, because their ids belong to the receiver.
+
+Three messages come by the tens of thousands a second (Have, Request, Piece) and are named tuples, which cost a
+quarter of a frozen dataclass to make. All others are frozen dataclasses, so messages of two kinds are never equal.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import struct
+from collections.abc import Iterable
+from typing import Final, NamedTuple, TypeAlias, assert_never
+
+
+class MessageId(enum.IntEnum):
+    """The byte that follows the length of a message."""
+
+    CHOKE = 0
+    UNCHOKE = 1
+    INTERESTED = 2
+    NOT_INTERESTED = 3
+    HAVE = 4
+    BITFIELD = 5
+    REQUEST = 6
+    PIECE = 7
+    CANCEL = 8
+    PORT = 9
+    SUGGEST_PIECE = 13
+    HAVE_ALL = 14
+    HAVE_NONE = 15
+    REJECT_REQUEST = 16
+    ALLOWED_FAST = 17
+    EXTENDED = 20
+
+
+# -- the frequent ones ------------------------------------------------------------------------------------------------
+
+
+class Have(NamedTuple):
+    """The sender has this piece, verified."""
+
+    piece: int
+
+
+class Request(NamedTuple):
+    """The sender wants these bytes of a piece. Equal to the ``Block`` of the same numbers."""
+
+    piece: int
+    begin: int
+    length: int
+
+
+class Piece(NamedTuple):
+    """The answer to a request: a block of a piece, not a whole piece (the name is BEP 3's).
+
+    A received ``data`` is a view into the receive buffer and lasts until the next receive.
+    """
+
+    piece: int
+    begin: int
+    data: memoryview
+
+
+# -- BEP 3 ------------------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class KeepAlive:
+    """Nothing to say, still here: a length of zero."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Choke:
+    """Requests will not be answered from now on (those of the allowed fast set excepted, BEP 6)."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Unchoke:
+    """Requests will be answered from now on."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Interested:
+    """The receiver has something that the sender would ask for."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NotInterested:
+    """The receiver has nothing that the sender would ask for."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Bitfield:
+    """What the sender has, as it stands on the wire; ``wire.bitfield.from_wire`` reads it."""
+
+    data: bytes
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Cancel:
+    """The sender takes a request back."""
+
+    piece: int
+    begin: int
+    length: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Port:
+    """The UDP port of the sender's DHT node (BEP 5); 0 is possible and means nothing."""
+
+    port: int
+
+
+# -- BEP 6, the fast extension ----------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SuggestPiece:
+    """The sender would like this piece to be asked for."""
+
+    piece: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HaveAll:
+    """Instead of a bitfield: the sender has every piece."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HaveNone:
+    """Instead of a bitfield: the sender has no piece."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RejectRequest:
+    """A request of the receiver will not be answered with data."""
+
+    piece: int
+    begin: int
+    length: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AllowedFast:
+    """Requests for this piece are answered even while choked. Does not say that the sender has it."""
+
+    piece: int
+
+
+# -- BEP 10 and what it carries ---------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ExtendedHandshake:
+    """What a peer says about itself (BEP 10). Received values are within their bounds, or None where they were not."""
+
+    extensions: dict[str, int] = dataclasses.field(default_factory=dict)
+    """Extensions named in this very message (only those in ``extensions.OUR_IDS`` are kept) and the ids to use when
+    sending to the peer; 0 turns one off."""
+    client: str = ""
+    """``v``: name and version of the program, fit to be shown."""
+    reqq: int | None = None
+    """How many requests it lets us queue."""
+    port: int | None = None
+    """``p``: the TCP port that it listens on."""
+    metadata_size: int | None = None
+    """Bytes of the info dictionary, when it has it (BEP 9)."""
+    your_ip: str | None = None
+    """The address that it sees us at."""
+    upload_only: bool | None = None
+    """Whether it wants nothing more (BEP 21)."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MetadataRequest:
+    """The sender wants this 16 KiB piece of the info dictionary (BEP 9)."""
+
+    piece: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MetadataData:
+    """A piece of the info dictionary; its length fits ``piece`` and ``total_size`` (BEP 9)."""
+
+    piece: int
+    total_size: int
+    data: bytes
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MetadataReject:
+    """The sender will not give this piece of the info dictionary (BEP 9)."""
+
+    piece: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class UploadOnly:
+    """Whether the sender wants nothing more, as news during the connection (the handshake field is BEP 21's)."""
+
+    value: bool
+
+
+# -- what we do not know ----------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Unknown:
+    """A message whose id we do not know; ignored, and counted by whoever owns the connection."""
+
+    id: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class UnknownExtended:
+    """An extended message under an id that is not ours, or of a kind that we do not know; ignored and counted."""
+
+    id: int
+
+
+PlainMessage: TypeAlias = (
+    KeepAlive
+    | Choke
+    | Unchoke
+    | Interested
+    | NotInterested
+    | Have
+    | Bitfield
+    | Request
+    | Piece
+    | Cancel
+    | Port
+    | SuggestPiece
+    | HaveAll
+    | HaveNone
+    | RejectRequest
+    | AllowedFast
+)
+ExtendedMessage: TypeAlias = (
+    ExtendedHandshake | MetadataRequest | MetadataData | MetadataReject | UploadOnly | UnknownExtended
+)
+Message: TypeAlias = PlainMessage | ExtendedMessage | Unknown
+
+
+# -- bytes ------------------------------------------------------------------------------------------------------------
+
+_BARE: Final = struct.Struct(">IB")
+_INDEX: Final = struct.Struct(">IBI")
+_BLOCK: Final = struct.Struct(">IBIII")
+_PIECE: Final = struct.Struct(">IBII")
+_PORT: Final = struct.Struct(">IBH")
+
+
+def encode(message: PlainMessage) -> bytes:
+    """The bytes of one message, its length first.
+
+    Blocks are sent without a copy by ``piece_header`` and the data after it; many requests or haves by the functions
+    below.
+    """
+    match message:
+        case KeepAlive():
+            return bytes(4)
+        case Choke():
+            return _BARE.pack(1, MessageId.CHOKE)
+        case Unchoke():
+            return _BARE.pack(1, MessageId.UNCHOKE)
+        case Interested():
+            return _BARE.pack(1, MessageId.INTERESTED)
+        case NotInterested():
+            return _BARE.pack(1, MessageId.NOT_INTERESTED)
+        case Have(piece):
+            return _INDEX.pack(5, MessageId.HAVE, piece)
+        case Bitfield(data):
+            return _BARE.pack(1 + len(data), MessageId.BITFIELD) + data
+        case Request(piece, begin, length):
+            return _BLOCK.pack(13, MessageId.REQUEST, piece, begin, length)
+        case Piece(piece, begin, block):
+            return piece_header(piece, begin, len(block)) + block
+        case Cancel(piece, begin, length):
+            return _BLOCK.pack(13, MessageId.CANCEL, piece, begin, length)
+        case Port(port):
+            return _PORT.pack(3, MessageId.PORT, port)
+        case SuggestPiece(piece):
+            return _INDEX.pack(5, MessageId.SUGGEST_PIECE, piece)
+        case HaveAll():
+            return _BARE.pack(1, MessageId.HAVE_ALL)
+        case HaveNone():
+            return _BARE.pack(1, MessageId.HAVE_NONE)
+        case RejectRequest(piece, begin, length):
+            return _BLOCK.pack(13, MessageId.REJECT_REQUEST, piece, begin, length)
+        case AllowedFast(piece):
+            return _INDEX.pack(5, MessageId.ALLOWED_FAST, piece)
+        case _:
+            assert_never(message)
+
+
+def piece_header(piece: int, begin: int, length: int) -> bytes:
+    """The 13 bytes that stand before the ``length`` bytes of a block."""
+    return _PIECE.pack(9 + length, MessageId.PIECE, piece, begin)
+
+
+def encode_requests(blocks: Iterable[tuple[int, int, int]]) -> bytes:
+    """Requests for these blocks, (piece, begin, length) each, for one send."""
+    pack = _BLOCK.pack
+    return b"".join([pack(13, 6, piece, begin, length) for piece, begin, length in blocks])
+
+
+def encode_cancels(blocks: Iterable[tuple[int, int, int]]) -> bytes:
+    """Cancels of the requests for these blocks, for one send."""
+    pack = _BLOCK.pack
+    return b"".join([pack(13, 8, piece, begin, length) for piece, begin, length in blocks])
+
+
+def encode_haves(pieces: Iterable[int]) -> bytes:
+    """A Have for each of these pieces, for one send."""
+    pack = _INDEX.pack
+    return b"".join([pack(5, 4, piece) for piece in pieces])
