@@ -75,14 +75,15 @@ MAX_ASKERS: Final = 3
 MAX_DOUBLES: Final = 8
 """Blocks in which a peer may compete with others at a time: enough to empty a stalled peer's queue within a few round
 trips, and the most that is fetched in vain for it."""
-TAKEOVER_AFTER: Final = 4.0
-"""A piece whose last block was asked for so long ago stalls, and others may compete for its blocks when it holds them
-up: it keeps memory that is full, or the trust of a new peer. A healthy queue is 3 s long."""
+STALLED_AFTER: Final = 4.0
+"""A healthy queue is 3 s long. When the last block of a piece was asked for before that, others may compete for what is
+missing if it holds them up: it keeps memory that is full, or the trust of a new peer. When nothing came either, it may
+be spilled."""
 FIRST_TRUST: Final = 3
 """Unverified pieces that a new peer may have a hand in: a liar cannot spoil more before the first one is checked. Each
 piece that turns out right adds one, so trust doubles in the time that a check takes."""
 SPILL_AGE: Final = 10.0
-"""No piece younger than this is written out half done to make room: a fast one is whole long before."""
+"""A piece that does not stall, but is not whole after so long, may be spilled too: a fast one is whole long before."""
 ALONE_AFTER: Final = 60.0
 """So long a piece that one peer has to fetch alone waits for it while it chokes us; an unchoke round is 10 to 30 s."""
 MAX_RESTARTS: Final = 3
@@ -151,7 +152,7 @@ MAX_OPEN_FILES: Final = 40
 opening again costs some ten microseconds, and a torrent may have 100,000 files."""
 MAX_VECTOR: Final = 512
 """Buffers of one ``preadv``; the system takes 1,024."""
-READ_CHUNK: Final = 256 << 10
+READ_CHUNK: Final = 128 << 10
 """Bytes read at a time for hashing and copying: stays in the second-level cache, where SHA-1 finds it again."""
 HASH_BATCH: Final = 16 << 20
 """Bytes hashed in one thread hop: some milliseconds, so that a hop costs nothing and cancellation is prompt."""
@@ -242,6 +243,9 @@ UPLOAD_BATCH_BLOCKS: Final = 32
 """Blocks in one sendmsg: 512 KiB."""
 UPLOAD_BATCH_SECONDS: Final = 0.25
 """No more than this at the peer's own rate in one batch, so that Cancel and Choke still find its requests queued."""
+DOWNLOAD_BURST: Final = 1.5
+"""Seconds of a download limit that may be saved up: with nothing under way requests wait for the next tick, and what
+comes in until then (and a block that is not whole yet) must not be lost."""
 READ_BUFFERS_KEPT: Final = 16
 """Batch buffers kept for the next upload: 8 MiB."""
 MAX_OUTBOX: Final = 2 << 20

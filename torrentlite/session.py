@@ -33,6 +33,7 @@ from .storage.pool import FilePool
 from .swarm.commons import Commons
 from .swarm.life import Life
 from .swarm.reception import Reception
+from .swarm.throttle import set_rates
 from .swarm.torrent import Torrent
 from .swarm.world import World, real_world
 from .tracker.client import TrackerClient
@@ -133,8 +134,9 @@ class Session:
 
     async def remove(self, torrent: Torrent) -> None:
         """Leave its swarm and forget it; its files stay. Takes 5 seconds at most, with slow trackers."""
-        _, life = self._torrents.pop(torrent.hashes.v1, (None, None))
-        if life is not None:
+        known, life = self._torrents.get(torrent.hashes.v1, (None, None))
+        if known is torrent and life is not None:  # not another one that was added since this was removed
+            del self._torrents[torrent.hashes.v1]
             await life.close()
 
     def stats(self) -> SessionStats:
@@ -155,11 +157,14 @@ class Session:
         )
 
     def set_limits(self, *, upload: int | None = None, download: int | None = None) -> None:
-        """Change the session's rate limits, bytes per second; 0 is unlimited, None leaves as it is."""
-        if upload is not None:
-            self._commons.up_bucket.rate = upload
-        if download is not None:
-            self._commons.down_bucket.rate = download
+        """Change the session's rate limits, bytes per second; 0 is unlimited, None leaves as it is.
+
+        Raises:
+            ValueError: a limit is negative.
+        """
+        set_rates(self._commons.up_bucket, self._commons.down_bucket, upload, download)
+        for _, life in self._torrents.values():
+            life.swarm.limits_changed()
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
@@ -174,16 +179,23 @@ class Session:
             return Disk(info, world.storage(info), world.offload, None)
         storage = open_storage(info, save_to, origin=metainfo.origin, overwrite=overwrite, pool=self._files)
         state_dir = self.settings.state_dir
-        journal = (
-            Journal(state_dir, info.hashes.v1, save_to, info.layout.piece_count) if state_dir is not None else None
-        )
+        journal = None
+        if state_dir is not None and not storage.read_only:
+            journal = Journal(state_dir, info.hashes.v1, save_to, info.layout.piece_count)
         return Disk(info, storage, world.offload, journal)
 
     async def _tick(self) -> None:
+        turn = 0
         while True:
             now = trio.current_time()
-            for _, life in tuple(self._torrents.values()):
-                life.tick(now)
+            lives = [life for _, life in self._torrents.values()]
+            # Where limits are shared, who comes first takes what they grant: everybody has a turn at that.
+            turn = (turn + 1) % max(1, len(lives))
+            for life in lives[turn:] + lives[:turn]:
+                try:
+                    life.tick(now)
+                except Exception as error:
+                    self._commons.report(f"the tick of {life.info_hash}", error)
             await trio.sleep(TICK)
 
     async def _close(self) -> None:

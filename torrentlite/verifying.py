@@ -114,7 +114,7 @@ async def verify(
     async with trio.open_nursery() as nursery:
         for _ in range(offload.parallel):
             nursery.start_soon(work)
-    return check.report()
+    return await offload.run(check.report)
 
 
 def _find_root(info: Info, path: str) -> str:

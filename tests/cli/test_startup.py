@@ -32,17 +32,20 @@ def test_usage_errors_leave_with_two(place: Place) -> None:
     assert result.err == "tl: unknown command 'fecth'\n    did you mean 'fetch'?\n"
 
 
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-def test_closed_standard_streams(place: Place, closed: str) -> None:
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [("--help >&-", 0), ("create x.bin >&-", 0), ("create x.bin <&- >&- 2>&-", 0), ("nonsense 2>&-", 2)],
+)
+def test_closed_standard_streams(place: Place, words: str, code: int) -> None:
     place.make_file("x.bin", 1000)
-    for words in ("--help", "create x.bin", "nonsense"):
-        line = f"{sys.executable} -m torrentlite {words} {closed}"
-        done = subprocess.run(
-            ["bash", "-c", line], capture_output=True, text=True, env=place.environment(), cwd=place.folder, check=False
-        )
-        assert done.returncode == (2 if words == "nonsense" else 0)
-        assert "Traceback" not in done.stderr
-    assert (place / "x.bin.torrent").read_bytes().startswith(b"d")
+    line = f"{sys.executable} -m torrentlite {words}"
+    done = subprocess.run(
+        ["bash", "-c", line], capture_output=True, text=True, env=place.environment(), cwd=place.folder, check=False
+    )
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    if "create" in words:
+        assert (place / "x.bin.torrent").read_bytes().startswith(b"d")
 
 
 def test_help_in_a_locale_without_unicode(place: Place) -> None:

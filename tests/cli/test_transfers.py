@@ -147,7 +147,7 @@ def test_the_words_of_an_interrupted_fetch(place: Place) -> None:
 def test_a_second_interrupt_leaves_at_once(place: Place) -> None:
     """The first waits for a tracker that is to be told, and does not answer."""
     place.make_file("x.bin", 100_000)
-    asked = threading.Semaphore(0)
+    asked, over = threading.Semaphore(0), threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def track() -> None:
@@ -160,20 +160,20 @@ def test_a_second_interrupt_leaves_at_once(place: Place) -> None:
                     connection.close()
                 held.append(connection)
                 asked.release()
-            asked.acquire(timeout=10)
+            over.wait(10)
             held[-1].close()
 
         tracker = threading.Thread(target=track)
         tracker.start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}/announce"
-        with place.start("seed", "x.bin", "-t", url, *LOOPBACK) as seed:
-            assert seed.line().startswith("magnet:")
+        with place.start("seed", "x.bin", "-t", url, "--json", *LOOPBACK) as seed:
             assert asked.acquire(timeout=10)
+            seed.event("tracker", ok=True)
             seed.process.send_signal(signal.SIGINT)
             assert asked.acquire(timeout=10)  # "stopped" has been sent
             seed.process.send_signal(signal.SIGINT)
             assert seed.end().code == 130
-        asked.release()
+        over.set()
         tracker.join()
 
 

@@ -93,7 +93,7 @@ class Story:
             self.disk._journal.close()
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), shape=shapes(), journal=st.booleans())
 def test_any_story(data: st.DataObject, shape: Shape, journal: bool) -> None:
     files = st.frozensets(st.sampled_from(shape.info.wanted_files))

@@ -92,7 +92,7 @@ def test_a_late_block_is_taken_while_it_is_missing() -> None:
 def test_release_gives_back_only_what_nobody_else_is_asked_for() -> None:
     piece = download()
     piece.ask("a", 4, 0.0)
-    assert [block.begin for block in piece.ask_again("b", 2)] == [0, BLOCK_SIZE]
+    assert [block.begin for block in piece.ask_again("b", 2, MAX_ASKERS)] == [0, BLOCK_SIZE]
     assert not piece.release("a", 0b0001)
     assert piece.free == []
     assert piece.release("a")
@@ -105,21 +105,21 @@ def test_release_gives_back_only_what_nobody_else_is_asked_for() -> None:
 def test_doubles_go_to_the_least_contested_and_are_bounded() -> None:
     piece = download()
     piece.ask("a", 4, 0.0)
-    assert [block.begin // BLOCK_SIZE for block in piece.ask_again("b", 2)] == [0, 1]
-    assert [block.begin // BLOCK_SIZE for block in piece.ask_again("c", 3)] == [2, 3, 0]
-    assert [block.begin // BLOCK_SIZE for block in piece.ask_again("d", 9)] == [1, 2, 3]
+    assert [block.begin // BLOCK_SIZE for block in piece.ask_again("b", 2, MAX_ASKERS)] == [0, 1]
+    assert [block.begin // BLOCK_SIZE for block in piece.ask_again("c", 3, MAX_ASKERS)] == [2, 3, 0]
+    assert [block.begin // BLOCK_SIZE for block in piece.ask_again("d", 9, MAX_ASKERS)] == [1, 2, 3]
     for index in range(4):
         assert sum(bits >> index & 1 for bits in piece.asked.values()) == MAX_ASKERS
-    assert piece.ask_again("e", 9) == []
+    assert piece.ask_again("e", 9, MAX_ASKERS) == []
     assert "e" not in piece.asked
-    assert piece.ask_again("a", 9) == []
+    assert piece.ask_again("a", 9, MAX_ASKERS) == []
 
 
 def test_the_first_copy_of_a_double_ends_the_other_requests() -> None:
     piece = download()
     piece.ask("a", 4, 0.0)
-    piece.ask_again("b", 1)
-    piece.ask_again("c", 4)
+    piece.ask_again("b", 1, MAX_ASKERS)
+    piece.ask_again("c", 4, MAX_ASKERS)
     assert send(piece, "b", 0) == ("a", "c")
     assert send(piece, "a", 1) == ("c",)
     assert send(piece, "a", 0) is None

@@ -355,8 +355,16 @@ def test_whatever_happens_the_books_balance_and_it_completes(seed: int) -> None:
 
 
 def fetch_from_liars(
-    seed: int, lies: list[float], *, honest: int = 19, blocks: int = 16, pieces: int = 100, queue: int = 32
+    seed: int,
+    lies: list[float],
+    *,
+    honest: int = 19,
+    blocks: int = 16,
+    pieces: int = 60,
+    queue: int = 32,
+    turn: Callable[[Exchange], object] = lambda exchange: None,
 ) -> Exchange:
+    """Fetch everything from honest peers and liars; the first ``honest`` are honest. ``turn`` is called every round."""
     exchange = Exchange(seed, pieces=pieces, piece_length=blocks * BLOCK_SIZE, memory=64 * blocks * BLOCK_SIZE)
     everything = bitfield.full(pieces)
     for name in range(honest + len(lies)):
@@ -364,27 +372,103 @@ def fetch_from_liars(
         remote.pace = exchange.rng.randint(1, 16)
         if name >= honest:
             remote.lies = lies[name - honest]
-    for _ in range(pieces * blocks):
+    for number in range(pieces * blocks):
         if exchange.done:
             break
+        turn(exchange)
         exchange.round(queue)
-        exchange.verify()
+        if number % 5 == 0:
+            exchange.verify()
         for _ in range(len(exchange.checks) // 2 + 1):  # verdicts come late: a disk takes its time
             exchange.check()
     assert exchange.done
+    assert [name for name in exchange.banned if name < honest] == [], "never the innocent"
+    assert sorted(exchange.banned) == sorted(exchange.spoiled), "every lie in a wrong piece is found out"
     for remote in exchange.remotes:
         assert not exchange.blame.parole(remote.name), "all is known in the end"
     return exchange
 
 
-def judge(exchange: Exchange, honest: int) -> None:
-    assert [name for name in exchange.banned if name < honest] == []
-    assert sorted(exchange.banned) == sorted(exchange.spoiled), "every lie in a wrong piece is found out"
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("lies", [0.002, 0.02, 0.3, 1.0])
+@pytest.mark.parametrize("liars", [1, 4, 10])
+def test_liars_are_found_within_five_pieces_and_nobody_else(seed: int, lies: float, liars: int) -> None:
+    exchange = fetch_from_liars(seed, [lies] * liars)
     assert max(exchange.spoiled.values(), default=0) <= 5
 
 
-@pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("lies", [0.001, 0.02, 0.3, 1.0])
-@pytest.mark.parametrize("liars", [1, 4, 10])
-def test_liars_are_found_and_nobody_else(seed: int, lies: float, liars: int) -> None:
-    judge(fetch_from_liars(seed, [lies] * liars), 19)
+@pytest.mark.parametrize("blocks", [1, 4, 64])
+@pytest.mark.parametrize("lies", [0.1, 1.0])
+def test_whatever_the_size_of_pieces(blocks: int, lies: float) -> None:
+    exchange = fetch_from_liars(0, [lies] * 5, blocks=blocks, pieces=400 // blocks + 10, queue=100)
+    assert exchange.spoiled
+    assert max(exchange.spoiled.values()) <= 5
+
+
+def test_twenty_liars_cannot_stop_one_honest_peer() -> None:
+    exchange = fetch_from_liars(1, [1.0, 0.5, 0.1, 0.02] * 5, honest=1)
+    assert exchange.spoiled
+    assert max(exchange.spoiled.values()) <= 5
+
+
+def test_colluders_who_spoil_one_block_each_are_found() -> None:
+    def one_lie(exchange: Exchange) -> None:
+        for remote in exchange.remotes:
+            if remote.name >= 19:
+                remote.lies = 1.0 if exchange.now == remote.name - 18 else 0.0
+                remote.pace = 1
+
+    exchange = fetch_from_liars(2, [0.0] * 8, pieces=120, turn=one_lie)
+    assert len(exchange.spoiled) >= 6
+    assert set(exchange.spoiled.values()) == {1}
+
+
+def test_sleepers_who_lie_after_long_honesty_are_found() -> None:
+    def awake(exchange: Exchange) -> None:
+        for remote in exchange.remotes:
+            if remote.name >= 19 and exchange.picker.have.bit_count() > 30:
+                remote.lies = 0.5
+
+    assert len(fetch_from_liars(3, [0.0] * 4, turn=awake).banned) == 4
+
+
+def test_new_liars_all_the_time_do_not_stop_the_fetch() -> None:
+    def another(exchange: Exchange) -> None:
+        if exchange.now % 2 == 0:
+            exchange.join(bitfield.full(exchange.layout.piece_count)).lies = 1.0
+
+    assert len(fetch_from_liars(4, [1.0], honest=3, turn=another).banned) > 10
+
+
+def test_liars_who_stall_when_they_are_to_fetch_alone_cannot_hold_a_piece() -> None:
+    def stall(exchange: Exchange) -> None:
+        for remote in exchange.remotes:
+            if remote.name >= 5 and exchange.blame.parole(remote.name):
+                remote.pace = 0
+                if exchange.now % 20 == 0:
+                    exchange.give_up(remote, list(remote.queue))  # its requests time out
+                    remote.slow = True
+
+    exchange = fetch_from_liars(5, [0.2] * 10, honest=5, turn=stall)
+    assert exchange.now < 400
+
+
+@pytest.mark.parametrize("overlap", [True, False])
+def test_slow_peers_that_fill_the_memory_do_not_stop_a_fast_one(overlap: bool) -> None:
+    pieces, blocks = 24, 64
+    exchange = Exchange(0, pieces=pieces, piece_length=blocks * BLOCK_SIZE, memory=4 * blocks * BLOCK_SIZE)
+    half = bitfield.full(pieces // 2)
+    for number in range(20):
+        slow = exchange.join(half if overlap else 1 << number % (pieces // 2))
+        slow.pace = 0
+    for _ in range(3):  # they have begun what they can, long before
+        exchange.round(40)
+    fast = exchange.join(bitfield.full(pieces) if overlap else bitfield.full(pieces) ^ half)
+    fast.pace = 100
+    while fast.has & ~exchange.picker.have:
+        assert exchange.now < 40
+        exchange.round(300)
+        exchange.verify()
+        while exchange.checks:
+            exchange.check()
+    assert bool(exchange.disk) is not overlap, "spilling is for pieces that nobody else could complete"

@@ -15,10 +15,10 @@ from torrentlite.strategy.choker import UnchokeAll
 from torrentlite.testing import SimulatedWorld, Trace, run_simulation
 
 PIECE = 128 << 10
-SIZE = 8 << 20
+SIZE = 6 << 20
 PEERS = 50
 FREE_RIDERS = 12
-UP = 100_000
+UP = 80_000
 
 
 def make_metainfo(data: bytes) -> tl.Metainfo:
@@ -52,7 +52,7 @@ async def swarm(world: SimulatedWorld, *, unchoke_all: bool = False, peers: int 
             # Like ``tl fetch``, it leaves when it is complete: what comes later is not its gift.
             assert session.stats().internal_errors == 0
 
-    machine = world.host(up=2 * UP, latency=0.02)
+    machine = world.host(up=4 * UP, latency=0.02)
     machine.disk.storage(metainfo.info).pwrite(0, data)
     async with tl.open_session(tl.Settings(), world=machine) as session:
         torrent = session.add(metainfo, trackers=[tracker.url])

@@ -146,6 +146,39 @@ async def test_a_full_line_in_delays_its_own_connection_by_its_queue(world, net)
 
 
 @simulated()
+async def test_small_talk_earns_no_large_window(world, net):
+    """Who has only sent requests for minutes does not flood a slow line with what it then begins to send."""
+    near, far = await net.connect(world.network.host(), world.network.host(down=100_000))
+    transfer = Transfer(near, far)
+    async with trio.open_nursery() as nursery:
+        for _ in range(2000):
+            await near.send_vectored([bytes(1000)])
+            await net.receive(far, 1000)
+        nursery.start_soon(transfer.run)
+        await trio.sleep(0.1)
+        assert near.held - (SEND_BUFFER - near._out.room) < 100_000
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("side", ["up", "down"])
+@simulated()
+async def test_who_comes_late_gets_no_more_than_its_share(world, net, side):
+    slow = world.network.host(**{side: MIB})
+    ends = [
+        await net.connect(*((slow, other) if side == "up" else (other, slow))) for other in (world.network.host(),) * 2
+    ]
+    first, late = (Transfer(*pair) for pair in ends)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(first.run)
+        await trio.sleep(60)
+        before = first.arrived
+        nursery.start_soon(late.run)
+        await trio.sleep(3)
+        assert first.arrived - before == pytest.approx(1.5 * MIB, rel=0.2)
+        nursery.cancel_scope.cancel()
+
+
+@simulated()
 async def test_rates_may_change_while_connected(world, net):
     source, target = world.network.host(up=100_000), world.network.host()
     transfer = Transfer(*await net.connect(source, target))

@@ -30,6 +30,13 @@ def test_the_same_seed_gives_the_same_order():
     assert order_of_tasks(1) == order_of_tasks(1)
 
 
+def test_the_order_does_not_follow_from_the_order_of_waking(monkeypatch):
+    """Trio's own habit is to turn a batch around or not; what order it has comes from sets of tasks in places."""
+    monkeypatch.setattr(trio._core._run, "_ALLOW_DETERMINISTIC_SCHEDULING", False)  # pytest-trio may have set it
+    rounds = [order_of_tasks(1)[start : start + 20] for start in range(0, 100, 20)]
+    assert all(each not in (sorted(each), sorted(each, reverse=True)) for each in rounds)
+
+
 def test_another_seed_gives_another_order():
     assert order_of_tasks(1) != order_of_tasks(2)
 

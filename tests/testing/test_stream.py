@@ -101,6 +101,17 @@ async def test_closing_with_unread_bytes_is_a_reset(world, net):
 
 
 @simulated()
+async def test_nothing_is_kept_for_who_has_broken_off(world, net):
+    near, far = await net.connect(world.network.host(), world.network.host(up=10_000))
+    await far.send_vectored([bytes(50_000)])
+    near.reset()
+    assert far.held > 0
+    await trio.sleep(1)
+    assert far.held == 0
+    assert world.timeline.pending == 0
+
+
+@simulated()
 async def test_what_arrived_before_a_reset_can_be_read(world, net):
     near, far = await net.connect(world.network.host(), world.network.host(down=1000))
     await near.send_vectored([b"a" * 1000])

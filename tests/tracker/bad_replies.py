@@ -71,9 +71,9 @@ HTTP = {
         dictionary(
             peers=b"l"
             b"i5e"
-            + b"0:"
-            + b"le"
-            + b"de"
+            b"0:"
+            b"le"
+            b"de"
             + dictionary(ip=text(b"8.8.8.8"))
             + dictionary(port=b"i6881e")
             + dictionary(ip=text(b"8.8.8.8"), port=b"i0e")

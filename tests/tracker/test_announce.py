@@ -162,5 +162,5 @@ def test_no_counts(body):
 
 
 def test_a_refused_scrape():
-    with pytest.raises(TrackerError, match="^full scrape$"):
+    with pytest.raises(TrackerError, match=r"^full scrape$"):
         parse_scrape(dictionary(failure_reason=text(b"full scrape")))

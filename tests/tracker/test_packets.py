@@ -113,6 +113,6 @@ def test_the_largest_scrape_is_one_datagram():
     ],
 )
 def test_refusals(parse):
-    with pytest.raises(TrackerError, match="^not today$"):
+    with pytest.raises(TrackerError, match=r"^not today$"):
         parse(struct.pack(">II", 3, 7) + b"not today\0")
     assert packets.is_error(struct.pack(">II", 3, 7))

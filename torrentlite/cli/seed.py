@@ -32,50 +32,110 @@ async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) ->
         sessions.announce_listening(session, output)
         with interrupt.scope:
             async with trio.open_nursery() as nursery:
-                # One after the other: two that hash at once only fight over the disk.
                 for path in args.path:
-                    try:
-                        if _is_torrent(path):
-                            torrent = await _open_torrent(path, session, args, output)
-                        else:
-                            torrent = await _open_path(path, session, state, args, output)
-                        nursery.start_soon(_share, torrent, output, codes)
-                    except Exception as error:
-                        codes.append(output.error(error))
+                    seed = _Seed(path, session, state, args, output)
+                    nursery.start_soon(seed.run, codes)
+                    # One after the other: two that hash at once only fight over the disk.
+                    await seed.ready.wait()
     return next(iter(codes), Exit.DONE)
 
 
-def _is_torrent(path: str) -> bool:
-    return path == "-" or sources.is_link(path) or (path.endswith(".torrent") and not os.path.isdir(path))
+class _Seed:
+    """One path that is shared.
+
+    Attributes:
+        ready: it is being shared, or has failed.
+    """
+
+    def __init__(
+        self, path: str, session: Session, state: pathlib.Path | None, args: argparse.Namespace, output: Output
+    ) -> None:
+        self.ready = trio.Event()
+        self._path = path
+        self._session = session
+        self._state = state
+        self._args = args
+        self._output = output
+
+    async def run(self, codes: list[int]) -> None:
+        """Share until cancelled; errors are said here, and their codes kept."""
+        try:
+            if self._path == "-" or sources.is_link(self._path) or _is_torrent_file(self._path):
+                await self._share_torrent()
+            else:
+                await self._share_path()
+        except Exception as error:
+            codes.append(self._output.error(error))
+        finally:
+            self.ready.set()
+
+    async def _share_path(self) -> None:
+        """Hash a file or folder, say its link, and then share it."""
+        trackers = self._args.tracker
+        metainfo = await hash_path(self._path, self._output, state_dir=self._state, trackers=trackers)
+        # Said before the torrent is added, so before any announce: a dead tracker must not hold the link back.
+        self._say_magnet(metainfo)
+        parent = os.path.dirname(full_path(self._path))
+        # The trackers again, as typed by hand: unlike those of a .torrent they may be anywhere.
+        torrent = self._session.add(metainfo, parent, peers=self._args.peer, trackers=trackers)
+        async with tell_events(torrent, self._output):
+            await self._check(torrent, f"tl seed {shlex.quote(self._path)}")
+            await self._share(torrent)
+
+    async def _share_torrent(self) -> None:
+        """Share what a .torrent describes, from the folder where its data is."""
+        folder, trackers = self._args.output, self._args.tracker
+        metainfo = await sources.read(self._path)
+        fetch = shlex.join(["tl", "fetch", self._path, "-o", folder])
+        if isinstance(metainfo, Magnet):
+            hint = f"to fetch and share: {fetch} --seed"
+            raise SourceError("seed takes a path or a .torrent, and this is a link", hint=hint)
+        _check_sizes(metainfo, pathlib.Path(folder), f"to get what is missing: {fetch}")
+        torrent = self._session.add(metainfo, folder, peers=self._args.peer, trackers=trackers)
+        async with tell_events(torrent, self._output):
+            await self._check(torrent, shlex.join(["tl", "verify", self._path, folder]))
+            added = tuple((url,) for url in trackers)
+            self._say_magnet(dataclasses.replace(metainfo, trackers=metainfo.trackers + added))
+            await self._share(torrent)
+
+    async def _check(self, torrent: Torrent, look: str) -> None:
+        """Wait until the data has been looked at.
+
+        Raises:
+            VerifyError: it is not what the torrent says.
+        """
+        wrong = False
+        with self._output.showing(_job(torrent)):
+            try:
+                await torrent.wait_checked()
+            except FileInTheWayError:
+                wrong = True
+        if wrong or torrent.state is not State.SEEDING:
+            stats = torrent.stats()
+            await self._session.remove(torrent)
+            what = f"{stats.pieces - stats.pieces_done:,} of {stats.pieces:,} pieces do not match"
+            raise VerifyError(f"{display(torrent.name)}: {what}", hint=f"to see which: {look}")
+
+    def _say_magnet(self, metainfo: Metainfo) -> None:
+        hosts = reachable_at(address.host for address in self._session.addresses)
+        magnet = metainfo.to_magnet(peers=[(host, self._session.port) for host in hosts])
+        self._output.event("seeding", metainfo.info_hash, magnet=magnet, name=metainfo.name, total=metainfo.total)
+        self._output.result(magnet)
+        alone = bool(hosts) and all(scope_of(host) is Scope.LOOPBACK for host in hosts)
+        self._output.note(f"{'In another terminal' if alone else 'On the other computer'}: tl fetch '{magnet}'")
+
+    async def _share(self, torrent: Torrent) -> None:
+        self.ready.set()
+        with self._output.showing(_job(torrent)):
+            await sessions.share(torrent)
 
 
-async def _open_path(
-    path: str, session: Session, state: pathlib.Path | None, args: argparse.Namespace, output: Output
-) -> Torrent:
-    """Hash a file or folder, say its link, and then share it."""
-    metainfo = await hash_path(path, output, state_dir=state, trackers=args.tracker)
-    # Said before the torrent is added, so before any announce: a dead tracker must not hold the link back.
-    _say_magnet(metainfo, session, output)
-    parent = os.path.dirname(full_path(path))
-    # The trackers again, as typed by hand: unlike those of a .torrent they may be anywhere.
-    torrent = session.add(metainfo, parent, peers=args.peer, trackers=args.tracker)
-    await _check(torrent, session, f"tl seed {shlex.quote(path)}", output)
-    return torrent
+def _is_torrent_file(path: str) -> bool:
+    return path.endswith(".torrent") and not os.path.isdir(path)
 
 
-async def _open_torrent(path: str, session: Session, args: argparse.Namespace, output: Output) -> Torrent:
-    """Share what a .torrent describes, from the folder where its data is."""
-    metainfo = await sources.read(path)
-    if isinstance(metainfo, Magnet):
-        again = shlex.join(["tl", "fetch", path, "-o", args.output, "--seed"])
-        raise SourceError("seed takes a path or a .torrent, and this is a link", hint=f"to fetch and share: {again}")
-    fetch = shlex.join(["tl", "fetch", path, "-o", args.output])
-    _check_sizes(metainfo, pathlib.Path(args.output), f"to get what is missing: {fetch}")
-    torrent = session.add(metainfo, args.output, peers=args.peer, trackers=args.tracker)
-    await _check(torrent, session, shlex.join(["tl", "verify", path, args.output]), output)
-    added = tuple((url,) for url in args.tracker)
-    _say_magnet(dataclasses.replace(metainfo, trackers=metainfo.trackers + added), session, output)
-    return torrent
+def _job(torrent: Torrent) -> Job:
+    return Job(lambda: progress.look(torrent.stats(), torrent.why(), sharing=True), info_hash=torrent.info_hash)
 
 
 def _check_sizes(metainfo: Metainfo, folder: pathlib.Path, hint: str) -> None:
@@ -95,46 +155,3 @@ def _check_sizes(metainfo: Metainfo, folder: pathlib.Path, hint: str) -> None:
             raise StorageError(f"cannot share '{path}': {why}", path=str(path), hint=hint) from error
         if size != entry.length:
             raise VerifyError(f"'{path}' has {size:,} bytes, and should have {entry.length:,}", hint=hint)
-
-
-async def _check(torrent: Torrent, session: Session, look: str, output: Output) -> None:
-    """Wait until the data has been looked at.
-
-    Raises:
-        VerifyError: it is not what the torrent says.
-    """
-    job = Job(lambda: progress.look(torrent.stats(), torrent.why(), sharing=True), info_hash=torrent.info_hash)
-    wrong = False
-    with output.showing(job):
-        try:
-            await torrent.wait_checked()
-        except FileInTheWayError:
-            wrong = True
-    if wrong or torrent.state is not State.SEEDING:
-        stats = torrent.stats()
-        await session.remove(torrent)
-        missing = stats.pieces - stats.pieces_done
-        raise VerifyError(
-            f"{display(torrent.name)}: {missing:,} of {stats.pieces:,} pieces do not match",
-            hint=f"to see which: {look}",
-        )
-
-
-def _say_magnet(metainfo: Metainfo, session: Session, output: Output) -> None:
-    hosts = reachable_at(address.host for address in session.addresses)
-    magnet = metainfo.to_magnet(peers=[(host, session.port) for host in hosts])
-    output.event("seeding", metainfo.info_hash, magnet=magnet, name=metainfo.name, total=metainfo.total)
-    output.result(magnet)
-    alone = bool(hosts) and all(scope_of(host) is Scope.LOOPBACK for host in hosts)
-    output.note(f"{'In another terminal' if alone else 'On the other computer'}: tl fetch '{magnet}'")
-
-
-async def _share(torrent: Torrent, output: Output, codes: list[int]) -> None:
-    """Share until cancelled, or until the disk fails."""
-    job = Job(lambda: progress.look(torrent.stats(), torrent.why(), sharing=True), info_hash=torrent.info_hash)
-    try:
-        async with tell_events(torrent, output):
-            with output.showing(job):
-                await sessions.share(torrent)
-    except Exception as error:
-        codes.append(output.error(error, torrent.info_hash))

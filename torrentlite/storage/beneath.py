@@ -57,6 +57,11 @@ class Beneath:
         except FileNotFoundError:
             return None
 
+    def same(self, one: Path, other: Path) -> bool:
+        """Whether these are two names of one file, as after a renaming that was interrupted."""
+        first, second = self.stat(one), self.stat(other)
+        return first is not None and second is not None and os.path.samestat(first, second)
+
     def rename(self, old: Path, new: Path, *, replace: bool) -> None:
         """Rename a file. Unless ``replace``, FileExistsError when the new name is taken."""
         with self._folder(old[:-1]) as folder, self._folder(new[:-1], create=True) as target:

@@ -10,11 +10,11 @@ import trio
 from .. import limits
 from ..errors import StorageError
 from ..metainfo.info import HASH_SIZE, Info
-from ..metainfo.layout import Layout
+from ..metainfo.layout import BLOCK_SIZE, Layout
 from ..wire import bitfield
 from .offload import Offload
 from .runs import batches
-from .storage import Storage
+from .storage import Buffer, Storage
 
 
 def digests(storage: Storage, layout: Layout, pieces: range, *, aside: bool = False) -> bytes:
@@ -42,6 +42,15 @@ def digests(storage: Storage, layout: Layout, pieces: range, *, aside: bool = Fa
                 piece += 1
                 sha, missing = hashlib.sha1(usedforsecurity=False), layout.piece_size(piece)
     return b"".join(result)
+
+
+def block_digests(data: Buffer) -> list[bytes]:
+    """The SHA-1 digest of each block of a piece."""
+    view = memoryview(data)
+    return [
+        hashlib.sha1(view[start : start + BLOCK_SIZE], usedforsecurity=False).digest()
+        for start in range(0, len(view), BLOCK_SIZE)
+    ]
 
 
 def right_ones(info: Info, pieces: range, found: bytes) -> list[int]:

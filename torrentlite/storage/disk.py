@@ -9,20 +9,17 @@ The state is changed in the loop, by one task at a time where that matters; thre
 
 from __future__ import annotations
 
-import contextlib
 import enum
 import hashlib
 import pathlib
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-
-import trio
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from .. import limits
 from ..errors import StorageError
 from ..metainfo.info import Info
-from ..metainfo.layout import BLOCK_SIZE, Block
+from ..metainfo.layout import Block
 from ..wire import bitfield
-from .check import check_pieces, digests
+from .check import block_digests, check_pieces, digests
 from .faults import fault
 from .journal import Journal, Resume
 from .offload import Offload
@@ -30,6 +27,7 @@ from .resume import sort_pieces
 from .room import check_room
 from .runs import complete_files, union
 from .storage import Buffer, Found, InTheWay, Room, Stamp, Storage, SyncFailure
+from .turns import Turns
 
 
 class Verdict(enum.Enum):
@@ -67,10 +65,7 @@ class Disk:
         self._to_flush: set[int] = set()  # files with pieces that were found, not written
         self._spilled_aside: set[int] = set()
         self._sync_failures = 0
-        self._lock = trio.Lock()
-        self._users = 0
-        self._unused = trio.Event()
-        self._reserved: trio.Event | None = None  # set when whoever needs the storage alone is done
+        self._turns = Turns()
 
     # -- the beginning -----------------------------------------------------------------------------------------------
 
@@ -95,9 +90,9 @@ class Disk:
             FileInTheWayError: a different finished file, and no leave to overwrite.
             StorageError: not enough space, no permission, not files, in use by another process.
         """
-        async with self._alone():
+        async with self._turns.alone():
             self._opened = False
-            self._wanted = frozenset(wanted)
+            self._wanted = self._real(wanted)
             resume = await self._offload.run(self._journal.load) if self._journal else Resume()
             found = await self._offload.run(self._storage.prepare, self._wanted)
             if not self._storage.read_only:
@@ -143,7 +138,7 @@ class Disk:
         while True:
             failures = self._sync_failures
             try:
-                async with self._using():
+                async with self._turns.using():
                     verdicts = await self._offload.run(self._write, pieces)
             except InTheWay as blocked:
                 await self._make_way(blocked.file)
@@ -156,14 +151,14 @@ class Disk:
 
     async def block_digests(self, data: Buffer) -> list[bytes]:
         """The SHA-1 digest of each block of a piece, to find out who sent a wrong one."""
-        return await self._offload.run(_block_digests, data, abandon=True)
+        return await self._offload.run(block_digests, data, abandon=True)
 
     async def spill(self, piece: int, runs: Sequence[tuple[int, Buffer]]) -> None:
         """Write parts of an unfinished piece, as (begin, data), to have their memory back. Nothing is verified."""
         if any(map(self._storage.final, self._layout.files_of_piece(piece))):
             # Unverified bytes must neither go into a finished file nor speak against it.
             self._spilled_aside.add(piece)
-        async with self._using():
+        async with self._turns.using():
             await self._offload.run(self._spill, piece, runs, piece in self._spilled_aside)
 
     async def check_spilled(self, piece: int) -> Verdict:
@@ -171,7 +166,7 @@ class Disk:
         while True:
             failures = self._sync_failures
             try:
-                async with self._using():
+                async with self._turns.using():
                     verdict = await self._offload.run(self._check_spilled, piece, piece in self._spilled_aside)
             except InTheWay as blocked:
                 await self._make_way(blocked.file)
@@ -184,7 +179,7 @@ class Disk:
 
     async def read_back(self, piece: int, begin: int, buffer: Room) -> None:
         """Read bytes of a piece that need not be verified. Not abandoned: the buffer is free again in any case."""
-        async with self._using():
+        async with self._turns.using():
             await self._offload.run(self._read_back, piece, begin, buffer)
 
     def _got_right(self, pieces: Iterable[int]) -> None:
@@ -196,7 +191,7 @@ class Disk:
         self._synced &= ~bits
 
     async def _make_way(self, file: int) -> None:
-        async with self._alone():
+        async with self._turns.alone():
             await self._offload.run(self._storage.displace, file, self._synced | self._unsynced)
             self._finished.discard(file)
             self._stamps.pop(file, None)
@@ -244,7 +239,7 @@ class Disk:
 
         The blocks have to lie in the torrent (``Layout.holds``) and in verified pieces.
         """
-        if self._reserved is not None:
+        if self._turns.reserved:
             return False
         return all(self._storage.read_cached(offset, views) for offset, views in self._joined(blocks, buffers))
 
@@ -256,7 +251,7 @@ class Disk:
         Raises:
             StorageError: a file was changed or removed, or the disk failed.
         """
-        async with self._using():
+        async with self._turns.using():
             await self._offload.run(self._read, list(self._joined(blocks, buffers)), abandon=True)
 
     def _read(self, parts: list[tuple[int, Sequence[Room]]]) -> None:
@@ -295,7 +290,7 @@ class Disk:
 
     async def check_unsure(self) -> int:
         """Hash what is unsure, from the disk; returns the pieces that are right after all."""
-        async with self._using():
+        async with self._turns.using():
             right = await check_pieces(self._info, self._storage, self._unsure, self._offload)
         self._to_flush |= self._files_of(right)
         self._got_right(bitfield.members(right))
@@ -313,7 +308,7 @@ class Disk:
             DiskFullError: the disk refuses for now, or failed to flush: look at ``unsure``.
             StorageError: it refuses for good.
         """
-        async with self._lock:
+        async with self._turns.lock:
             return await self._commit(have)
 
     async def _commit(self, have: int, *, rewrite: bool = False, clean: bool = False) -> list[int]:
@@ -369,11 +364,14 @@ class Disk:
             FileInTheWayError: a different finished file, and no leave to overwrite.
             StorageError: not enough space, or the disk refuses.
         """
-        async with self._alone():
-            files = frozenset(wanted)
+        async with self._turns.alone():
+            files = self._real(wanted)
             await self._offload.run(self._storage.select, files, self._synced | self._unsynced)
             self._touched |= files
             self._wanted = files
+
+    def _real(self, files: Iterable[int]) -> frozenset[int]:
+        return frozenset(self._info.wanted_files).intersection(files)
 
     def paths(self) -> tuple[str, ...]:
         """The final paths of the wanted files."""
@@ -389,7 +387,7 @@ class Disk:
         Raises:
             StorageError: something could not be saved; everything is closed nevertheless.
         """
-        async with self._alone():
+        async with self._turns.alone():
             try:
                 if self._opened and not self._storage.read_only:
                     await self._commit(have, rewrite=True, clean=True)
@@ -398,40 +396,3 @@ class Disk:
                 self._storage.close()
                 if self._journal:
                     self._journal.close()
-
-    # -- who may do what when ----------------------------------------------------------------------------------------
-
-    @contextlib.asynccontextmanager
-    async def _using(self) -> AsyncIterator[None]:
-        """Together with others, but not while bytes are moved from place to place."""
-        while self._reserved is not None:
-            await self._reserved.wait()
-        self._users += 1
-        try:
-            yield
-        finally:
-            self._users -= 1
-            if not self._users:
-                self._unused.set()
-
-    @contextlib.asynccontextmanager
-    async def _alone(self) -> AsyncIterator[None]:
-        """When nobody uses the storage, and keeping everybody from it."""
-        async with self._lock:
-            self._reserved = trio.Event()
-            try:
-                while self._users:
-                    self._unused = trio.Event()
-                    await self._unused.wait()
-                yield
-            finally:
-                reserved, self._reserved = self._reserved, None
-                reserved.set()
-
-
-def _block_digests(data: Buffer) -> list[bytes]:
-    view = memoryview(data)
-    return [
-        hashlib.sha1(view[start : start + BLOCK_SIZE], usedforsecurity=False).digest()
-        for start in range(0, len(view), BLOCK_SIZE)
-    ]

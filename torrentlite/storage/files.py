@@ -264,13 +264,20 @@ class FileStorage:
         return done
 
     def _give_final_name(self, file: int) -> None:
-        with self._borrow(Key(self, file, write=True)) as fd:  # an empty file comes into being here
-            if os.fstat(fd).st_size != self._layout.file_lengths[file]:
-                os.ftruncate(fd, self._layout.file_lengths[file])
-                platform.flush(fd)
+        part, final = self._names.part(file), self._names.final(file)
+        with about(self.path(file), "create"):
+            interrupted = self._beneath.same(part, final)
+        if not interrupted:
+            with self._borrow(Key(self, file, write=True)) as fd:  # an empty file comes into being here
+                if os.fstat(fd).st_size != self._layout.file_lengths[file]:
+                    os.ftruncate(fd, self._layout.file_lengths[file])
+                    platform.flush(fd)
         with about(self.path(file), "create"), self._moving:
             try:
-                self._beneath.rename(self._names.part(file), self._names.final(file), replace=self._overwrite)
+                if interrupted:
+                    self._beneath.remove(part)
+                else:
+                    self._beneath.rename(part, final, replace=self._overwrite)
             except FileExistsError as error:
                 raise in_the_way(self.path(file)) from error
             self._places[file] = Place.FINAL

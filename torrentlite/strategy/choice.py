@@ -1,7 +1,10 @@
 """What to ask a peer for, the best first.
 
 1. A peer goes on with what it is at. Then come suspects, then open pieces of others, and only then is a piece begun, if
-   memory allows: the fewer pieces in flight, the sooner there is something to give to others.
+   memory allows: the fewer pieces in flight, the sooner there is something to give to others. But a piece that far
+   fewer peers have comes before the open ones: who alone has it must not spend its line on what others have too. (In a
+   simulated swarm of fifty around one slow seed, a third of the seed's upload went into pieces that were begun with
+   others, and everybody stood still at 60 % for want of the rest.)
 2. The first few pieces are drawn at random, to have something soon; after that the rarest go first (``wants.py``).
 3. Slow peers share pieces among themselves. One block asked of a slow peer keeps a whole piece in memory for as long as
    that peer takes, and a few dozen of such pieces leave a fast peer without memory to fill.
@@ -29,6 +32,9 @@ from .wants import Wants
 
 P = TypeVar("P", bound=Hashable)
 
+SCARCER: Final = 2
+"""A new piece comes before the open ones when so many times fewer peers have it."""
+
 
 class Hand(Generic[P]):
     """What is known of a connected peer.
@@ -51,6 +57,11 @@ class Hand(Generic[P]):
         self.unverified = 0
         self.trust = limits.FIRST_TRUST
         self.witness = -1
+
+    @property
+    def proven(self) -> bool:
+        """Whether it has contributed to more right pieces than wrong ones, so to say."""
+        return self.trust > limits.FIRST_TRUST
 
     @property
     def trusted(self) -> bool:
@@ -117,7 +128,7 @@ class Choice(Generic[P]):
         elif asker.slow:
             others = itertools.chain(of_slow, fresh, of_fast, suspects, abandoned)
         else:
-            others = itertools.chain(suspects, of_fast, fresh, of_slow, abandoned)
+            others = itertools.chain(suspects, self._scarce(asker), of_fast, fresh, of_slow, abandoned)
         yield from self._own(asker, shared=not asker.alone)
         while asker.hand.trusted:
             download = next(others, None)
@@ -130,8 +141,8 @@ class Choice(Generic[P]):
     def contest(self, asker: Asker[P], count: int) -> list[Block]:
         """Blocks that others are asked for: any in the endgame; those of stalled pieces when they hold this peer up.
 
-        Only for a peer that has nothing else to do, and few for one that has room for few: else slow peers would take
-        the places of fast ones.
+        Only for a peer that has nothing else to do, few for one that has room for few, and one place of each block is
+        kept for proven peers: else slow ones and those that never send would take the places of the others.
         """
         hand = asker.hand
         if any(download.asked[asker.peer] for download in hand.downloads.values()):
@@ -141,15 +152,16 @@ class Choice(Generic[P]):
         if not endgame and (asker.slow or not held_up):
             return []
         count = min(limits.MAX_DOUBLES, max(1, count // 4))
+        most = limits.MAX_ASKERS if hand.proven else limits.MAX_ASKERS - 1
         blocks: list[Block] = []
         for download in list(self._partials.all.values()):
             if len(blocks) >= count:
                 break
-            if not endgame and (download.free or asker.now - download.asked_at < limits.TAKEOVER_AFTER):
+            if not endgame and (download.free or asker.now - download.asked_at < limits.STALLED_AFTER):
                 continue
             may_join = download.piece in hand.downloads or (hand.trusted and not asker.alone)
             if download.owner is None and may_join and asker.may_get(download.piece):
-                more = download.ask_again(asker.peer, count - len(blocks))
+                more = download.ask_again(asker.peer, count - len(blocks), most)
                 if more:
                     hand.downloads[download.piece] = download
                     blocks += more
@@ -161,6 +173,16 @@ class Choice(Generic[P]):
             mine = download.owner == asker.peer or (download.owner is None and shared)
             if download.free and mine and asker.may_get(download.piece):
                 yield download
+
+    def _scarce(self, asker: Asker[P]) -> Iterator[PieceDownload[P]]:
+        """New pieces that are SCARCER times as rare as the open ones, while not too many are open."""
+        count = self._availability.count
+        rarity = min((count(download.piece) for download in self._shared(asker, slow=False)), default=0)
+        if rarity >= SCARCER:
+            for download in self._begin_fresh(asker, at_most=rarity // SCARCER):
+                yield download
+                if len(self._partials.all) >= 2 * len(self._hands):
+                    return
 
     def _shared(self, asker: Asker[P], *, slow: bool) -> Iterator[PieceDownload[P]]:
         """Open pieces."""
@@ -177,14 +199,16 @@ class Choice(Generic[P]):
                     return
                 yield download
 
-    def _begin_fresh(self, asker: Asker[P]) -> Iterator[PieceDownload[P]]:
-        """New pieces, while there is memory."""
+    def _begin_fresh(self, asker: Asker[P], *, at_most: int | None = None) -> Iterator[PieceDownload[P]]:
+        """New pieces (that at most so many peers have), while there is memory."""
         if self._partials.starved:
             return  # before the search for the best, which is dear
         fresh = self._wants.fresh & asker.hand.holdings.bits
         if asker.only is not None:
             fresh &= asker.only
         for piece in self._wants.in_order(fresh, slow=asker.slow):
+            if at_most is not None and self._availability.count(piece) > at_most:
+                return
             download = self._begin(piece, asker, owner=asker.peer if asker.alone else None)
             if download is None:
                 return
@@ -200,15 +224,17 @@ class Choice(Generic[P]):
     def _adopt(self, asker: Asker[P]) -> Iterator[PieceDownload[P]]:
         """Pieces that another peer was to fetch alone, and gave up: anew, or one would again not know who lied."""
         for download in list(self._partials.alone.values()):
+            piece = download.piece
             owner = self._hands.get(download.owner) if download.owner is not None else None
+            gone = owner is None or piece not in owner.downloads  # the latter when it left and came back
             quiet = asker.now - max(download.touched_at, download.asked_at)
-            abandoned = download.idle and (owner is None or quiet >= limits.ALONE_AFTER)
-            if abandoned and download.owner != asker.peer and asker.may_get(download.piece):
+            abandoned = download.idle and (gone or quiet >= limits.ALONE_AFTER)
+            if abandoned and piece not in asker.hand.downloads and asker.may_get(piece):
                 if download.restarts >= limits.MAX_RESTARTS:
                     download.owner = None
                 else:
                     if owner is not None:
-                        del owner.downloads[download.piece]
+                        owner.downloads.pop(piece, None)
                     download.restart(asker.peer)
                 self._partials.sort_in(download)
                 yield download

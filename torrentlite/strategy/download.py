@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Callable, Hashable, Iterable
 from typing import Final, Generic, TypeVar
 
-from ..limits import MAX_ASKERS
+from ..limits import STALLED_AFTER
 from ..metainfo.layout import BLOCK_SIZE, Block
 from ..wire import bitfield
 
@@ -100,6 +100,14 @@ class PieceDownload(Generic[P]):
         """Nobody is asked for anything."""
         return len(self.free) == self.missing
 
+    def stalls(self, now: float) -> bool:
+        """Whether for long no block has come and none was asked for."""
+        return now - max(self.asked_at, self.touched_at) >= STALLED_AFTER
+
+    def pace(self, now: float) -> float:
+        """Blocks a second that have come since it was begun."""
+        return (len(self.senders) - self.missing) / max(now - self.begun_at, 1.0)
+
     def ask(self, peer: P, count: int, now: float) -> list[Block]:
         """Up to ``count`` (at least 1) free blocks, the lowest first, which are now requested of this peer."""
         chosen = self.free[-count:]
@@ -117,11 +125,14 @@ class PieceDownload(Generic[P]):
             blocks[-1] = self._block(last)
         return blocks
 
-    def ask_again(self, peer: P, count: int) -> list[Block]:
-        """Up to ``count`` blocks that others are asked for, those with one asker first (the endgame)."""
-        more_than = [0] * MAX_ASKERS  # at ``n``: the blocks with more than n askers
+    def ask_again(self, peer: P, count: int, most: int) -> list[Block]:
+        """Up to ``count`` blocks that others are asked for, which then have ``most`` askers at most (the endgame).
+
+        Those with the fewest askers come first.
+        """
+        more_than = [0] * most  # at ``n``: the blocks with more than n askers
         for bits in self.asked.values():
-            for askers in range(MAX_ASKERS - 1, 0, -1):
+            for askers in range(most - 1, 0, -1):
                 more_than[askers] |= more_than[askers - 1] & bits
             more_than[0] |= bits
         others = ~self.asked.get(peer, 0)

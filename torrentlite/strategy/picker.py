@@ -313,12 +313,9 @@ class Picker(Generic[P]):
         """
         if self.checking:
             return None
-        old = [
-            download
-            for download in self._partials.all.values()
-            if download.buffer is not None and now - download.begun_at >= SPILL_AGE
-        ]
-        return min(old, key=lambda download: _pace(download, now), default=None)
+        downloads = [download for download in self._partials.all.values() if download.buffer is not None]
+        slow = [download for download in downloads if now - download.begun_at >= SPILL_AGE or download.stalls(now)]
+        return min(slow, key=lambda download: download.pace(now), default=None)
 
     def spill(self, download: PieceDownload[P]) -> list[tuple[int, memoryview]]:
         """Part a piece from its memory; returns what is to be written to disk, as (begin, bytes).
@@ -344,8 +341,3 @@ class Picker(Generic[P]):
     def in_flight(self) -> int:
         """The pieces of which some blocks are requested now."""
         return bitfield.of(download.piece for download in self._partials.all.values() if not download.idle)
-
-
-def _pace(download: PieceDownload[Any], now: float) -> float:
-    """Blocks a second that have come since the piece was begun."""
-    return (len(download.senders) - download.missing) / (now - download.begun_at)

@@ -82,8 +82,8 @@ class PieceSet:
 def draw(pieces: int, rng: random.Random) -> int:
     """One piece of a set (not empty), at random.
 
-    Of up to a thousand pieces each is as likely. Of more, a stretch of a thousand is drawn first and then one of the set
-    in it, so one of a thin stretch is likelier than one of a crowd; to count them all would cost ten times as much.
+    Of up to a thousand pieces each is as likely. Of more, a stretch of a thousand is drawn first and then a member in
+    it, so one of a thin stretch is likelier than one of a crowd; to count them all would cost ten times as much.
     """
     at = int(rng.random() * (-(-pieces.bit_length() // _NEAR))) * _NEAR
     near = pieces >> at & ((1 << _NEAR) - 1)

@@ -6,7 +6,7 @@ import logging
 
 import trio
 
-from ..limits import READ_BUFFERS_KEPT, UPLOAD_BATCH_BLOCKS
+from ..limits import DOWNLOAD_BURST, READ_BUFFERS_KEPT, UPLOAD_BATCH_BLOCKS
 from ..metainfo.layout import BLOCK_SIZE
 from ..settings import Settings
 from ..strategy.memory import PieceMemory
@@ -52,7 +52,7 @@ class Commons:
         self.user_agent = user_agent
         self.memory = PieceMemory(settings.piece_memory)
         self.up_bucket = TokenBucket(settings.upload_limit, now)
-        self.down_bucket = TokenBucket(settings.download_limit, now)
+        self.down_bucket = TokenBucket(settings.download_limit, now, burst=DOWNLOAD_BURST)
         self.up_meter = RateMeter()
         self.down_meter = RateMeter()
         self.loopback = loopback

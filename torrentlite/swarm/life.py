@@ -15,7 +15,7 @@ import trio
 
 from .. import events as ev
 from ..errors import DiskFullError, MetainfoError, StorageError, TorrentError
-from ..limits import DISK_RETRY, PROGRESS_INTERVAL
+from ..limits import DISK_RETRY, DOWNLOAD_BURST, PROGRESS_INTERVAL
 from ..metainfo.magnet import Magnet
 from ..metainfo.metainfo import Info, InfoHashes, Metainfo
 from ..stats import State, TorrentStats, Why
@@ -81,7 +81,7 @@ class Life:
             self._select = magnet.select
         self._crew = commons.crew()
         self.up = TokenBucket(0, now)
-        self.down = TokenBucket(0, now)
+        self.down = TokenBucket(0, now, burst=DOWNLOAD_BURST)
         throttle = Throttle((commons.up_bucket, self.up), (commons.down_bucket, self.down))
         self.swarm = Swarm(self, self.hashes.v1, commons, self._crew, throttle)
         self.discovery = Discovery(self, Tiers(self._tier_urls(), commons.world.rng), commons, self._crew)
@@ -162,6 +162,8 @@ class Life:
         self._select = None if indexes is None else tuple(indexes)
         if self.content is not None:
             self.content.select(self._select)
+            if self.content.left and self.state is State.SEEDING:
+                self._set_state(State.DOWNLOADING)
             if self.content.pieces is not None:
                 self._crew.start(self._reselect, name="select files")
 
@@ -278,9 +280,8 @@ class Life:
         except StorageError as error:
             self._fail(error)
             return
-        if content.left and self.state is State.SEEDING:
+        if content.left and self.state is State.DOWNLOADING:
             self.swarm.complete, self.swarm.downloading = False, True
-            self._set_state(State.DOWNLOADING)
         for peer in list(self.swarm.peers):
             peer.reconsider_interest()
         self.swarm.request_all(trio.current_time())
@@ -353,24 +354,16 @@ class Life:
             self._finishing = self._crew.start(self._finish, name="finish") is not None
 
     async def _finish(self) -> None:
-        """All is verified: sync it, give the files their names, tell the world. A full disk is waited for."""
+        """All is verified: sync it, give the files their names, tell the world."""
         content = self.content
         assert content is not None
         try:
-            while not content.left:
-                try:
-                    await content.finish()
-                    break
-                except DiskFullError as error:
-                    self.disk_trouble(error)
-                await trio.sleep(DISK_RETRY)
+            await content.finish()
         except StorageError as error:
             self._fail(error)
             return
         finally:
             self._finishing = False
-        if isinstance(self.error, DiskFullError):
-            self.disk_trouble(None)
         if content.left or content.pieces is None or self.state not in (State.DOWNLOADING, State.CHECKING):
             return
         self.swarm.completed()

@@ -198,7 +198,7 @@ class Peer:
         self.swarm.peer_advanced(self)
 
     def got_bitfield(self, message: wm.Bitfield) -> None:
-        """What it has at the start."""
+        """What it has: at the start, and from some (aria2) later too, in place of many Haves."""
         if not self.joined:
             self._early = message
             return
@@ -210,6 +210,8 @@ class Peer:
         if not self.joined:
             self._early = message
             return
+        if self.is_seed:
+            return  # said again and again, five bytes each would cost us a pass over all pieces
         assert self.swarm.pieces is not None
         self._set_pieces(bitfield.full(self.swarm.pieces.layout.piece_count))
 

@@ -90,9 +90,13 @@ class Pieces:
         self.hash_failures = 0
         self.block_at = 0.0
         self.trouble: DiskFullError | None = None
+        self._closed = False
         self._finished: deque[PieceDownload[Peer]] = deque()
-        self._spills: dict[int, list[tuple[int, bytes]]] = {}
+        self._spills: dict[int, list[tuple[int, bytes | memoryview]]] = {}  # what waits to be written, by piece
+        self._leaving: dict[int, PieceDownload[Peer]] = {}  # of those, the pieces whose memory is then free
+        self._spilling = -1  # the piece that is being written
         self._spill_lock = trio.Lock()
+        self._spiller = False
         self._checkers = 0
         self._committing = False
         self._commit_lock = trio.Lock()
@@ -104,6 +108,9 @@ class Pieces:
         """Fetch these from now on; what was asked for in vain is cancelled."""
         for peer, block in self.picker.set_wanted(pieces):
             peer.cancel(block)
+        for piece in list(self._spills):
+            if not self.lacks(piece):  # its blocks are forgotten: written later they might meet a new copy
+                self._forget_spills(piece)
 
     def lacks(self, piece: int) -> bool:
         """Whether this piece is wanted and not here."""
@@ -154,7 +161,10 @@ class Pieces:
 
     def close(self) -> None:
         """No task of ours runs any more: give all memory back."""
+        self._closed = True
         self._finished.clear()
+        for piece in list(self._spills):
+            self._forget_spills(piece)
         self.picker.close()
 
     def uploaded(self, size: int, now: float) -> None:
@@ -193,9 +203,7 @@ class Pieces:
                     batch.clear()
                     self._owner.storage_failed(error)
                     return
-                if self.trouble is not None:
-                    self.trouble = None
-                    self._owner.disk_trouble(None)
+                self._disk_works()
                 right = [
                     download for download, verdict in zip(batch, verdicts, strict=True) if verdict is Verdict.RIGHT
                 ]
@@ -217,6 +225,9 @@ class Pieces:
 
     async def _verdicts(self, batch: list[PieceDownload[Peer]]) -> list[Verdict]:
         whole = [(download.piece, download.buffer) for download in batch if download.buffer is not None]
+        if any(piece == self._spilling for piece, _ in whole):
+            async with self._spill_lock:  # of an earlier download of it, which was given up: that must come first
+                pass
         verdicts = dict(zip([piece for piece, _ in whole], await self.disk.write_pieces(whole), strict=True))
         for download in batch:
             if download.buffer is None:
@@ -230,20 +241,22 @@ class Pieces:
         self._owner.disk_trouble(error)
         await trio.sleep(DISK_RETRY)
 
+    def _disk_works(self) -> None:
+        if self.trouble is not None:
+            self.trouble = None
+            self._owner.disk_trouble(None)
+            self._owner.want_requests()
+
     async def _got_wrong(self, download: PieceDownload[Peer]) -> None:
         """A piece does not match its hash: free it, and find out whose fault it was."""
         self.hash_failures += 1
         senders = [peer.key for peer in download.senders if peer is not None]
-        buffer = download.buffer
-        if buffer is None:
-            buffer = bytearray(download.size)
-            await self.disk.read_back(download.piece, 0, memoryview(buffer))
-        digests = await self.disk.block_digests(buffer)
+        digests = await self._digests(download)
         self.picker.piece_wrong(download.piece)
         names = list(dict.fromkeys(senders))
         log.warning("piece %d was wrong; from %s", download.piece, ", ".join(names))
         self._owner.piece_failed(download.piece, names)
-        culprits = self.blame.wrong(download.piece, digests, senders)
+        culprits = self.blame.wrong(download.piece, digests, senders) if digests is not None else []
         if culprits:
             self._owner.culprits_found(culprits)
 
@@ -251,45 +264,69 @@ class Pieces:
         """A piece that was wrong before is right now: its blocks tell who spoiled it."""
         for download in right:
             if self.blame.suspects(download.piece):
-                buffer = download.buffer
-                if buffer is None:
-                    buffer = bytearray(download.size)
-                    await self.disk.read_back(download.piece, 0, memoryview(buffer))
-                culprits = self.blame.right(download.piece, await self.disk.block_digests(buffer))
+                digests = await self._digests(download)
+                culprits = self.blame.right(download.piece, digests) if digests is not None else []
                 if culprits:
                     self._owner.culprits_found(culprits)
+
+    async def _digests(self, download: PieceDownload[Peer]) -> list[bytes] | None:
+        """Of each block of a finished piece; None where the disk does not give a spilled one back: then who cares."""
+        buffer = download.buffer
+        if buffer is None:
+            buffer = bytearray(download.size)
+            try:
+                await self.disk.read_back(download.piece, 0, memoryview(buffer))
+            except StorageError as error:
+                log.warning("cannot tell whose piece %d was: %s", download.piece, error)
+                return None
+        return await self.disk.block_digests(buffer)
 
     # -- memory ------------------------------------------------------------------------------------------------------
 
     async def _write_spills(self, piece: int) -> None:
         """Write the blocks of a spilled piece that wait."""
         async with self._spill_lock:
-            runs = self._spills.pop(piece, None)
-            if runs:
-                try:
+            runs, leaving = self._spills.pop(piece, []), self._leaving.pop(piece, None)
+            self._spilling = piece
+            try:
+                if runs:
                     await self.disk.spill(piece, runs)
-                except BaseException:
-                    self._spills[piece] = runs + self._spills.get(piece, [])
-                    raise
+            except BaseException:
+                # Received is received: it waits, with its memory, until the disk takes it.
+                self._spills[piece] = runs + self._spills.get(piece, [])
+                if leaving is not None:
+                    self._leaving[piece] = leaving
+                raise
+            finally:
+                self._spilling = -1
+            if leaving is not None:
+                self.picker.spilled(leaving)
+                self._owner.want_requests()
+
+    def _forget_spills(self, piece: int) -> None:
+        del self._spills[piece]
+        leaving = self._leaving.pop(piece, None)
+        if leaving is not None:
+            self.picker.spilled(leaving)
 
     async def _spill(self) -> None:
-        """Move the most stalled partial piece out of memory, so that others can begin."""
-        download = self.picker.candidate_to_spill(trio.current_time())
+        """Move the most stalled partial piece out of memory, so that others can begin; write what came for such."""
         try:
+            download = self.picker.candidate_to_spill(trio.current_time())
             if download is not None:
-                runs = self.picker.spill(download)
+                self._spills[download.piece] = list(self.picker.spill(download))
+                self._leaving[download.piece] = download
+            while self._spills:
                 try:
-                    async with self._spill_lock:
-                        await self.disk.spill(download.piece, runs)
-                finally:
-                    self.picker.spilled(download)
-                self._owner.want_requests()
-            for piece in list(self._spills):
-                await self._write_spills(piece)
-        except DiskFullError as error:
-            await self._wait_for_disk(error)
+                    await self._write_spills(next(iter(self._spills)))
+                except DiskFullError as error:
+                    await self._wait_for_disk(error)
+                else:
+                    self._disk_works()
         except StorageError as error:
             self._owner.storage_failed(error)
+        finally:
+            self._spiller = False
 
     # -- time --------------------------------------------------------------------------------------------------------
 
@@ -299,15 +336,13 @@ class Pieces:
             self._committing = True
             if self._crew.start(self._commit, name="commit") is None:
                 self._committing = False
-        if self._spills or self._commons.memory.full:
-            self._crew.start(self._spill, name="spill")
+        if (self._spills or self._commons.memory.full) and not self._spiller:
+            self._spiller = self._crew.start(self._spill, name="spill") is not None
 
     async def _commit(self) -> None:
         """Make what is written safe against a power cut, and give finished files their names."""
         try:
             await self.commit()
-        except DiskFullError:
-            pass
         except StorageError as error:
             self._owner.storage_failed(error)
         finally:
@@ -315,16 +350,25 @@ class Pieces:
             self._next_commit = trio.current_time() + COMMIT_INTERVAL
 
     async def commit(self) -> None:
-        """Sync what is written, and give finished files their names.
+        """Sync what is written, and give finished files their names. A disk that refuses for now is waited for.
+
+        When a sync failed nobody knows what of the unsynced pieces is on the disk, so they are not here any more.
 
         Raises:
-            StorageError: a sync failed. Nobody knows what of the unsynced pieces is on the disk, so they are not here
-                any more.
+            StorageError: the disk refuses for good.
         """
-        async with self._commit_lock:
+        while not self._closed:
             try:
-                await self.disk.commit(self.picker.have)
+                async with self._commit_lock:
+                    if not self._closed:
+                        await self.disk.commit(self.picker.have)
+                return
             except StorageError as error:
+                if isinstance(error, DiskFullError):
+                    self.trouble = error  # so nothing is asked for again before it works
                 self.picker.set_have(self.picker.have & ~self.disk.unsure())
                 self._owner.pieces_lost(error)
-                raise
+                if self.trouble is not error:
+                    raise
+            await self._wait_for_disk(self.trouble)
+            self._disk_works()

@@ -39,7 +39,12 @@ class Sender:
         self._wake.set()
 
     def wake(self) -> None:
-        """There is something new to do: a request was queued, or a limit lifted."""
+        """There is something new to do: a request was queued."""
+        self._wake.set()
+
+    def rebook(self) -> None:
+        """The rate limits have changed: the next batch is booked anew."""
+        self._unbook()
         self._wake.set()
 
     def keep_alive(self, now: float) -> None:
@@ -50,19 +55,22 @@ class Sender:
     async def run(self) -> None:
         """Send for ever."""
         peer = self._peer
-        while True:
-            if peer.uploads and self._may_send(trio.current_time()):
-                await self._send_blocks()
-            elif self._outbox:
-                await self._flush([])
-            else:
-                self._wake = trio.Event()
-                if peer.uploads:
-                    with trio.move_on_at(self._due):
-                        await self._wake.wait()
+        try:
+            while True:
+                if peer.uploads and self._may_send(trio.current_time()):
+                    await self._send_blocks()
+                elif self._outbox:
+                    await self._flush([])
                 else:
-                    self._unbook()
-                    await self._wake.wait()
+                    self._wake = trio.Event()
+                    if peer.uploads:
+                        with trio.move_on_at(self._due):
+                            await self._wake.wait()
+                    else:
+                        self._unbook()
+                        await self._wake.wait()
+        finally:
+            self._unbook()
 
     async def _flush(self, views: list[memoryview | bytes | bytearray]) -> None:
         outbox = self._outbox
@@ -101,11 +109,11 @@ class Sender:
         peer = self._peer
         swarm = peer.swarm
         pieces = swarm.pieces
-        assert pieces is not None
+        if pieces is None:  # a recheck has begun: this connection is about to end
+            await trio.lowlevel.checkpoint()
+            return
         blocks = peer.uploads.take(self._booked // BLOCK_SIZE)
-        used = sum(block.length for block in blocks)
-        swarm.throttle.unbook_upload(self._booked - used)
-        self._booked = 0
+        unsent, self._booked = self._booked, 0
         buffer = swarm.commons.borrow_buffer()
         reading = False
         try:
@@ -135,8 +143,11 @@ class Sender:
                 parts.append(view)
             if parts:
                 await self._flush(parts)
-                swarm.sent_blocks(peer, sum(map(len, views)))
+                sent = sum(map(len, views))
+                unsent -= sent
+                swarm.sent_blocks(peer, sent)
         finally:
+            swarm.throttle.unbook_upload(unsent)
             if not reading:  # a read that was cancelled may still be writing into it
                 swarm.commons.return_buffer(buffer)
 

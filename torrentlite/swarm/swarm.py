@@ -89,7 +89,9 @@ class Swarm:
         self.open = False
         self.half_open = 0
         self.wasted = 0
+        self._turn = 0
         self._next_choke = now
+        self._slot_free = False
         self._next_peer_tick = now
 
     # -- coming and going --------------------------------------------------------------------------------------------
@@ -221,7 +223,7 @@ class Swarm:
             if not incoming:
                 self.peerlist.disconnected(address, now, useful=peer.useful)
             log.debug("%s: %s gone: %s", self.owner.info_hash, address, peer.why_closed)
-            self._rechoke(now)
+            self._slot_free = True
             self.dial_more(now)
 
     def close_all(self, why: str) -> None:
@@ -287,7 +289,12 @@ class Swarm:
 
     def request_all(self, now: float) -> None:
         """There is something new to ask for (room in memory, blocks given back, pieces wanted)."""
-        for peer in self.peers:
+        peers = list(self.peers)
+        if self.throttle.download_limited:
+            # Who comes first takes what the limit grants, so everybody has a turn at it.
+            self._turn = (self._turn + 1) % max(1, len(peers))
+            peers = peers[self._turn :] + peers[: self._turn]
+        for peer in peers:
             if peer.am_interested and not peer.peer_choking:
                 peer.request(now)
 
@@ -300,6 +307,13 @@ class Swarm:
         if self.throttle.download_limited:
             self.throttle.unused(blocks)
 
+    def limits_changed(self) -> None:
+        """Nobody waits any longer for what the old limits would have allowed."""
+        for peer in self.peers:
+            peer.sender.rebook()
+        if self.downloading:
+            self.request_all(trio.current_time())
+
     # -- serving -----------------------------------------------------------------------------------------------------
 
     def sent_blocks(self, peer: Peer, size: int) -> None:
@@ -307,8 +321,8 @@ class Swarm:
         now = trio.current_time()
         peer.up_meter.add(size, now)
         self.commons.up_meter.add(size, now)
-        assert self.pieces is not None
-        self.pieces.uploaded(size, now)
+        if self.pieces is not None:  # else a recheck began while they were on their way
+            self.pieces.uploaded(size, now)
 
     def read_failed(self, error: StorageError) -> None:
         """What a peer asked for could not be read."""
@@ -317,8 +331,16 @@ class Swarm:
             self.owner.storage_failed(error)
 
     def peer_wants(self, peer: Peer) -> None:
-        """A peer became interested, or no longer is: nobody waits for the next round while there are free slots."""
-        self._rechoke(trio.current_time())
+        """A peer became interested, or no longer is: nobody waits for the next round while there are free slots.
+
+        Interest comes and goes with every piece, so who gets no slot anyway costs nothing here.
+        """
+        slots = self.commons.settings.upload_slots
+        if peer.peer_interested:
+            if peer.am_choking and sum(p.peer_interested and not p.am_choking for p in self.peers) < slots:
+                self._rechoke(trio.current_time())
+        elif not peer.am_choking:
+            self._slot_free = True
 
     def _rechoke(self, now: float) -> None:
         if self.pieces is None:
@@ -411,9 +433,13 @@ class Swarm:
             self._next_peer_tick = now + PEER_TICK
             for peer in list(self.peers):
                 peer.tick(now)
-        if self.peers and now >= self._next_choke:
-            self._next_choke = now + CHOKE_INTERVAL
+        if self.peers and (now >= self._next_choke or self._slot_free):
+            self._next_choke = now + CHOKE_INTERVAL if now >= self._next_choke else self._next_choke
+            self._slot_free = False
             self._rechoke(now)
         if self.exchange is not None:
             self._ask_metadata()
+        if self.downloading and self.throttle.download_limited:
+            # A limit may have let everything run dry, and then no block comes that would make us ask for more.
+            self.request_all(now)
         self.dial_more(now)

@@ -7,6 +7,20 @@ from ..metainfo.layout import BLOCK_SIZE
 from ..strategy.rate import TokenBucket
 
 
+def set_rates(up: TokenBucket, down: TokenBucket, upload: int | None, download: int | None) -> None:
+    """Set what is not None, both or nothing.
+
+    Raises:
+        ValueError: a limit is negative.
+    """
+    if (upload or 0) < 0 or (download or 0) < 0:
+        raise ValueError("limits must not be negative; 0 is unlimited")
+    if upload is not None:
+        up.rate = upload
+    if download is not None:
+        down.rate = download
+
+
 class Throttle:
     """Upload is booked before it is sent; download is paced by granting requests, so it holds on average.
 

@@ -21,6 +21,7 @@ from .content import Content
 from .eventstream import EventStream
 from .life import Life
 from .swarm import Swarm
+from .throttle import set_rates
 
 
 class Torrent:
@@ -121,11 +122,13 @@ class Torrent:
         self._life.tick_discovery()
 
     def set_limits(self, *, upload: int | None = None, download: int | None = None) -> None:
-        """Change this torrent's own rate limits, bytes per second; 0 is unlimited, None leaves as it is."""
-        if upload is not None:
-            self._life.up.rate = upload
-        if download is not None:
-            self._life.down.rate = download
+        """Change this torrent's own rate limits, bytes per second; 0 is unlimited, None leaves as it is.
+
+        Raises:
+            ValueError: a limit is negative.
+        """
+        set_rates(self._life.up, self._life.down, upload, download)
+        self.swarm.limits_changed()
 
     # -- waits -------------------------------------------------------------------------------------------------------
 

@@ -14,12 +14,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from .. import limits
 from .clock import Timeline
 from .link import PACKET, QUEUE_TIME, Chunk, Line
 from .trace import Trace
 
-SEND_BUFFER: Final = 128 << 10
-"""Bytes that wait at the sender: what a socket takes with TCP_NOTSENT_LOWAT as torrentlite sets it."""
+SEND_BUFFER: Final = limits.NOTSENT_LOWAT
+"""Bytes that wait at the sender: what a real socket takes as torrentlite sets it up."""
 RECEIVE_BUFFER: Final = 1 << 20
 """Bytes on the way and unread, at most; real systems grow theirs to some MiB."""
 _FIRST_WINDOW: Final = 64 << 10

@@ -101,10 +101,11 @@ _UNKNOWN_LENGTHS: Final = (1, 1 + limits.MAX_EXTENSION)
 
 _NAMES: Final[dict[int, str]] = {kind.value: kind.name.lower() for kind in MessageId}
 _FAST: Final = frozenset(range(MessageId.SUGGEST_PIECE, MessageId.ALLOWED_FAST + 1))
-_WHAT_IT_HAS: Final = frozenset((_BITFIELD, int(MessageId.HAVE_ALL), int(MessageId.HAVE_NONE)))
+_HAVE_NONE: Final = int(MessageId.HAVE_NONE)
 _SETTLING: Final = frozenset(_NAMES) - {_PORT, _EXTENDED}
-"""What makes it too late for a bitfield, which BEP 3 and 6 want "immediately after the handshake". Most clients put the
-extension handshake before it, and who began with a magnet link has it only after the metadata, so these may precede."""
+"""What makes it too late for HaveNone, which BEP 6 wants "immediately after the handshake". Most clients put the
+extension handshake before it, and who began with a magnet link has it only after the metadata, so these may precede.
+Bitfield and HaveAll are taken at any time, against BEP 3 and 6: aria2 sends them in place of many Haves."""
 
 
 class PeerWire:
@@ -145,7 +146,7 @@ class PeerWire:
         # Bytes _at.._end of the buffer are received and not parsed: less than a message, except inside received().
         self._at = 0
         self._end = 0
-        # It is too late for the peer to say what it has.
+        # It is too late for the peer to say that it has nothing.
         self._settled = False
         self._handshakes = 0
         self._index_end = limits.MAX_PIECES
@@ -282,7 +283,7 @@ class PeerWire:
             raise ProtocolError(f"{_name(kind)} of {length} bytes")
         if kind in self._refused:
             raise ProtocolError(f"{_name(kind)} of an extension that was not agreed on")
-        if self._settled and kind in _WHAT_IT_HAS:
+        if self._settled and kind == _HAVE_NONE:
             raise ProtocolError(f"{_name(kind)} comes too late or twice")
 
     def _parse(self, kind: int, body: memoryview) -> Message:

@@ -1,0 +1,238 @@
+"""Every call that can fail, failing once: the torrent waits, goes on, and ends well."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pathlib
+import tempfile
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import pytest
+import trio
+
+from tests.storage.worlds import Home, Shape, content_of, letters, wrong_claims
+from torrentlite.errors import DiskFullError, StorageError
+from torrentlite.storage.faults import about
+from torrentlite.storage.files import FileStorage
+from torrentlite.storage.journal import Journal
+from torrentlite.wire import bitfield
+
+T = TypeVar("T")
+
+FAILING = (
+    "pwrite",
+    "preadv",
+    "ftruncate",
+    "link",
+    "rename",
+    "replace",
+    "unlink",
+    "mkdir",
+    "fdatasync",
+    "fsync",
+    "open",
+)
+
+
+class Faults:
+    """One call fails, the one of number ``at``."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, at: int, number: int) -> None:
+        self.at = at
+        self.count = 0
+        self.number = number  # 0: a short write
+        self.name = ""
+        for name in FAILING if number else ("pwrite",):
+            monkeypatch.setattr(os, name, self._shim(name, getattr(os, name)))
+
+    def _shim(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self.count += 1
+            if self.count == self.at:
+                self.name = name
+                if self.number:
+                    raise OSError(self.number, os.strerror(self.number))
+                return real(args[0], args[1][: len(args[1]) // 2 or 1], args[2])
+            if name in ("fdatasync", "fsync"):
+                return None
+            return real(*args, **kwargs)
+
+        return call
+
+
+async def again(call: Callable[[], Awaitable[T]]) -> T:
+    try:
+        return await call()
+    except DiskFullError:
+        return await call()
+
+
+async def story(home: Home, faults: Faults) -> None:
+    shape = home.shape
+    disk = home.disk()
+    have = await again(lambda: home.open(disk, frozenset({0, 3})))
+    for step, piece in enumerate([5, 1, 0, 4, 2, 7, 6, 3]):
+        data = shape.pieces[piece]
+        if step == 1:
+            await again(lambda p=piece, d=data: disk.spill(p, [(0, d)]))  # type: ignore[misc]
+            await again(lambda p=piece: disk.check_spilled(p))  # type: ignore[misc]
+        else:
+            await again(lambda p=piece, d=data: disk.write_piece(p, d))  # type: ignore[misc]
+        have |= 1 << piece
+        if step == 3:
+            await again(lambda: disk.select(shape.all))
+        if step % 2:
+            try:
+                await disk.commit(have)
+            except DiskFullError:
+                have &= ~disk.unsure()
+    for piece in bitfield.members(shape.full & ~have):
+        await again(lambda p=piece: disk.write_piece(p, shape.pieces[p]))  # type: ignore[misc]
+    try:
+        await disk.commit(shape.full)
+    except DiskFullError:
+        right = await disk.check_unsure()
+        for piece in bitfield.members(disk.unsure() & ~right):
+            await disk.write_piece(piece, shape.pieces[piece])
+        await disk.commit(shape.full)
+    assert not wrong_claims(await again(lambda: content_of(disk, shape, shape.full)), shape, shape.full)
+    done = faults.count >= faults.at
+    try:
+        await disk.close(shape.full)
+    except DiskFullError:
+        assert not done
+    faults.at = -1
+    last = home.disk()
+    assert await home.open(last) == shape.full
+    if done:
+        assert home.hashed == 0
+    await last.close(shape.full)
+    assert home.lying() == sorted(str(home.final(file).relative_to(home.folder)) for file in shape.all)
+    assert all(home.final(file).read_bytes() == shape.content(file) for file in shape.all)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, 0], ids=["EIO", "short write"])
+def test_any_call_may_fail_once(number: int) -> None:
+    shape = Shape({"a": letters(100, 1), "b": letters(30, 2), "e": b"", "c": letters(300, 3), "d": letters(60, 4)})
+    failed: dict[str, int] = {}
+    at = 0
+    while True:
+        at += 1
+        with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+            faults = Faults(patch, at, number)
+            trio.run(story, Home(pathlib.Path(folder), shape), faults)
+            if not faults.name:
+                break
+            failed[faults.name] = failed.get(faults.name, 0) + 1
+    assert set(failed) == set(FAILING if number else ("pwrite",)), "each kind of call failed"
+    assert at > (100 if number else 20)
+
+
+async def test_failed_flush_is_not_asked_again(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shape = Shape({"a": letters(128, 1), "b": letters(128, 2)})
+    home = Home(tmp_path, shape)
+    disk = home.disk()
+    await home.open(disk)
+    await disk.write_piece(0, shape.pieces[0])
+    await disk.commit(1)
+    for piece in (1, 2):
+        await disk.write_piece(piece, shape.pieces[piece])
+    flushes: list[str] = []
+    forgotten: list[str] = []
+
+    def flush(fd: int) -> None:
+        name = os.path.basename(os.readlink(f"/proc/self/fd/{fd}")) if os.path.exists("/proc/self/fd") else "a.part"
+        flushes.append(name)
+        if name == "a.part":
+            raise OSError(errno.EIO, "I/O error")
+
+    monkeypatch.setattr("torrentlite.storage.platform.flush", flush)
+    monkeypatch.setattr("torrentlite.storage.platform.forget_cached", lambda fd: forgotten.append("it"))
+    with pytest.raises(DiskFullError, match=r"a\.part"):
+        await disk.commit(0b111)
+    assert disk.unsure() == 0b010  # b was flushed, and the first piece of a before
+    assert forgotten == ["it"], "what is in memory is not what is on the disk"
+    del flushes[:]
+    monkeypatch.undo()
+    await disk.commit(0b101)
+    await disk.close(0b111)
+    journal = Journal(home.state, shape.info.hashes.v1, home.folder, 4)
+    assert journal.load().synced == 0b101, "what may be lost is not claimed"
+    journal.close()
+
+
+async def test_piece_written_while_a_flush_fails(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The flush takes its pages too, so it is written once more."""
+    shape = Shape({"a": letters(192, 1)})
+    home = Home(tmp_path, shape)
+    disk = home.disk()
+    await home.open(disk)
+    await disk.write_piece(0, shape.pieces[0])
+    written: list[int] = []
+    inside, outside = trio.Event(), trio.Event()
+    run = home.offload.run
+
+    async def slow_writes(fn: Callable[..., Any], *args: Any, abandon: bool = False) -> Any:
+        result = await run(fn, *args, abandon=abandon)
+        if fn.__name__ == "_write":
+            written.append(args[0][0][0])
+            inside.set()
+            await outside.wait()
+        return result
+
+    monkeypatch.setattr(home.offload, "run", slow_writes)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(disk.write_piece, 1, shape.pieces[1])
+        await inside.wait()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("torrentlite.storage.platform.flush", _fail)
+            with pytest.raises(DiskFullError):
+                await disk.commit(0b1)
+        outside.set()
+    assert written == [1, 1]
+    assert disk.unsure() == 0b1
+    await disk.close(0b10)
+
+
+def _fail(fd: int) -> None:
+    raise OSError(errno.EIO, "I/O error")
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        (errno.ENOSPC, DiskFullError),
+        (errno.EDQUOT, DiskFullError),
+        (errno.EIO, DiskFullError),
+        (errno.EROFS, DiskFullError),
+        (errno.EACCES, StorageError),
+        (errno.ENOTDIR, StorageError),
+        (errno.ENOENT, StorageError),
+        (12345, StorageError),
+    ],
+)
+def test_what_the_system_says(number: int, kind: type[StorageError]) -> None:
+    with pytest.raises(kind) as caught, about("/some/\x1b[2Jwhere", "write to"):
+        raise OSError(number, os.strerror(number))
+    assert type(caught.value) is kind
+    assert caught.value.errno == number
+    assert caught.value.path == "/some/\x1b[2Jwhere"
+    assert "cannot write to '/some/\ufffd[2Jwhere': " in str(caught.value)
+
+
+async def test_vanished_file_is_not_made_anew(tmp_path: pathlib.Path) -> None:
+    shape = Shape({"a": letters(256, 1)})
+    home = Home(tmp_path, shape)
+    storage = FileStorage(shape.info, home.folder)
+    disk = home.disk(storage)
+    await home.open(disk)
+    await disk.write_piece(0, shape.pieces[0])
+    home.part(0).unlink()
+    storage._pool.trim()
+    with pytest.raises(StorageError, match=r"a\.part"):
+        await disk.write_piece(1, shape.pieces[1])
+    assert not home.part(0).exists()
+    with pytest.raises(StorageError):
+        await disk.close(1)
