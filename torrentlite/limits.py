@@ -120,8 +120,10 @@ CONNECT_STAGGER: Final = 0.25
 """Between attempts at several addresses of one host, as RFC 8305 advises: a broken family delays nobody for long."""
 DATAGRAM_BATCH: Final = 64
 """Datagrams read in one go, so that a flood cannot keep the loop from everything else."""
-HTTP_READ: Final = 64 << 10
-"""Bytes read from an HTTP connection in one go."""
+HTTP_OVERHEAD: Final = 128 << 10
+"""Bytes of an HTTP answer besides its body: headers (which h11 bounds at 100 KiB) and the frames of chunks."""
+HTTP_READ: Final = 16 << 10
+"""Bytes read from an HTTP connection in one go. They are parsed without a pause, some of them slowly."""
 HTTP_TIMEOUT: Final = 30.0
 """Nothing over HTTP takes longer than this in all unless the caller says so, however slowly the bytes drip."""
 LISTEN_BACKLOG: Final = 4096
@@ -225,6 +227,8 @@ PEER_TICK: Final = 1.0
 """Time-outs and interest of each peer are looked at this often."""
 HANDSHAKE_TIMEOUT: Final = 10.0
 """For the 68 bytes, either way. libtorrent and rain use 10 s; with 4 s about 1 % of good peers are lost."""
+TURN_TIMEOUT: Final = 2.0
+"""So long a torrent waits while another one of the session greets the same peer; a greeting takes a few round trips."""
 CONNECT_TIMEOUT: Final = 15.0
 """For a TCP connection: libtorrent's value; behind it the system would wait two minutes."""
 MAX_PENDING_HANDSHAKES: Final = 250

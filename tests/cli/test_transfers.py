@@ -41,7 +41,7 @@ def test_a_magnet_is_all_it_takes(place: Place) -> None:
         assert (again.code, again.out) == (0, f"{place / 'down/film.bin'}\n")
         assert "was here already" in again.err
     assert seed.out == [magnet]
-    assert f"In another terminal: tl fetch '{magnet}'" in seed.err
+    assert f"In another terminal: tl fetch '{magnet}' --listen 127.0.0.1:0" in seed.err
     assert sorted(os.listdir(place / "down")) == ["film.bin"]
 
 

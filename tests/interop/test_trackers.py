@@ -77,27 +77,41 @@ async def live_and_leave(
     assert (await client.scrape(url, [info_hash])).get(info_hash, ScrapeReply(0, 0)).seeders == 0
 
 
-@pytest.mark.parametrize("scheme", ["http", "udp"])
-async def test_opentracker(tmp_path, scheme):
-    info_hash = random_hash()
+# Fixtures and not blocks in the tests: only a fixture outside of Trio can skip with its reason.
+
+
+@pytest.fixture
+def info_hash() -> bytes:
+    return random_hash()
+
+
+@pytest.fixture
+def picky(info_hash, tmp_path):
     with opentracker(hashes=[info_hash.hex()], work=tmp_path) as tracker:
-        async with tracker_client() as client:
-            url = getattr(tracker, scheme)
-            await live_and_leave(client, url, "127.0.0.1", info_hash, compact=True, peers=True)
+        yield tracker
 
 
-async def test_opentracker_refuses_in_its_own_words(tmp_path):
-    with opentracker(hashes=[bytes(20).hex()], work=tmp_path) as tracker:
-        async with tracker_client() as client:
-            with pytest.raises(TrackerError, match="not authorized"):
-                await client.announce(tracker.http, announcing(random_hash(), SEED_PORT))
+@pytest.fixture
+def open_minded(host, tmp_path):
+    with npm_tracker(host, work=tmp_path) as tracker:
+        yield tracker
+
+
+@pytest.mark.parametrize("scheme", ["http", "udp"])
+async def test_opentracker(picky, info_hash, scheme):
+    async with tracker_client() as client:
+        await live_and_leave(client, getattr(picky, scheme), "127.0.0.1", info_hash, compact=True, peers=True)
+
+
+async def test_opentracker_refuses_in_its_own_words(picky):
+    async with tracker_client() as client:
+        with pytest.raises(TrackerError, match="not authorized"):
+            await client.announce(picky.http, announcing(random_hash(), SEED_PORT))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 @pytest.mark.parametrize(("scheme", "compact"), [("http", True), ("http", False), ("udp", True)])
-async def test_bittorrent_tracker(tmp_path, host, scheme, compact):
-    with npm_tracker(host, work=tmp_path) as tracker:
-        async with tracker_client() as client:
-            peers = not (scheme == "udp" and ":" in host)  # it sends no IPv6 peers over UDP
-            url = getattr(tracker, scheme)
-            await live_and_leave(client, url, host, random_hash(), compact=compact, peers=peers)
+async def test_bittorrent_tracker(open_minded, info_hash, host, scheme, compact):
+    async with tracker_client() as client:
+        peers = not (scheme == "udp" and ":" in host)  # it sends no IPv6 peers over UDP
+        await live_and_leave(client, getattr(open_minded, scheme), host, info_hash, compact=compact, peers=peers)

@@ -128,6 +128,20 @@ async def test_exactly_the_longest(network, http):
     assert len((await http.get("http://t.example/", max_bytes=MAX)).body) == MAX
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        OK + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 800_000,
+        b"HTTP/1.1 102 Processing\r\n\r\n" * 200_000,
+    ],
+)
+async def test_wrapping_without_end(network, http, raw):
+    server = Server(*[raw[start : start + 10_000] for start in range(0, len(raw), 10_000)])
+    network.serve("192.0.2.1", 80, server)
+    with pytest.raises(NetworkError, match="longer than it may be"):
+        await http.get("http://t.example/", max_bytes=10_000)
+
+
 async def test_a_bomb_is_not_unfolded(network, http):
     packed = bomb(16 << 20)
     tracked: list[int] = []

@@ -81,6 +81,16 @@ async def test_everything_else_is_dropped(nursery, data, sender):
     assert answers == [reply()]
 
 
+async def test_a_call_over_utp_is_refused(nursery):
+    socket, port = await opened(nursery)
+    call = b"\x41\x00\x12\x34" + bytes(12) + b"\x00\x01\x00\x00"
+    socket.deliver([(call, TRACKER)])
+    await trio.testing.wait_all_tasks_blocked()
+    [(_, answer, to)] = socket.sent
+    assert (answer[0], answer[2:4], to) == (0x31, b"\x12\x34", TRACKER)
+    assert port.dropped == 0
+
+
 @pytest.mark.parametrize(("action", "size"), [(0, 16), (1, 20), (2, 8), (3, 8)])
 async def test_the_shortest_replies(nursery, action, size):
     asked = 1 if action == 3 else action

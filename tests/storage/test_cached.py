@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from torrentlite.storage import platform
 from torrentlite.storage.cached import CachedReads, Way
-from torrentlite.storage.platform import in_memory
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "RWF_NOWAIT"), reason="Linux only")
 
@@ -59,7 +59,12 @@ def test_what_is_not_in_memory_is_left_to_a_thread(
 def test_file_systems_that_refuse(fd: int, monkeypatch: pytest.MonkeyPatch, memory: bool) -> None:
     tried = answers(monkeypatch, errno.EOPNOTSUPP)
     asked: list[int] = []
-    monkeypatch.setattr("torrentlite.storage.platform.in_memory", lambda device: bool(asked.append(device)) or memory)
+
+    def in_memory(device: int) -> bool:
+        asked.append(device)
+        return memory
+
+    monkeypatch.setattr(platform, "in_memory", in_memory)
     reads = CachedReads()
     for _ in range(3):
         assert reads.fill(fd, 7, [bytearray(5)], 2, 5) is memory
@@ -77,6 +82,6 @@ def test_file_systems_in_memory(tmp_path: pathlib.Path) -> None:
     if os.path.isdir("/dev/shm"):
         mounts = pathlib.Path("/proc/self/mountinfo").read_text()
         if " /dev/shm " in mounts and " - tmpfs " in mounts.split(" /dev/shm ")[1].split("\n")[0] + " ":
-            assert in_memory(os.stat("/dev/shm").st_dev)
-    assert not in_memory(os.stat("/proc").st_dev)
-    assert not in_memory(os.makedev(4095, 1048575))
+            assert platform.in_memory(os.stat("/dev/shm").st_dev)
+    assert not platform.in_memory(os.stat("/proc").st_dev)
+    assert not platform.in_memory(os.makedev(4095, 1048575))

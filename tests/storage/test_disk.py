@@ -158,7 +158,7 @@ async def test_neighbours_that_nobody_wants_leave_no_junk(home: Home, shape: Sha
     have = await write_all(home, disk, shape.pieces_of([0]))
     assert await disk.commit(have) == [0]
     assert home.lying() == [home.aside().name, "top/a"]
-    assert not wrong_claims(await content_of(disk, shape, have), shape, have)
+    assert not wrong_claims(await content_of(disk, shape.layout, have), shape, have)
     await disk.close(have)
 
     again = home.disk()
@@ -166,7 +166,7 @@ async def test_neighbours_that_nobody_wants_leave_no_junk(home: Home, shape: Sha
     assert home.hashed == 0
     # What is kept beside the others is used when its file is wanted after all.
     await again.select(shape.all)
-    assert not wrong_claims(await content_of(again, shape, have), shape, have)
+    assert not wrong_claims(await content_of(again, shape.layout, have), shape, have)
     assert set(await again.commit(have)) == {1, 2}  # c lies in the border piece altogether
     rest = await write_all(home, again, shape.full & ~have)
     assert await again.commit(have | rest) == [3]
@@ -196,7 +196,7 @@ async def test_unwanted_file_with_data_keeps_it(home: Home, shape: Shape) -> Non
     have = await write_all(home, disk, shape.pieces_of([3]))
     await disk.select({0})
     assert home.part(3).exists()
-    assert not wrong_claims(await content_of(disk, shape, have), shape, have)
+    assert not wrong_claims(await content_of(disk, shape.layout, have), shape, have)
     assert 3 in await disk.commit(have)  # it is whole, so why not
     await disk.close(have)
 
@@ -300,7 +300,7 @@ async def test_unwanted_file_that_is_different_stays_untouched(home: Home, shape
     have = await home.open(disk, frozenset({3}))
     have |= await write_all(home, disk, shape.pieces_of([3]))
     await disk.commit(have)
-    assert not wrong_claims(await content_of(disk, shape, have), shape, have)
+    assert not wrong_claims(await content_of(disk, shape.layout, have), shape, have)
     assert home.final(0).read_bytes() == wrong
     with pytest.raises(FileInTheWayError):
         await disk.select({0, 3})
@@ -385,7 +385,7 @@ async def test_unfinished_file_from_elsewhere_is_hashed(home: Home, shape: Shape
     found = await home.open(again)
     assert home.hashed > 0
     assert found < have
-    assert not wrong_claims(await content_of(again, shape, found), shape, found)
+    assert not wrong_claims(await content_of(again, shape.layout, found), shape, found)
     await again.close(found)
 
 
@@ -545,7 +545,7 @@ async def test_padding_is_never_written(tmp_path: pathlib.Path) -> None:
         home.journal = journal
         disk = home.disk()
         assert await home.open(disk, recheck=True) == shape.full
-        assert not wrong_claims(await content_of(disk, shape, shape.full), shape, shape.full)
+        assert not wrong_claims(await content_of(disk, shape.layout, shape.full), shape, shape.full)
         await disk.close(shape.full)
 
 

@@ -64,7 +64,7 @@ class Story:
         self.clean = False
 
     async def check(self, have: int) -> None:
-        assert not wrong_claims(await content_of(self.disk, self.shape, have), self.shape, have)
+        assert not wrong_claims(await content_of(self.disk, self.shape.layout, have), self.shape, have)
         shape = self.shape
         for file in shape.info.wanted_files:
             if self.home.final(file).exists():

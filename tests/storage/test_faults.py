@@ -97,7 +97,7 @@ async def story(home: Home, faults: Faults) -> None:
         for piece in bitfield.members(disk.unsure() & ~right):
             await disk.write_piece(piece, shape.pieces[piece])
         await disk.commit(shape.full)
-    assert not wrong_claims(await again(lambda: content_of(disk, shape, shape.full)), shape, shape.full)
+    assert not wrong_claims(await again(lambda: content_of(disk, shape.layout, shape.full)), shape, shape.full)
     done = faults.count >= faults.at
     try:
         await disk.close(shape.full)

@@ -253,7 +253,7 @@ def test_damage_means_hashing_this_torrent_only(tmp_path: pathlib.Path) -> None:
     async def look(home: Home) -> int:
         disk = home.disk()
         have = await home.open(disk)
-        assert not wrong_claims(await content_of(disk, home.shape, have), home.shape, have)
+        assert not wrong_claims(await content_of(disk, home.shape.layout, have), home.shape, have)
         disk._storage.close()
         if disk._journal:
             disk._journal.close()

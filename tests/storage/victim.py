@@ -42,7 +42,7 @@ class Shims:
         self.real = {name: getattr(os, name) for name in CHANGING}
         for name in CHANGING:
             setattr(os, name, self._shim(name))
-        os.copy_file_range = self._no_copying  # so that copies are writes, too
+        setattr(os, "copy_file_range", self._no_copying)  # noqa: B010  so that copies are writes, too
 
     @staticmethod
     def _no_copying(*args: Any) -> int:
@@ -182,7 +182,7 @@ def main(folder: str, seed: str, power: str) -> None:
                 committed = right
         disk = home.disk()
         have = await home.open(disk)
-        if wrong := wrong_claims(await content_of(disk, shape, have), shape, have):
+        if wrong := wrong_claims(await content_of(disk, shape.layout, have), shape, have):
             result["false"] += [(deadly, wrong)]  # type: ignore[operator]
         if (committed if int(power) else right) & ~have:
             result["lost"] += [deadly]  # type: ignore[operator]

@@ -12,6 +12,7 @@ import trio
 
 from torrentlite import bencode
 from torrentlite.metainfo.info import Info
+from torrentlite.metainfo.layout import Layout
 from torrentlite.storage.disk import Disk
 from torrentlite.storage.files import FileStorage
 from torrentlite.storage.journal import Journal
@@ -135,11 +136,11 @@ class Home:
         return sorted(found)
 
 
-async def content_of(disk: Disk, shape: Shape, pieces: int) -> list[bytes]:
+async def content_of(disk: Disk, layout: Layout, pieces: int) -> list[bytes]:
     """What the disk says that these pieces are."""
     found = []
     for piece in bitfield.members(pieces):
-        buffer = bytearray(shape.layout.piece_size(piece))
+        buffer = bytearray(layout.piece_size(piece))
         await disk.read_back(piece, 0, buffer)
         found.append(bytes(buffer))
     return found

@@ -115,6 +115,13 @@ def test_doubles_go_to_the_least_contested_and_are_bounded() -> None:
     assert piece.ask_again("a", 9, MAX_ASKERS) == []
 
 
+def test_nobody_competes_with_itself() -> None:
+    piece = download()
+    piece.ask("a", 3, 0.0)
+    piece.ask("b", 1, 0.0)
+    assert piece.ask_again("a", 9, MAX_ASKERS) == [Block(7, 3 * BLOCK_SIZE, TAIL)]
+
+
 def test_the_first_copy_of_a_double_ends_the_other_requests() -> None:
     piece = download()
     piece.ask("a", 4, 0.0)

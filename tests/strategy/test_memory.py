@@ -44,6 +44,19 @@ def test_buffers_are_recycled_by_size() -> None:
     assert len(taken(memory, 30)) == 30
 
 
+def test_it_is_full_from_a_refusal_to_the_next_change() -> None:
+    memory = PieceMemory(100)
+    buffers = [taken(memory, 40), taken(memory, 40)]
+    assert not memory.full
+    assert memory.take(40) is None
+    assert memory.full
+    memory.give(buffers.pop())
+    assert not memory.full
+    assert memory.take(70) is None
+    taken(memory, 10)
+    assert not memory.full
+
+
 def test_trim_lets_spare_buffers_go() -> None:
     memory = PieceMemory(100)
     buffer = taken(memory, 40)

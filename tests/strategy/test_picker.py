@@ -214,6 +214,8 @@ def test_a_stalled_piece_is_spilled_and_goes_on_without_memory() -> None:
     assert [(begin, len(data)) for begin, data in picker.spill(stalled)] == [(BLOCK_SIZE, BLOCK_SIZE)]
     assert picker.pick("fast", 4, 20.0) == [], "until it is written"
     picker.spilled(stalled)
+    picker.spilled(stalled)
+    assert memory.used == 0
     assert len(picker.pick("fast", 4, 20.0)) == 4
     assert picker.candidate_to_spill(20.0) is None
     arrivals = deliver(picker, "slow", [blocks[0], blocks[2], blocks[3]])
@@ -266,6 +268,23 @@ def test_a_spilled_piece_that_loses_all_its_blocks_stays_spilled() -> None:
     picker.add_peer("b", 1)
     arrivals = deliver(picker, "b", picker.pick("b", 4, 0.0))
     assert arrivals[-1].finished is download
+
+
+def test_a_torrent_without_memory_goes_before_one_that_has_some() -> None:
+    big, memory = new(9, 8, memory=1)
+    small: Picker[str] = Picker(Layout(BLOCK_SIZE, [99 * BLOCK_SIZE]), memory, random.Random(0))
+    big.add_peer("a", bitfield.full(9))
+    small.add_peer("b", bitfield.full(99))
+    trusting(small, "b")
+    blocks = small.pick("b", 99, 0.0)
+    assert len(blocks) == 8
+    while blocks:
+        assert big.pick("a", 1, 0.0) == []
+        assert small.pick("b", 99, 0.0) == []
+        deliver(small, "b", [blocks[0]])
+        small.piece_right(blocks.pop(0).piece)
+    assert big.pick("a", 1, 0.0)
+    assert memory.used == 8 * BLOCK_SIZE
 
 
 def test_close_gives_everything_back() -> None:
@@ -514,6 +533,7 @@ def test_a_wrong_piece_is_fetched_again_from_one_peer_and_before_others() -> Non
     deliver(picker, "c", picker.requests_of("c"))
     picker.piece_right(17)
     assert picker.have == 1 << 17
+    assert picker._wants.suspects == {}
 
 
 def abandoned(picker: Picker[str]) -> list[Block]:
@@ -588,6 +608,19 @@ def test_on_parole_shared_pieces_are_the_last_resort() -> None:
     assert numbers(blocks)[1] == shared[0].piece
 
 
+def test_on_parole_a_peer_completes_shared_pieces_that_it_has_a_hand_in() -> None:
+    picker, _ = new(9)
+    for peer in ("a", "b", "c"):
+        picker.add_peer(peer, bitfield.full(9))
+    shared = picker.pick("a", 2, 0.0)
+    picker.pick("b", 1, 0.0)
+    spoil(picker, ["a", "c"], 8 if shared[0].piece != 8 else 7)
+    picker.remove_peer("c")
+    picker.remove_peer("b")
+    blocks = picker.pick("a", 9, 0.0, whole_piece=True)
+    assert numbers(blocks) == numbers(shared), "it is trusted with nothing more, and nobody else is there"
+
+
 def test_a_new_peer_has_a_hand_in_few_unverified_pieces() -> None:
     picker, _ = new(99)
     picker.add_peer("a", bitfield.full(99))
@@ -598,6 +631,19 @@ def test_a_new_peer_has_a_hand_in_few_unverified_pieces() -> None:
     for piece in numbers(blocks):
         picker.piece_right(piece)
     assert len(numbers(picker.pick("a", 999, 0.0))) == 2 * limits.FIRST_TRUST
+
+
+def test_a_new_peer_that_waits_for_others_may_take_over_what_stalls() -> None:
+    picker, _ = new(99)
+    pieces = bitfield.of([1, 2, 3, 50])
+    picker.add_peer("stalled", pieces)
+    picker.add_peer("new", pieces)
+    blocks = picker.pick("stalled", 9, 0.0)
+    deliver(picker, "new", picker.pick("new", 99, 0.0))
+    picker._hands["new"].trust = 1
+    assert picker.pick("new", 99, limits.STALLED_AFTER - 0.1) == []
+    taken = picker.pick("new", 99, limits.STALLED_AFTER)
+    assert numbers(taken) == numbers(blocks)[-1:], "of what it has a hand in"
 
 
 def test_trust_is_lost_with_a_wrong_piece() -> None:

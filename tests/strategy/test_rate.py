@@ -112,6 +112,7 @@ def test_a_clock_that_goes_back_gives_nothing_away() -> None:
     bucket.take(1 << 20, 10.0)
     assert bucket.take(1 << 20, 5.0) == 0
     assert bucket.take(1 << 20, 10.0) == 0
+    assert bucket.take(1 << 20, 10.5) == 50_000
 
 
 @given(

@@ -89,6 +89,11 @@ class _Fetch:
         return found
 
     async def _fetch(self, session: Session, found: Metainfo | Magnet) -> None:
+        if isinstance(found, Magnet) and sessions.names_this_machine(found) and not sessions.on_loopback(session):
+            self._output.note(
+                "the link names a program on this very machine, which links may not lead to; "
+                "if you mean it: --listen 127.0.0.1:0"
+            )
         while True:
             torrent = self.torrent = session.add(
                 found,

@@ -122,7 +122,10 @@ class _Seed:
         self._output.event("seeding", metainfo.info_hash, magnet=magnet, name=metainfo.name, total=metainfo.total)
         self._output.result(magnet)
         alone = bool(hosts) and all(scope_of(host) is Scope.LOOPBACK for host in hosts)
-        self._output.note(f"{'In another terminal' if alone else 'On the other computer'}: tl fetch '{magnet}'")
+        if alone:  # a link may lead to this machine itself only where the session is bound to it
+            self._output.note(f"In another terminal: tl fetch '{magnet}' --listen {hosts[0]}:0")
+        else:
+            self._output.note(f"On the other computer: tl fetch '{magnet}'")
 
     async def _share(self, torrent: Torrent) -> None:
         self.ready.set()

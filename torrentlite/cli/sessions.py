@@ -11,6 +11,7 @@ from typing import Final, NoReturn
 
 from .. import Magnet, Metainfo, Session, Settings, State, StateChanged, Torrent, open_session
 from ..errors import NoPeersError, StorageError, TorrentError
+from ..wire.address import Scope, scope_of
 from . import progress
 from .files import write_whole
 from .output import Job, Output
@@ -135,3 +136,13 @@ async def share(torrent: Torrent) -> NoReturn:
             event = await anext(events)
             failed = isinstance(event, StateChanged) and event.after is State.ERROR
     raise torrent.error or TorrentError(f"{torrent.name} failed")
+
+
+def names_this_machine(magnet: Magnet) -> bool:
+    """Whether a peer in the link is at a loopback address."""
+    return any(scope_of(host) is Scope.LOOPBACK for host, _ in magnet.peers)
+
+
+def on_loopback(session: Session) -> bool:
+    """Whether the session listens on loopback only."""
+    return all(scope_of(address.host) is Scope.LOOPBACK for address in session.addresses)

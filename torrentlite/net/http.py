@@ -119,10 +119,13 @@ class HttpClient:
         if url.credentials:
             user_password = urllib.parse.unquote_to_bytes(url.credentials)
             headers["Authorization"] = f"Basic {base64.b64encode(user_password).decode('ascii')}"
-        async with self._exchange.get(url, headers, within, addresses) as answer:
+        # A body in chunks of one byte costs a hundred times its size in work: what wraps it is bounded too.
+        received = max_bytes + max_bytes // 4 + limits.HTTP_OVERHEAD
+        async with self._exchange.get(url, headers, within, addresses, received) as answer:
             body = _Body(url, answer.headers, max_bytes)
             async for chunk in answer.chunks:
                 body.add(chunk)
+                await trio.lowlevel.checkpoint()  # one read can hold thousands of chunks
             return HttpReply(answer.status, answer.headers, body.finish(), str(url), answer.remote)
 
 

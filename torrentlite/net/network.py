@@ -163,6 +163,8 @@ class RealNetwork:
     async def connect(self, address: Address, *, within: Scope = Scope.LOOPBACK) -> TcpStream:
         """See ``Network.connect``."""
         check_scope(address, within)
+        if self._host and address.is_ipv6 != (":" in self._host):
+            raise NetworkError(f"cannot connect to {address}: bound to {self._host}")
         try:
             sock = trio.socket.socket(socket.AF_INET6 if address.is_ipv6 else socket.AF_INET, socket.SOCK_STREAM)
             try:

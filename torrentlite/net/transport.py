@@ -38,8 +38,9 @@ class Exchange:
     """Requests and answers, by one httpx2 client."""
 
     def __init__(self, network: Network, ssl_context: ssl.SSLContext | None) -> None:
+        self._network = network
         self._client = httpx2.AsyncClient(
-            transport=_Transport(network, ssl_context),
+            transport=_Transport(ssl_context),
             trust_env=False,
             timeout=None,  # the caller has one limit for everything
             cookies=http.cookiejar.CookieJar(policy=http.cookiejar.DefaultCookiePolicy(allowed_domains=[])),
@@ -47,18 +48,18 @@ class Exchange:
 
     @contextlib.asynccontextmanager
     async def get(
-        self, url: Url, headers: Mapping[str, str], within: Scope, addresses: Sequence[Address]
+        self, url: Url, headers: Mapping[str, str], within: Scope, addresses: Sequence[Address], max_bytes: int
     ) -> AsyncIterator[Answer]:
-        """One GET, no redirect followed. Raises NetworkError."""
+        """One GET, no redirect followed; at most so many bytes are received. Raises NetworkError."""
+        backend = _Backend(self._network, within, addresses, max_bytes)
         # httpx2 logs the URL of each request; the target can hold a key and goes beside it.
-        extensions = {"target": url.target.encode("ascii"), "within": within, "addresses": addresses}
+        extensions = {"target": url.target.encode("ascii"), "backend": backend}
         try:
             request = self._client.build_request("GET", url.origin, headers=dict(headers), extensions=extensions)
             response = await self._client.send(request, stream=True, auth=None, follow_redirects=False)
             try:
                 async with contextlib.aclosing(response.aiter_raw()) as chunks:
-                    remote = response.extensions["network_stream"].get_extra_info("remote")
-                    yield Answer(response.status_code, response.headers, remote, chunks)
+                    yield Answer(response.status_code, response.headers, backend.remote, chunks)
             finally:
                 await response.aclose()
         except _FOREIGN as error:
@@ -72,8 +73,7 @@ class Exchange:
 class _Transport(httpx2.AsyncBaseTransport):
     """A fresh connection for each request."""
 
-    def __init__(self, network: Network, ssl_context: ssl.SSLContext | None) -> None:
-        self._network = network
+    def __init__(self, ssl_context: ssl.SSLContext | None) -> None:
         self._ssl_context = ssl_context
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -88,7 +88,7 @@ class _Transport(httpx2.AsyncBaseTransport):
         connection = httpcore2.AsyncHTTPConnection(
             url.origin,
             ssl_context=self._ssl_context,
-            network_backend=_Backend(self._network, request.extensions["within"], request.extensions["addresses"]),
+            network_backend=request.extensions["backend"],
         )
         try:
             response = await connection.handle_async_request(
@@ -123,12 +123,14 @@ class _ResponseStream(httpx2.AsyncByteStream):
 
 
 class _Backend(httpcore2.AsyncNetworkBackend):
-    """Opens one connection through our network's door."""
+    """Opens one connection through our network's door; ``remote`` is where it leads."""
 
-    def __init__(self, network: Network, within: Scope, addresses: Sequence[Address]) -> None:
+    def __init__(self, network: Network, within: Scope, addresses: Sequence[Address], max_bytes: int) -> None:
         self._network = network
         self._within = within
         self._addresses = addresses
+        self._max_bytes = max_bytes
+        self.remote = Address("", 0)
 
     async def connect_tcp(
         self,
@@ -140,7 +142,8 @@ class _Backend(httpcore2.AsyncNetworkBackend):
     ) -> httpcore2.AsyncNetworkStream:
         addresses = self._addresses or await self._network.resolve(host, port, within=self._within)
         stream = await connect_first(self._network, addresses, within=self._within)
-        return _HttpStream(_Pipe(stream), stream.remote)
+        self.remote = stream.remote
+        return _HttpStream(_Pipe(stream), self._max_bytes)
 
 
 async def connect_first(network: Network, addresses: Sequence[Address], *, within: Scope) -> Stream:
@@ -190,17 +193,21 @@ def _by_turns(addresses: Sequence[Address]) -> list[Address]:
 
 
 class _HttpStream(httpcore2.AsyncNetworkStream):
-    """What httpcore2 wants a stream to be, over one of Trio's kind (plain or TLS)."""
+    """What httpcore2 wants a stream to be, over one of Trio's kind (plain or TLS); it gives only so many bytes."""
 
-    def __init__(self, stream: trio.abc.Stream, remote: Address) -> None:
+    def __init__(self, stream: trio.abc.Stream, max_bytes: int) -> None:
         self._stream = stream
-        self._remote = remote
+        self._left = max_bytes
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         try:
-            return bytes(await self._stream.receive_some(max_bytes))
+            data = bytes(await self._stream.receive_some(max_bytes))
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise httpcore2.ReadError("the connection broke") from error
+        self._left -= len(data)
+        if self._left < 0:
+            raise httpcore2.ReadError("the answer is longer than it may be")
+        return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         try:
@@ -227,13 +234,13 @@ class _HttpStream(httpcore2.AsyncNetworkStream):
             with trio.CancelScope(shield=True):
                 await self.aclose()
             raise
-        return _HttpStream(tls, self._remote)
+        return _HttpStream(tls, self._left)
 
     async def aclose(self) -> None:
         await self._stream.aclose()
 
     def get_extra_info(self, info: str) -> Any:
-        return self._remote if info == "remote" else None
+        return None  # httpcore2 asks for the result of ALPN; it has HTTP/1.1 from us only
 
 
 class _Pipe(trio.abc.Stream):

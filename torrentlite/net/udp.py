@@ -2,6 +2,7 @@
 
 Tracker replies (BEP 15) go to the request that waits for them. A reply begins with a small action number, so its first
 byte is 0; DHT messages begin with ``d``, uTP packets with 0x01 to 0x41: the kinds cannot be mistaken for each other.
+A call over uTP is refused, so that the caller tries TCP without delay.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import trio
 
 from .. import limits
 from ..errors import NetworkError
+from ..wire import utp
 from ..wire.address import Address
 from .network import Datagrams
 
@@ -91,6 +93,9 @@ class UdpPort:
     def _got(self, data: bytes, sender: Address) -> bool:
         if len(data) < _REPLY_HEAD.size:
             return False
+        refusal = utp.refusal(data)
+        if refusal is not None:
+            return self.send(refusal, sender)
         action, transaction_id = _REPLY_HEAD.unpack_from(data)
         waiting = self._waiting.get((sender, transaction_id))
         if waiting is None or action not in (waiting.action, _ERROR) or waiting.arrived.is_set():

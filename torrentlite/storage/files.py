@@ -19,7 +19,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from .. import limits
 from ..errors import StorageError
 from ..metainfo.info import Info
-from ..wire import bitfield
 from . import platform
 from .beneath import Beneath, Path
 from .faults import about, fault
@@ -28,7 +27,7 @@ from .reader import Home, SpanReader
 from .room import check_room
 from .runs import ranges_of_file
 from .storage import Buffer, Found, InTheWay, Room, Stamp, SyncFailure
-from .survey import Names, Place, in_the_way, survey
+from .survey import Names, Place, in_the_way, survey, suspects
 
 
 class FileStorage:
@@ -288,16 +287,19 @@ class FileStorage:
 
     def select(self, wanted: frozenset[int], have: int, wrong: int = 0) -> None:
         """See ``Storage.select``."""
-        for file in sorted(self._doubled):
-            with about(self.path(file)):
+        with about(self._beneath.root):  # what a process that was killed has left behind
+            self._beneath.remove(self._names.temporary)
+            for file in sorted(self._doubled):
                 self._beneath.remove(self._names.part(file))
         self._doubled.clear()
         places = self._places
         newly = [file for file in self._info.wanted_files if file in wanted and places[file] is Place.ASIDE]
-        if not self._overwrite:
-            self._check_names(newly)
+        for file in newly if not self._overwrite else ():
+            with about(self.path(file), "look at"):
+                if self._beneath.stat(self._names.final(file)) is not None:
+                    raise in_the_way(self.path(file))
         self._wanted = wanted
-        for file in sorted(self._suspects(wrong) | self._resized):
+        for file in sorted(suspects(self._layout, places, wrong) | self._resized):
             self.displace(file, have)
         if newly:
             self._check_room(newly)
@@ -320,22 +322,6 @@ class FileStorage:
         else:
             raise in_the_way(self.path(file))
         self._resized.discard(file)
-
-    def _suspects(self, wrong: int) -> set[int]:
-        """Finished files that a wrong piece speaks against: all of the piece's bytes are from finished files."""
-        suspects: set[int] = set()
-        for piece in bitfield.members(wrong):
-            files = [file for file in self._layout.files_of_piece(piece) if self._places[file] is not Place.NOWHERE]
-            if all(self._places[file] is Place.FINAL for file in files):
-                suspects.update(files)
-        return suspects
-
-    def _check_names(self, files: Iterable[int]) -> None:
-        """Whether their final names are free."""
-        for file in files:
-            with about(self.path(file), "look at"):
-                if self._beneath.stat(self._names.final(file)) is not None:
-                    raise in_the_way(self.path(file))
 
     def _check_room(self, files: Iterable[int]) -> None:
         """Whether these files fit, beside what others of the torrent are still to become."""
@@ -372,22 +358,29 @@ class FileStorage:
         if ranges and home is not None:
             temporary = self._names.temporary
             with about(self._beneath.name(temporary), "write to"):
-                self._beneath.remove(temporary)
-                target = self._beneath.open(
-                    temporary, os.O_RDWR, create=True, executable=self._info.files[file].executable
-                )
                 try:
-                    os.ftruncate(target, self._layout.file_lengths[file])
-                    for offset, length in ranges:
-                        with self._borrow(home.key) as source:
-                            platform.copy_range(source, offset + home.shift, target, offset, length)
-                    platform.flush(target)
-                finally:
-                    os.close(target)
-                self._beneath.rename(temporary, self._names.part(file), replace=True)
-                self._beneath.flush_names()
+                    self._fill(temporary, file, home, ranges)
+                    self._beneath.rename(temporary, self._names.part(file), replace=True)
+                    self._beneath.flush_names()
+                except BaseException:
+                    with contextlib.suppress(OSError):
+                        self._beneath.remove(temporary)  # the disk may be full because of it
+                    raise
             self._exist.add(file)
         self._move(file, Place.PART)
+
+    def _fill(self, temporary: Path, file: int, home: Home, ranges: Sequence[tuple[int, int]]) -> None:
+        """Make a file with these ranges of another one, and flush it."""
+        executable = self._info.files[file].executable
+        target = self._beneath.open(temporary, os.O_RDWR, create=True, executable=executable)
+        try:
+            os.ftruncate(target, self._layout.file_lengths[file])
+            for offset, length in ranges:
+                with self._borrow(home.key) as source:
+                    platform.copy_range(source, offset + home.shift, target, offset, length)
+            platform.flush(target)
+        finally:
+            os.close(target)
 
     def _move(self, file: int, place: Place) -> None:
         with self._moving:

@@ -198,9 +198,12 @@ def flush(fd: int) -> None:
     if sys.platform == "darwin":
         import fcntl
 
-        with contextlib.suppress(OSError):  # network file systems do not have it
+        try:
             fcntl.fcntl(fd, fcntl.F_FULLFSYNC)  # fsync leaves the data in the drive's cache
             return
+        except OSError as error:
+            if error.errno not in (*_UNSUPPORTED, errno.ENOTTY):  # network file systems do not have it
+                raise
     getattr(os, "fdatasync", os.fsync)(fd)
 
 

@@ -11,12 +11,14 @@ import errno
 import itertools
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..errors import FileInTheWayError
 from ..metainfo.info import Info
+from ..metainfo.layout import Layout
 from ..metainfo.text import display
+from ..wire import bitfield
 from . import platform
 from .beneath import Beneath, Path
 from .faults import fault
@@ -238,6 +240,16 @@ class _Surveyor:
                     stop = min(layout.offset(piece) + layout.piece_size(piece), layout.file_offsets[file] + length)
                     needed += stop - start
         return needed
+
+
+def suspects(layout: Layout, places: Sequence[Place], wrong: int) -> set[int]:
+    """Finished files that wrong pieces speak against: those of pieces with bytes from finished files only."""
+    found: set[int] = set()
+    for piece in bitfield.members(wrong):
+        files = [file for file in layout.files_of_piece(piece) if places[file] is not Place.NOWHERE]
+        if all(places[file] is Place.FINAL for file in files):
+            found.update(files)
+    return found
 
 
 def in_the_way(path: str) -> FileInTheWayError:

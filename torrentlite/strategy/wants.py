@@ -72,8 +72,8 @@ class Wants:
             self.fresh ^= 1 << piece
 
     def put_back(self, piece: int) -> None:
-        """A piece that was begun is not begun any more."""
-        if piece not in self.suspects and piece in self.needed:
+        """A piece that was begun, and is still needed, is not begun any more."""
+        if piece not in self.suspects:
             self.fresh |= 1 << piece
 
     def right(self, piece: int) -> None:

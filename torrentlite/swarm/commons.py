@@ -14,6 +14,7 @@ from ..strategy.rate import RateMeter, TokenBucket
 from ..tracker.client import TrackerClient
 from ..wire.address import Address
 from .crew import Crew
+from .door import Door
 from .world import World
 
 log = logging.getLogger("torrentlite")
@@ -25,6 +26,7 @@ class Commons:
     Attributes:
         connected: connected peers, all torrents.
         loopback: whether the session is bound to loopback.
+        door: who knocks at a peer's door waits for its turn there.
         half_open: connection attempts under way, all torrents.
         own_addresses: where we listen, and addresses at which we met ourselves.
         internal_errors: bugs of ours that were contained.
@@ -56,6 +58,7 @@ class Commons:
         self.up_meter = RateMeter()
         self.down_meter = RateMeter()
         self.loopback = loopback
+        self.door = Door()
         self.own_addresses: dict[Address, None] = {}
         self.connected = 0
         self.half_open = 0

@@ -49,6 +49,7 @@ class Content:
         self._overwrite = overwrite
         self._crew = commons.crew()
         self._disk: Disk | None = None
+        self._opening = trio.Lock()
         self._totals = (0, 0)
         self.selection = Selection(metainfo.info, select)
         self.pieces: Pieces | None = None
@@ -73,22 +74,27 @@ class Content:
         Raises:
             StorageError: no permission, no room, another file in the way.
         """
-        await self.close()
-        disk = self._disk = self._make_disk(self._metainfo, self._save_to, self._overwrite)
-        self.checked = self.check_total = 0
-        have = await disk.open(wanted=self.selection.files, recheck=recheck, progress=self._check_progress)
-        self.pieces = Pieces(
-            self._owner,
-            self.info,
-            disk,
-            have,
-            self.selection.pieces,
-            self._commons,
-            self._crew,
-            sequential=self._sequential,
-        )
-        self.left = self.selection.left(have)
-        return self.pieces
+        async with self._opening:  # whoever was here before has gone, or is done
+            await self.close()
+            disk = self._disk = self._make_disk(self._metainfo, self._save_to, self._overwrite)
+            self.checked = self.check_total = 0
+            wanted = self.selection.files
+            have = await disk.open(wanted=wanted, recheck=recheck, progress=self._check_progress)
+            while wanted != self.selection.files:  # it was changed meanwhile
+                wanted = self.selection.files
+                await disk.select(wanted)
+            self.pieces = Pieces(
+                self._owner,
+                self.info,
+                disk,
+                have,
+                self.selection.pieces,
+                self._commons,
+                self._crew,
+                sequential=self._sequential,
+            )
+            self.left = self.selection.left(have)
+            return self.pieces
 
     def _check_progress(self, done: int, total: int) -> None:
         self.checked, self.check_total = done, total
@@ -112,8 +118,8 @@ class Content:
         Raises:
             StorageError: the disk could not. What was not synced is then not here any more.
         """
-        assert self.pieces is not None
-        await self.pieces.commit()
+        if self.pieces is not None:
+            await self.pieces.commit()
 
     # -- selection ---------------------------------------------------------------------------------------------------
 

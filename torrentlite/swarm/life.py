@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
 
 import trio
 
@@ -30,10 +31,13 @@ from .eventstream import Streams
 from .looks import torrent_facts, torrent_stats
 from .metadata import MetadataExchange
 from .pieces import Pieces
+from .selection import check_indexes
 from .swarm import Swarm
 from .throttle import Throttle
 
 log = logging.getLogger("torrentlite")
+
+T = TypeVar("T")
 
 
 class Life:
@@ -89,6 +93,9 @@ class Life:
             self.discovery.tiers.add(url, typed=True)
         self.content: Content | None = None
         self._opening: trio.CancelScope | None = None
+        self._openings = 0
+        self._recheck = False
+        self._stays_paused = False
         self._finishing = False
         self.changed = trio.Event()
         self.streams = Streams()
@@ -148,24 +155,37 @@ class Life:
         """See ``Torrent.resume``."""
         if self.state in (State.PAUSED, State.ERROR):
             self.error = None
+            self._stays_paused = False
             self.go()
 
     def recheck(self) -> None:
         """See ``Torrent.recheck``."""
         if self.metainfo is not None and self.state is not State.CLOSED:
+            self._stays_paused = self.state is State.PAUSED
+            self._recheck = True
             self.error = None
             self.swarm.end()
-            self._start_opening(recheck=True)
+            self._start_opening()
 
     def select_files(self, indexes: Iterable[int] | None) -> None:
         """See ``Torrent.select_files``."""
-        self._select = None if indexes is None else tuple(indexes)
-        if self.content is not None:
-            self.content.select(self._select)
-            if self.content.left and self.state is State.SEEDING:
-                self._set_state(State.DOWNLOADING)
-            if self.content.pieces is not None:
+        chosen = None if indexes is None else tuple(indexes)
+        if self.metainfo is not None:
+            check_indexes(self.metainfo.info, chosen)
+        self._select = chosen
+        content = self.content
+        if content is not None:
+            before = content.selection.files
+            content.select(chosen)
+            if self.state is State.SEEDING and not content.selection.files <= before:
+                self._reopen()  # also where nothing is left: the disk has to give names to what is there
+            if content.pieces is not None:
                 self._crew.start(self._reselect, name="select files")
+
+    def _reopen(self, message: str = "") -> None:
+        """A torrent that was complete is not any more."""
+        self.swarm.complete, self.swarm.downloading = False, True
+        self._set_state(State.DOWNLOADING, message)
 
     # -- looks -------------------------------------------------------------------------------------------------------
 
@@ -198,6 +218,8 @@ class Life:
     def _fail(self, error: TorrentError) -> None:
         """Stop, for a reason that does not pass by itself."""
         log.error("%s: %s", self.name, error)
+        if self.state is State.CLOSED:
+            return
         self.error = error
         self.swarm.close_all("the torrent failed")
         self._set_state(State.ERROR, str(error))
@@ -224,7 +246,7 @@ class Life:
         elif self.content is not None and self.content.pieces is not None:
             self._run(self.content.pieces)
         else:
-            self._start_opening(recheck=False)
+            self._start_opening()
 
     def _meet(self) -> None:
         """Look for peers from now on."""
@@ -235,23 +257,48 @@ class Life:
         self.swarm.dial_more(trio.current_time())
         self.tick_discovery()
 
-    def _start_opening(self, *, recheck: bool) -> None:
+    def _start_opening(self) -> None:
         if self._opening is not None:
             self._opening.cancel()
         self._set_state(State.CHECKING)
-        self._opening = self._crew.start(self._open, recheck, name="open files")
+        self._openings += 1
+        self._opening = self._crew.start(self._open, self._openings, name="open files")
 
-    async def _open(self, recheck: bool) -> None:
+    async def _open(self, number: int) -> None:
         """Look at what lies on the disk, then join the swarm."""
-        assert self.content is not None
-        scope = self._opening
+        content = self.content
+        assert content is not None
         try:
-            self._run(await self.content.open(recheck=recheck))
+            pieces = await self._patiently(lambda: content.open(recheck=self._recheck))
         except TorrentError as error:
             self._fail(error)
+            return
         finally:
-            if self._opening is scope:
+            if self._openings == number:
                 self._opening = None
+        self._recheck = False
+        if self._openings == number and self.state is State.CHECKING:
+            if self._stays_paused:
+                self._set_state(State.PAUSED)
+            else:
+                self._run(pieces)
+
+    async def _patiently(self, use_disk: Callable[[], Awaitable[T]]) -> T:
+        """Do this, and again every DISK_RETRY seconds while the disk refuses for now.
+
+        Raises:
+            TorrentError: it refuses for good.
+        """
+        while True:
+            try:
+                result = await use_disk()
+                break
+            except DiskFullError as error:
+                self.disk_trouble(error)
+            await trio.sleep(DISK_RETRY)
+        if isinstance(self.error, DiskFullError):
+            self.disk_trouble(None)
+        return result
 
     def _run(self, pieces: Pieces) -> None:
         """The pieces are known: fetch, or share."""
@@ -276,15 +323,13 @@ class Life:
         content = self.content
         assert content is not None
         try:
-            await content.reselect()
+            await self._patiently(content.reselect)
         except StorageError as error:
             self._fail(error)
             return
-        if content.left and self.state is State.DOWNLOADING:
-            self.swarm.complete, self.swarm.downloading = False, True
         for peer in list(self.swarm.peers):
             peer.reconsider_interest()
-        self.swarm.request_all(trio.current_time())
+        self.want_requests()
         if not content.left:
             self._finish_soon()
 
@@ -300,7 +345,7 @@ class Life:
             return
         self._know(Metainfo(info=info, trackers=self._tier_urls(), web_seeds=self._magnet.web_seeds))
         self.streams.put(ev.MetadataReceived(self.name, info.total, len(info.wanted_files)))
-        self._start_opening(recheck=False)
+        self._start_opening()
 
     def pieces_verified(self, pieces: list[int]) -> None:
         """These are right, and written."""
@@ -320,8 +365,7 @@ class Life:
         log.error("%s: %s", self.name, error)
         self.content.recount()
         if self.content.left and self.state is State.SEEDING:
-            self.swarm.complete, self.swarm.downloading = False, True
-            self._set_state(State.DOWNLOADING, str(error))
+            self._reopen(str(error))
         self.want_requests()
 
     def piece_failed(self, piece: int, peers: list[str]) -> None:
@@ -390,7 +434,7 @@ class Life:
     @property
     def wants_peers(self) -> bool:
         """Whether more peers are of use."""
-        return not self.swarm.complete
+        return self.swarm.wants_peers
 
     def peers_found(self, addresses: tuple[Address, ...], source: str, within: Scope) -> None:
         """Somebody named peers."""
@@ -430,12 +474,15 @@ class Life:
         """Leave the swarm: say goodbye, save, let go of everything. Never raises for the outside's faults."""
         self._set_state(State.CLOSED)
         self.swarm.close_all("leaving")
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self.discovery.stop)
-            await self._crew.stop()
-            if self.content is not None:
-                try:
-                    await self.content.close()
-                except StorageError as error:
-                    log.error("%s: %s", self.name, error)
-        self.streams.close()
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self.discovery.stop)
+                with trio.CancelScope(shield=True):  # half closed would be closed by nobody
+                    await self._crew.stop()
+                    if self.content is not None:
+                        try:
+                            await self.content.close()
+                        except StorageError as error:
+                            log.error("%s: %s", self.name, error)
+        finally:
+            self.streams.close()

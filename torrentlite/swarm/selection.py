@@ -9,6 +9,17 @@ from ..stats import FileStats
 from ..wire import bitfield
 
 
+def check_indexes(info: Info, chosen: Iterable[int] | None) -> None:
+    """Look whether there are such files.
+
+    Raises:
+        ValueError: there is no such file.
+    """
+    for index in chosen or ():
+        if not 0 <= index < len(info.files):
+            raise ValueError(f"no file {index}: there are {len(info.files)}, the first is 0")
+
+
 class Selection:
     """The wanted files. Pad files and symlinks are never among them, and never counted.
 

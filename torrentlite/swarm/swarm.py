@@ -115,7 +115,7 @@ class Swarm:
         commons, settings = self.commons, self.commons.settings
         while (
             self.open
-            and not (self.complete and not self._worth_dialing())
+            and self.wants_peers
             and commons.half_open < settings.half_open
             and commons.connected + commons.half_open < settings.connections
             and len(self.peers) + self.half_open < settings.connections_per_torrent
@@ -131,19 +131,21 @@ class Swarm:
                 self.half_open -= 1
                 return
 
-    def _worth_dialing(self) -> bool:
-        """A complete torrent waits to be called; it dials only while nobody is connected."""
-        return not self.peers
+    @property
+    def wants_peers(self) -> bool:
+        """Whether addresses are of use: a complete torrent waits to be called, and dials only while nobody is there."""
+        return not self.complete or not self.peers
 
     async def _dial(self, known: PeerAddress) -> None:
         address = known.address
         stream: Stream | None = None
         theirs: Handshake | None = None
         try:
-            with trio.move_on_after(CONNECT_TIMEOUT):
-                stream = await self.commons.world.network.connect(address, within=known.within)
-            if stream is not None:
-                theirs = await greet(stream, self.info_hash, self.commons.peer_id)
+            async with self.commons.door.turn(address):
+                with trio.move_on_after(CONNECT_TIMEOUT):
+                    stream = await self.commons.world.network.connect(address, within=known.within)
+                if stream is not None:
+                    theirs = await greet(stream, self.info_hash, self.commons.peer_id)
         except (NetworkError, ProtocolError) as error:
             log.debug("%s: %s: %s", self.owner.info_hash, address, error)
         finally:

@@ -1,0 +1,298 @@
+"""Disks that are full, broken or slow: what is verified stays, nobody innocent is blamed, and it goes on by itself."""
+
+import contextlib
+import errno
+
+import pytest
+import trio
+
+import torrentlite as tl
+from tests.strangers import Stranger, session_on, where
+from torrentlite.limits import DISK_RETRY
+from torrentlite.testing import run_simulation, simulated
+
+SIZES = (400_000, 112_000)
+
+
+@contextlib.asynccontextmanager
+async def fetching(world, *, sizes=SIZES, down=500_000, **settings):
+    """A seed, and a machine whose disk can be spoiled before its session begins."""
+    metainfo, data = world.torrent(*sizes)
+    seed, machine = world.host(), world.host(down=down)
+    seed.put(metainfo.info, data)
+
+    @contextlib.asynccontextmanager
+    async def begin():
+        async with session_on(machine, **settings) as session:
+            yield session.add(metainfo, peers=[where(seed, sharing)])
+
+    async with session_on(seed) as sharing:
+        sharing.add(metainfo)
+        yield machine, begin, metainfo
+        storage = machine.disk.storage(metainfo.info)
+        assert storage.content() == data
+        assert len(storage.finished) == len(sizes)
+
+
+@simulated()
+async def test_a_full_disk_pauses_with_its_reason_and_goes_on_when_there_is_room(world):
+    async with fetching(world) as (machine, begin, metainfo), begin() as torrent:
+        machine.disk.room = 200_000
+        waited = []
+
+        async def wait():
+            waited.append(await torrent.wait_complete())
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait)
+            await trio.sleep(60)
+            assert world.trace.counts["disk error"] >= 3, "it is tried again and again"
+            why = torrent.why()
+            assert why.reason is tl.Reason.DISK
+            assert "No space left" in why.message
+            assert isinstance(torrent.error, tl.DiskFullError)
+            assert torrent.state is tl.State.DOWNLOADING
+            assert "No space left" in torrent.stats().error
+            done = torrent.stats().done
+            assert 0 < done < sum(SIZES), "what found room is verified"
+            asked = torrent.stats().downloaded
+            await trio.sleep(60)
+            assert torrent.stats().downloaded == asked, "nothing is asked for that cannot be stored"
+            assert waited == []
+            machine.disk.room = None
+            with trio.fail_after(DISK_RETRY + 5):
+                while not waited:
+                    await trio.sleep(0.1)
+        assert torrent.error is None
+        assert torrent.why().reason is tl.Reason.COMPLETE
+        assert torrent.stats().downloaded == sum(SIZES), "nothing is fetched twice"
+
+
+@simulated()
+async def test_full_pause_and_resume(world):
+    async with fetching(world) as (machine, begin, metainfo), begin() as torrent:
+        machine.disk.room = 200_000
+        while torrent.error is None:
+            await trio.sleep(0.1)
+        torrent.pause()
+        await trio.sleep(30)
+        assert torrent.state is tl.State.PAUSED
+        torrent.resume()
+        await trio.sleep(30)
+        assert torrent.why().reason is tl.Reason.DISK
+        machine.disk.room = None
+        await torrent.wait_complete()
+
+
+@simulated()
+async def test_removed_and_left_while_the_disk_is_full(world):
+    metainfo, data = world.torrent(*SIZES)
+    seed, machine = world.host(), world.host(down=500_000)
+    seed.put(metainfo.info, data)
+    async with session_on(seed) as sharing:
+        sharing.add(metainfo)
+        for remove in (True, False):
+            async with session_on(machine) as session:
+                torrent = session.add(metainfo, peers=[where(seed, sharing)])
+                machine.disk.room = 100_000
+                while torrent.error is None:
+                    await trio.sleep(0.1)
+                left_at = trio.current_time()
+                if remove:
+                    await session.remove(torrent)
+            assert trio.current_time() - left_at < 5
+    assert world.trace.counts["disk error"]
+
+
+def calls_of_a_clean_run():
+    async def run(world):
+        async with fetching(world) as (machine, begin, _), begin() as torrent:
+            await torrent.wait_complete()
+            return machine.disk.calls
+
+    return run_simulation(run)
+
+
+CALLS = calls_of_a_clean_run()
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC], ids=["EIO", "ENOSPC"])
+@pytest.mark.parametrize("times", [1, 2, 6])
+@pytest.mark.parametrize("first", range(1, CALLS + 1))
+def test_a_fault_at_any_call(first, times, number):
+    """Whichever call fails, and however often: it completes, in a time that the retries explain, and blames nobody."""
+
+    async def run(world):
+        async with fetching(world) as (machine, begin, _):
+            machine.disk.fail_at = dict.fromkeys(range(first, first + times), number)
+            async with begin() as torrent:
+                started = trio.current_time()
+                await torrent.wait_complete()
+                assert trio.current_time() - started < 2 + (DISK_RETRY + 2) * times
+                assert world.trace.counts["disk error"] >= 1
+                assert torrent.error is None
+                assert torrent.stats().hash_failures == 0
+
+    run_simulation(run)
+
+
+@simulated()
+async def test_what_a_failed_sync_may_have_lost_is_not_claimed(world):
+    async with fetching(world, sizes=(3 << 20,)) as (machine, begin, metainfo), begin() as torrent:
+        real = machine.disk.storage(metainfo.info).sync
+        failed = []
+
+        def sync(files=()):
+            if not failed:
+                failed.append(torrent.stats().pieces_done)
+                machine.disk.fail_at[machine.disk.calls + 1] = errno.EIO
+            return real(files)
+
+        machine.disk.storage(metainfo.info).sync = sync
+        await torrent.wait_checked()
+        while not torrent.error:
+            await trio.sleep(0.01)
+        assert failed[0] > 0
+        assert torrent.why().reason is tl.Reason.DISK
+        lost = failed[0] - torrent.stats().pieces_done
+        assert lost > 0
+        assert torrent.stats().done + torrent.stats().left == 3 << 20
+        await torrent.wait_complete()
+        assert torrent.stats().downloaded >= (3 << 20) + lost * metainfo.piece_length, "fetched again"
+
+
+@simulated()
+async def test_a_disk_that_never_syncs_is_not_a_reason_to_download_all_day(world):
+    async with fetching(world, sizes=(1 << 20,)) as (machine, begin, metainfo), begin() as torrent:
+        await torrent.wait_checked()
+        real = machine.disk.storage(metainfo.info).sync
+        broken = [True]
+
+        def sync(files=()):
+            if broken:
+                machine.disk.fail_at[machine.disk.calls + 1] = errno.EIO
+            return real(files)
+
+        machine.disk.storage(metainfo.info).sync = sync
+        await trio.sleep(120)
+        assert torrent.why().reason is tl.Reason.DISK
+        assert world.trace.counts["disk error"] >= 5
+        assert torrent.stats().downloaded <= (1 << 20) * 120 / DISK_RETRY
+        broken.clear()
+        await torrent.wait_complete()
+
+
+@simulated()
+async def test_a_disk_that_refuses_for_good_is_an_error_for_those_who_wait(world):
+    async with fetching(world) as (machine, begin, metainfo), begin() as torrent:
+        machine.disk.fail_at = {machine.disk.calls + 10: errno.EACCES}
+        with pytest.raises(tl.StorageError) as caught:
+            await torrent.wait_complete()
+        assert caught.value.errno == errno.EACCES
+        assert torrent.state is tl.State.ERROR
+        assert torrent.why().reason is tl.Reason.ERROR
+        await trio.sleep(20)
+        assert torrent.peers() == ()
+        torrent.resume()
+        await torrent.wait_complete()
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES])
+@simulated()
+async def test_a_read_that_fails_while_seeding(world, number):
+    """A fault that may pass is the asking peer's bad luck; one that does not ends the sharing, with its reason."""
+    metainfo, data = world.torrent(*SIZES)
+    seed, machine = world.host(), world.host(down=500_000)
+    seed.put(metainfo.info, data)
+    async with session_on(seed) as sharing, session_on(machine) as session:
+        shared = sharing.add(metainfo)
+        await shared.wait_complete()
+        seed.disk.cached = False
+        seed.disk.fail_at = {seed.disk.calls + 3: number}
+        torrent = session.add(metainfo, peers=[where(seed, sharing)])
+        if number == errno.EIO:
+            await torrent.wait_complete()
+            assert shared.state is tl.State.SEEDING
+        else:
+            while shared.error is None:
+                await trio.sleep(0.1)
+            assert shared.state is tl.State.ERROR
+            shared.resume()
+            await torrent.wait_complete()
+        assert world.trace.counts["disk error"] == 1
+
+
+@simulated()
+async def test_a_slow_disk_bounds_memory_and_stalls_no_reader(world):
+    piece = 64 << 10
+    memory = 4 * piece
+    async with fetching(world, sizes=(2 << 20,), down=0, piece_memory=memory) as (machine, begin, metainfo):
+        machine.disk.rate = 100_000
+        async with begin() as torrent:
+            most = 0
+            stats = torrent.stats()
+            with trio.fail_after(60):
+                while torrent.stats().left:
+                    await trio.sleep(0.05)
+                    stats = torrent.stats()
+                    most = max(most, torrent.swarm.commons.memory.used)
+                    for peer in machine.network.streams:
+                        assert peer._in.unread == 0, "what has come is read, whatever the disk does"
+            assert most <= memory
+            assert most >= memory - piece, "and it is used"
+            assert stats.wasted == 0
+            await torrent.wait_complete()
+
+
+@pytest.mark.parametrize("honest", [True, False])
+@simulated()
+async def test_slow_peers_with_big_pieces_do_not_keep_a_fast_one_waiting(world, honest):
+    """Twenty peers at 1 KiB/s begin twenty pieces, and memory has room for four. What they hold up is written out."""
+    metainfo, data = world.torrent(24 << 18, piece_length=256 << 10)
+    memory = 1 << 20
+    machine = world.host()
+    async with trio.open_nursery() as nursery, session_on(machine, piece_memory=memory) as session:
+        slow = [
+            await Stranger(world.host(up=1_000), metainfo.info, data, delay=0 if honest else 1e6).serve(nursery)
+            for _ in range(20)
+        ]
+        torrent = session.add(metainfo, peers=[stranger.place for stranger in slow])
+        await trio.sleep(60)
+        assert torrent.stats().peers == 20
+        assert session.stats().piece_memory >= memory - metainfo.piece_length, "they fill the memory"
+        fast = await Stranger(world.host(up=1_000_000), metainfo.info, data).serve(nursery)
+        torrent.add_peer(*fast.place)
+        started = trio.current_time()
+        await torrent.wait_complete()
+        assert trio.current_time() - started < 60, "a few times what it takes alone (6 s)"
+        assert session.stats().piece_memory <= memory
+        assert machine.disk.storage(metainfo.info).content() == data
+        assert torrent.stats().hash_failures == 0
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+@simulated()
+async def test_the_disk_is_full_just_when_memory_is_short(world, number):
+    """Half done pieces that are written out to make room are not lost when the disk does not take them."""
+    metainfo, data = world.torrent(24 << 18, piece_length=256 << 10)
+    machine = world.host()
+    async with trio.open_nursery() as nursery, session_on(machine, piece_memory=1 << 20) as session:
+        slow = [await Stranger(world.host(up=4_000), metainfo.info, data).serve(nursery) for _ in range(8)]
+        torrent = session.add(metainfo, peers=[stranger.place for stranger in slow])
+        await torrent.wait_checked()
+        machine.disk.error = number
+        while torrent.error is None:
+            await trio.sleep(0.5)
+        assert torrent.why().reason is tl.Reason.DISK
+        fast = await Stranger(world.host(up=1_000_000), metainfo.info, data).serve(nursery)
+        torrent.add_peer(*fast.place)
+        await trio.sleep(45)
+        assert world.trace.counts["disk error"] >= 3
+        assert session.stats().piece_memory <= 1 << 20
+        machine.disk.error = 0
+        with trio.fail_after(120):
+            await torrent.wait_complete()
+        assert torrent.stats().hash_failures == 0, "an honest peer would have paid for our disk"
+        assert machine.disk.storage(metainfo.info).content() == data
+        nursery.cancel_scope.cancel()

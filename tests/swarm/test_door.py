@@ -1,0 +1,56 @@
+import pytest
+import trio
+
+from torrentlite.limits import TURN_TIMEOUT
+from torrentlite.swarm.door import Door
+from torrentlite.wire.address import Address
+
+ONE, OTHER = Address("192.0.2.1", 6881), Address("192.0.2.1", 6882)
+
+
+async def knock(door, address, seconds, log, name):
+    async with door.turn(address):
+        log.append((trio.current_time(), name))
+        await trio.sleep(seconds)
+
+
+async def test_one_after_the_other_at_one_address(autojump_clock):
+    door, log = Door(), []
+    async with trio.open_nursery() as nursery:
+        for name in "abc":
+            nursery.start_soon(knock, door, ONE, 0.5, log, name)
+    # Who comes first is Trio's choice.
+    assert [at for at, _ in log] == [0, 0.5, 1]
+    assert not door._locks
+
+
+async def test_others_do_not_wait(autojump_clock):
+    door, log = Door(), []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(knock, door, ONE, 5, log, "one")
+        nursery.start_soon(knock, door, OTHER, 5, log, "other")
+    assert [at for at, _ in log] == [0, 0]
+
+
+async def test_nobody_waits_for_ever(autojump_clock):
+    door, log = Door(), []
+    async with trio.open_nursery() as nursery:
+        for name in "abc":
+            nursery.start_soon(knock, door, ONE, 15, log, name)
+    assert [at for at, _ in log] == [0, TURN_TIMEOUT, TURN_TIMEOUT]
+    assert not door._locks
+
+
+async def test_failing_and_giving_up_pass_the_turn_on(autojump_clock):
+    door = Door()
+    with pytest.raises(ZeroDivisionError):
+        async with door.turn(ONE):
+            raise ZeroDivisionError
+    log = []
+    async with door.turn(ONE):
+        with trio.move_on_after(1):
+            await knock(door, ONE, 0, log, "gave up")
+    assert log == []
+    assert not door._locks
+    await knock(door, ONE, 0, log, "next")
+    assert log == [(1, "next")]

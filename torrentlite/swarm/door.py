@@ -1,0 +1,36 @@
+"""One handshake at a time with one peer."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import trio
+
+from ..limits import TURN_TIMEOUT
+from ..wire.address import Address
+
+
+class Door:
+    """Torrents of a session that have a peer in common knock at its door one after the other.
+
+    They find it at the same moment, and would dial in the same moment. Transmission closes all but the first of several
+    connections that an address begins at once; the others would be tried again only after seconds, and together again.
+    """
+
+    def __init__(self) -> None:
+        self._locks: dict[Address, trio.Lock] = {}
+
+    @contextlib.asynccontextmanager
+    async def turn(self, address: Address) -> AsyncIterator[None]:
+        """Inside it is our turn at this address; or we have waited so long for it that it makes no difference."""
+        lock = self._locks.setdefault(address, trio.Lock())
+        with trio.move_on_after(TURN_TIMEOUT) as waiting:
+            await lock.acquire()
+        try:
+            yield
+        finally:
+            if not waiting.cancelled_caught:
+                lock.release()
+            if not lock.locked():
+                self._locks.pop(address, None)
