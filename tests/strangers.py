@@ -39,6 +39,13 @@ def where(machine: SimulatedMachine, session: tl.Session) -> tuple[str, int]:
     return machine.network.ip, session.port
 
 
+async def until(condition: Callable[[], object], within: float = 60) -> None:
+    """Wait until something is so; looked at a hundred times a (virtual) second."""
+    with trio.fail_after(within):
+        while not condition():
+            await trio.sleep(0.01)
+
+
 class Talk:
     """The other side of one connection of a session.
 

@@ -58,6 +58,10 @@ class TrackerError(TorrentError):
     """A tracker refused, answered nonsense, or did not answer."""
 
 
+class DhtError(TorrentError):
+    """The DHT could not do it: nobody answered, or refused; a value that it cannot hold."""
+
+
 class StorageError(TorrentError):
     """The disk said no: permission, wrong file type, a different file in the way.
 

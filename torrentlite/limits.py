@@ -68,6 +68,9 @@ MAX_CLIENT_NAME: Final = 64
 MAX_REQQ: Final = 1 << 16
 """A peer's ``reqq`` above this is taken for this: 1 GiB of requests is more than any pipeline of ours fills."""
 
+MAX_PEX_ENTRIES: Final = 200
+"""Addresses taken from one list of a peer exchange message; BEP 11 allows 50, but for the first message."""
+
 # -- strategy ---------------------------------------------------------------------------------------------------------
 
 MAX_ASKERS: Final = 3
@@ -219,6 +222,128 @@ SCRAPE_HASHES_UDP: Final = 74
 SCRAPE_HASHES_HTTP: Final = 40
 """Torrents in one scrape over HTTP: the URL stays below ``MAX_URL``."""
 
+# -- dht --------------------------------------------------------------------------------------------------------------
+
+DHT_K: Final = 8
+"""Nodes of a bucket, in an answer, and that hold a value (BEP 5)."""
+DHT_FIRST_BUCKETS: Final = (128, 64, 32, 16)
+"""The first buckets are larger, as in libtorrent: each doubling saves lookups a part of a hop."""
+DHT_REPLACEMENTS: Final = 8
+"""Verified nodes kept aside for a full bucket."""
+DHT_GOOD_FOR: Final = 900.0
+"""A node that was heard of within 15 minutes is good (BEP 5)."""
+DHT_MAX_FAILS: Final = 3
+"""Queries in a row without answer after which a node is bad; with 5 % loss three come once in 8,000 times."""
+DHT_MAX_DATAGRAM: Final = 4096
+"""Longer datagrams are not read: BEP 32 says 1,024, an item of 1,000 bytes (BEP 44) takes 1,400."""
+DHT_MAX_SENT: Final = 1024
+"""Bytes of a message of ours (BEP 32); only what carries an item is larger."""
+DHT_MAX_SENT_ITEM: Final = 1440
+"""Bytes of a message with an item of 1,000 bytes: one Ethernet frame over IPv6."""
+DHT_AMPLIFICATION: Final = 8
+"""An answer has at most so many times the bytes of its query: whoever forges our sender gains little."""
+DHT_MAX_DEPTH: Final = 16
+"""Nesting of a message; items (BEP 44) may nest, the protocol itself does so 3 deep."""
+DHT_TRANSACTION: Final = 4
+"""Bytes of a transaction id; who does not see our query guesses right once in four billion times."""
+DHT_MAX_TRANSACTION: Final = 32
+"""Bytes of somebody else's transaction id, which we have to repeat."""
+DHT_MAX_TOKEN: Final = 128
+"""Bytes of somebody else's token, which we have to repeat; the usual ones have 4 to 20."""
+DHT_MAX_PENDING: Final = 4096
+"""Queries without answer at once; at the final time-out these are 270 a second."""
+DHT_SHORT_TIMEOUT: Final = 1.0
+"""A lookup that has waited so long for a node asks one more besides (libtorrent's value)."""
+DHT_TIMEOUT: Final = 15.0
+"""After so long a query counts as lost (libtorrent's value)."""
+DHT_PATIENCE: Final = 5.0
+"""A lookup that found too few nodes waits so long for slow ones, and not until they count as lost."""
+DHT_PATHS: Final = 3
+"""Paths of a lookup that do not share nodes: a liar at the head of one does not lead the others astray."""
+DHT_PARALLEL: Final = 2
+"""Queries that one path has under way; slow ones do not count."""
+DHT_MAX_QUERIES: Final = 200
+"""Queries of one lookup; without liars it takes a quarter."""
+DHT_MAX_INSECURE: Final = 48
+"""Of those, to nodes whose id does not fit their address (BEP 42): half of the real network, and any number of Sybils."""
+DHT_ENOUGH: Final = 24
+"""A lookup ends when the 8 closest secure nodes have answered, or so many of any kind: there may be no secure ones."""
+DHT_DOUBT: Final = 3
+"""Nodes named by one node that did not answer (and none that did) after which the others it named come last."""
+DHT_INSECURE_SHARE: Final = 4
+"""Nodes without a valid id (BEP 42) in an answer that could name secure ones instead: ids next to a target cost
+nothing, and eight of them must not be all that a searcher hears of."""
+DHT_MAX_LOOKUPS: Final = 256
+"""Lookups at once; each has up to 6 queries under way."""
+DHT_MAX_VALUES: Final = 100
+"""Peers taken from, or given in, one answer."""
+DHT_MAX_PEERS_FOUND: Final = 10_000
+"""Peers kept of one lookup; the rest is somebody's flood."""
+DHT_TOKEN_LIFE: Final = 300.0
+"""The secret of tokens changes this often, and the one before it still counts (BEP 5)."""
+DHT_PEER_LIFE: Final = 2700.0
+"""A peer is forgotten so long after its announce; clients repeat it every 15 to 30 minutes."""
+DHT_MAX_TORRENTS: Final = 2000
+"""Info-hashes stored, for each family (libtorrent's value); with all their peers about 200 MiB at the very worst."""
+DHT_MAX_PEERS: Final = 500
+"""Peers stored for one info-hash (libtorrent's value)."""
+DHT_MAX_TORRENTS_PER_HOST: Final = 100
+"""Info-hashes under which one public address is stored: a real client has few that belong to one node."""
+DHT_MAX_ITEMS: Final = 700
+"""Items stored (BEP 44), for each family; libtorrent's value, about a MiB."""
+DHT_MAX_ITEMS_PER_HOST: Final = 70
+"""Of those, from one address."""
+DHT_ITEM_LIFE: Final = 7200.0
+"""Items are forgotten two hours after the last put (BEP 44)."""
+DHT_MAX_ITEM: Final = 1000
+"""Bytes of an item, bencoded (BEP 44)."""
+DHT_MAX_SALT: Final = 64
+"""Bytes of a salt (BEP 44)."""
+DHT_MAX_SEQ: Final = (1 << 63) - 1
+"""The largest sequence number (BEP 44)."""
+DHT_SAMPLES: Final = 20
+"""Info-hashes in an answer to ``sample_infohashes`` (BEP 51): fits beside 8 nodes of both families."""
+DHT_SAMPLE_INTERVAL: Final = 300
+"""Seconds for which the sample stays the same; asking sooner brings nothing new."""
+DHT_MAX_SAMPLE_INTERVAL: Final = 21_600
+"""The longest interval that BEP 51 allows; what others say is clamped to it."""
+DHT_BIG_ANSWERS: Final = 2.0
+"""Answers a second with an item (BEP 44) or Bloom filters (BEP 33) for one address: they are the largest."""
+DHT_ADDRESS_RATE: Final = 4000.0
+"""Bytes a second for one address: a dozen answers."""
+DHT_BURST: Final = 4.0
+"""Seconds of a byte budget that may be saved up: the start of a lookup, a handful of new neighbours."""
+DHT_MAX_ADDRESSES: Final = 4096
+"""Addresses whose budgets are remembered, the longest unseen forgotten first; the global budget stands behind them."""
+DHT_UPKEEP: Final = 5.0
+"""Seconds between two pings of nodes unheard of for long (libtorrent's value)."""
+DHT_REFRESH: Final = 900.0
+"""A bucket that has not changed for so long is refreshed (BEP 5)."""
+DHT_SELF_LOOKUP: Final = 1800.0
+"""Seconds between two lookups of our own id: neighbours come and go."""
+DHT_JOIN_RETRY: Final = (2.0, 5.0, 15.0, 40.0, 120.0, 300.0)
+"""Seconds until joining is tried again, the last for ever: the dead are not knocked at all day."""
+DHT_MAX_CONTACTS: Final = 500
+"""Nodes from outside (saved, of a .torrent, PORT messages) that wait to be asked."""
+DHT_VOTERS: Final = 5
+"""Different networks that must name the same external address before it is believed (BEP 42)."""
+DHT_MAX_VOTES: Final = 50
+"""Votes kept; the oldest goes."""
+DHT_ID_LIFE: Final = 3600.0
+"""Our id changes no more often: a new one costs us our place."""
+DHT_REACHABLE_FOR: Final = 1800.0
+"""A query from a stranger proves that we can be reached for so long; without any we are read-only (BEP 43)."""
+DHT_READ_ONLY_FOR: Final = 3600.0
+"""Then nobody asks us, so after this long we try again to be found."""
+DHT_SAVED_NODES: Final = 200
+"""Nodes saved of each table."""
+DHT_MAX_STATE: Final = 64 << 10
+"""Bytes of a saved table; ours take 10 KiB."""
+DHT_MAX_SPLITS: Final = 160
+"""Buckets of a table: one for each bit of an id."""
+DHT_ROUTERS_AFTER: Final = 3.0
+"""The public routers are asked only when nobody that we knew has answered within this time."""
+
 # -- swarm and session ------------------------------------------------------------------------------------------------
 
 TICK: Final = 0.5
@@ -284,6 +409,14 @@ DISK_RETRY: Final = 10.0
 """A full disk is tried again this often."""
 LEAVE_TIMEOUT: Final = 5.0
 """Leaving a session takes no longer, but for a disk call that hangs."""
+PEX_FIRST: Final = 10.0
+"""Seconds until a new peer is first told about others: by then there is something to tell (rqbit waits as long)."""
+PEX_INTERVAL: Final = 60.0
+"""BEP 11: "no more than 1 PEX message per minute"."""
+PEX_TOO_SOON: Final = 45.0
+"""A peer's next message is ignored if it comes earlier: a margin for its clock (anacrolix has the same)."""
+PEX_MOST: Final = 50
+"""BEP 11: added and dropped "should not exceed 50 entries" each."""
 MAX_EVENTS: Final = 1000
 """Events that wait for one reader of ``torrent.events()``."""
 PROGRESS_INTERVAL: Final = 1.0

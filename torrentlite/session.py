@@ -17,7 +17,7 @@ import trio
 
 from . import __version__
 from .errors import DuplicateTorrentError, NoPeersError
-from .limits import TICK
+from .limits import LEAVE_TIMEOUT, TICK
 from .metainfo.magnet import Magnet
 from .metainfo.metainfo import Metainfo
 from .net.http import HttpClient
@@ -201,9 +201,19 @@ class Session:
     async def _close(self) -> None:
         self._closed = True
         await self._crew.stop()
-        async with trio.open_nursery() as nursery:
-            for _, life in self._torrents.values():
-                nursery.start_soon(life.close)
+        async with trio.open_nursery() as watch:
+            watch.start_soon(self._name_what_hangs)
+            async with trio.open_nursery() as nursery:
+                for _, life in self._torrents.values():
+                    nursery.start_soon(life.close)
+            watch.cancel_scope.cancel()
+
+    async def _name_what_hangs(self) -> None:
+        """Only the disk can make leaving last longer: writes are waited for. Then at least say which."""
+        while True:
+            await trio.sleep(LEAVE_TIMEOUT)
+            for call in self._commons.world.offload.running():
+                log.warning("still waiting for the disk: %s, for %.0f s", call.name, call.seconds)
 
 
 @contextlib.asynccontextmanager

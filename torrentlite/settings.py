@@ -42,6 +42,8 @@ class Settings:
     state_dir: pathlib.Path | None = None
     """Where resume data and the kept port live; None: nothing is written outside the save folder."""
 
+    pex: bool = True
+    """Tell peers about each other, and learn of others from them (BEP 11). Never in private torrents."""
     request_queue: int = 2000
     """Requests that we let a peer queue with us (``reqq``, BEP 10)."""
     seed_to_seeds: bool = False

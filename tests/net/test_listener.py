@@ -46,7 +46,9 @@ async def test_one_address(host):
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
 async def test_a_port_taken_in_any_way_is_taken(kind, family):
     with socket.socket(family, kind) as taken:
-        taken.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
+        if family == socket.AF_INET6:
+            taken.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        taken.bind(("", 0))
         port = taken.getsockname()[1]
         if kind == socket.SOCK_STREAM:
             taken.listen()

@@ -8,7 +8,7 @@ import trio
 from tests.storage.worlds import Home, Shape, content_of, letters, wrong_claims
 from torrentlite.errors import FileInTheWayError, StorageError
 from torrentlite.metainfo.layout import BLOCK_SIZE, Block
-from torrentlite.storage.disk import Verdict
+from torrentlite.storage.disk import Disk, Verdict
 from torrentlite.storage.origin import open_storage
 from torrentlite.wire import bitfield
 
@@ -23,11 +23,18 @@ def home(tmp_path: pathlib.Path, shape: Shape) -> Home:
     return Home(tmp_path, shape)
 
 
-async def write_all(home: Home, disk, pieces: int | None = None) -> int:  # type: ignore[no-untyped-def]
+async def write_all(home: Home, disk: Disk, pieces: int | None = None) -> int:
     bits = home.shape.full if pieces is None else pieces
     for piece in bitfield.members(bits):
         assert await disk.write_piece(piece, home.shape.pieces[piece]) is Verdict.RIGHT
     return bits
+
+
+def kill(disk: Disk) -> None:
+    """What the system does for a process that is killed: close its files."""
+    disk._storage.close()
+    if disk._journal is not None:
+        disk._journal.close()
 
 
 async def test_whole_journey(home: Home, shape: Shape) -> None:
@@ -305,6 +312,33 @@ async def test_unwanted_file_that_is_different_stays_untouched(home: Home, shape
     with pytest.raises(FileInTheWayError):
         await disk.select({0, 3})
     await disk.close(have)
+
+
+@pytest.mark.parametrize("known", ["at the start", "with others", "late"])
+@pytest.mark.parametrize("clean", [True, False])
+async def test_unwanted_file_that_is_different_is_never_claimed(
+    home: Home, shape: Shape, clean: bool, known: str
+) -> None:
+    """It still looks as it did, but its place in the torrent is taken by other bytes."""
+    first = b"?" if known == "at the start" else shape.content(0)[:1]
+    home.put(0, first + shape.content(0)[1:-1] + b"?")
+    if known == "with others":
+        home.put(1, shape.content(1))
+        home.put(3, shape.content(3))
+    disk = home.disk()
+    have = await home.open(disk, frozenset({3}))
+    have |= await write_all(home, disk, shape.pieces_of([3]) & ~have)
+    await disk.commit(have)
+    assert not wrong_claims(await content_of(disk, shape.layout, have), shape, have)
+    if clean:
+        await disk.close(have)
+    else:
+        kill(disk)
+    again = home.disk()
+    found = await home.open(again, frozenset({3}))
+    assert found == have & ~(1 << 2)
+    assert not wrong_claims(await content_of(again, shape.layout, found), shape, found)
+    await again.close(found)
 
 
 async def test_name_taken_while_downloading(home: Home, shape: Shape) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import tempfile
 
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.storage.worlds import Home, Shape, content_of, letters, wrong_claims
+from torrentlite.errors import FileInTheWayError
 from torrentlite.storage import platform
 from torrentlite.storage.disk import Verdict
 from torrentlite.wire import bitfield
@@ -128,6 +130,74 @@ def test_any_story(data: st.DataObject, shape: Shape, journal: bool) -> None:
         await story.disk.close(shape.full)
         names = [home_path.relative_to(story.home.folder) for home_path in map(story.home.final, shape.all)]
         assert story.home.lying() == sorted(map(str, names))
+
+    with tempfile.TemporaryDirectory() as folder:
+        trio.run(tell, pathlib.Path(folder))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), shape=shapes(), journal=st.booleans(), overwrite=st.booleans())
+def test_any_story_with_strangers(data: st.DataObject, shape: Shape, journal: bool, overwrite: bool) -> None:
+    """Files of the same names, right and wrong ones, appear while nobody looks."""
+    files = st.frozensets(st.sampled_from(shape.info.wanted_files))
+    strangers: dict[int, bytes] = {}
+
+    def appear(home: Home) -> None:
+        for file in data.draw(files):
+            if home.final(file).exists():
+                continue
+            right = shape.content(file)
+            wrong = bytearray(right)
+            if wrong:
+                wrong[data.draw(st.integers(0, len(wrong) - 1))] ^= 1
+            content = data.draw(st.sampled_from([right, bytes(wrong), right[:-1], right + b"!"]))
+            home.put(file, content)
+            if content != right:
+                strangers[file] = content
+
+    async def session(home: Home, wanted: frozenset[int]) -> None:
+        disk = home.disk()
+        claims = 0
+        try:
+            claims = await home.open(disk, wanted)
+            assert not wrong_claims(await content_of(disk, shape.layout, claims), shape, claims)
+            for piece in data.draw(st.lists(st.sampled_from(range(len(shape.pieces))), max_size=6, unique=True)):
+                if not claims >> piece & 1:
+                    assert await disk.write_piece(piece, shape.pieces[piece]) is Verdict.RIGHT
+                    claims |= 1 << piece
+            assert not wrong_claims(await content_of(disk, shape.layout, claims), shape, claims)
+            if data.draw(st.booleans()):
+                await disk.commit(claims)
+            if data.draw(st.booleans()):
+                await disk.select(data.draw(files))
+            assert not wrong_claims(await content_of(disk, shape.layout, claims), shape, claims)
+        finally:
+            if data.draw(st.booleans()):
+                disk._storage.close()
+                if disk._journal is not None:
+                    disk._journal.close()
+            else:
+                with contextlib.suppress(FileInTheWayError):
+                    await disk.close(claims)
+
+    async def tell(folder: pathlib.Path) -> None:
+        home = Home(folder, shape, journal=journal, overwrite=overwrite)
+        for _ in range(data.draw(st.integers(1, 4))):
+            appear(home)
+            with contextlib.suppress(FileInTheWayError) if strangers and not overwrite else contextlib.nullcontext():
+                await session(home, data.draw(files))
+            if not overwrite:
+                assert all(home.final(file).read_bytes() == content for file, content in strangers.items())
+        if not overwrite:
+            for file in strangers:
+                home.final(file).unlink()
+        disk = home.disk()
+        have = await home.open(disk)
+        assert not wrong_claims(await content_of(disk, shape.layout, have), shape, have)
+        for piece in bitfield.members(shape.full & ~have):
+            assert await disk.write_piece(piece, shape.pieces[piece]) is Verdict.RIGHT
+        await disk.close(shape.full)
+        assert all(home.final(file).read_bytes() == shape.content(file) for file in shape.all)
 
     with tempfile.TemporaryDirectory() as folder:
         trio.run(tell, pathlib.Path(folder))

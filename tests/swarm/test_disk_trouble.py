@@ -7,7 +7,7 @@ import pytest
 import trio
 
 import torrentlite as tl
-from tests.strangers import Stranger, session_on, where
+from tests.strangers import Stranger, session_on, until, where
 from torrentlite.limits import DISK_RETRY
 from torrentlite.testing import run_simulation, simulated
 
@@ -60,9 +60,7 @@ async def test_a_full_disk_pauses_with_its_reason_and_goes_on_when_there_is_room
             assert torrent.stats().downloaded == asked, "nothing is asked for that cannot be stored"
             assert waited == []
             machine.disk.room = None
-            with trio.fail_after(DISK_RETRY + 5):
-                while not waited:
-                    await trio.sleep(0.1)
+            await until(lambda: waited, DISK_RETRY + 5)
         assert torrent.error is None
         assert torrent.why().reason is tl.Reason.COMPLETE
         assert torrent.stats().downloaded == sum(SIZES), "nothing is fetched twice"
@@ -72,8 +70,7 @@ async def test_a_full_disk_pauses_with_its_reason_and_goes_on_when_there_is_room
 async def test_full_pause_and_resume(world):
     async with fetching(world) as (machine, begin, metainfo), begin() as torrent:
         machine.disk.room = 200_000
-        while torrent.error is None:
-            await trio.sleep(0.1)
+        await until(lambda: torrent.error)
         torrent.pause()
         await trio.sleep(30)
         assert torrent.state is tl.State.PAUSED
@@ -95,8 +92,7 @@ async def test_removed_and_left_while_the_disk_is_full(world):
             async with session_on(machine) as session:
                 torrent = session.add(metainfo, peers=[where(seed, sharing)])
                 machine.disk.room = 100_000
-                while torrent.error is None:
-                    await trio.sleep(0.1)
+                await until(lambda: torrent.error)
                 left_at = trio.current_time()
                 if remove:
                     await session.remove(torrent)
@@ -139,6 +135,7 @@ def test_a_fault_at_any_call(first, times, number):
 @simulated()
 async def test_what_a_failed_sync_may_have_lost_is_not_claimed(world):
     async with fetching(world, sizes=(3 << 20,)) as (machine, begin, metainfo), begin() as torrent:
+        await torrent.wait_checked()
         real = machine.disk.storage(metainfo.info).sync
         failed = []
 
@@ -149,9 +146,7 @@ async def test_what_a_failed_sync_may_have_lost_is_not_claimed(world):
             return real(files)
 
         machine.disk.storage(metainfo.info).sync = sync
-        await torrent.wait_checked()
-        while not torrent.error:
-            await trio.sleep(0.01)
+        await until(lambda: torrent.error)
         assert failed[0] > 0
         assert torrent.why().reason is tl.Reason.DISK
         lost = failed[0] - torrent.stats().pieces_done
@@ -214,8 +209,7 @@ async def test_a_read_that_fails_while_seeding(world, number):
             await torrent.wait_complete()
             assert shared.state is tl.State.SEEDING
         else:
-            while shared.error is None:
-                await trio.sleep(0.1)
+            await until(lambda: shared.error)
             assert shared.state is tl.State.ERROR
             shared.resume()
             await torrent.wait_complete()
@@ -282,8 +276,7 @@ async def test_the_disk_is_full_just_when_memory_is_short(world, number):
         torrent = session.add(metainfo, peers=[stranger.place for stranger in slow])
         await torrent.wait_checked()
         machine.disk.error = number
-        while torrent.error is None:
-            await trio.sleep(0.5)
+        await until(lambda: torrent.error)
         assert torrent.why().reason is tl.Reason.DISK
         fast = await Stranger(world.host(up=1_000_000), metainfo.info, data).serve(nursery)
         torrent.add_peer(*fast.place)

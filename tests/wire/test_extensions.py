@@ -9,6 +9,7 @@ from torrentlite.bencode import encode as bencode
 from torrentlite.errors import ProtocolError
 from torrentlite.wire import extensions as ext
 from torrentlite.wire import messages as m
+from torrentlite.wire.address import Address
 
 
 def handshake(**said: object) -> m.ExtendedHandshake:
@@ -227,14 +228,14 @@ def test_upload_only_round_trip(value: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "data"), [(ext.UPLOAD_ONLY, b""), (ext.UPLOAD_ONLY, b"i1e"), (ext.UT_PEX, b"de"), (200, b"xyz")]
+    ("number", "data"), [(ext.UPLOAD_ONLY, b""), (ext.UPLOAD_ONLY, b"i1e"), (77, b"de"), (200, b"xyz")]
 )
 def test_what_we_do_not_know_is_ignored(number: int, data: bytes) -> None:
     assert ext.parse_extended(number, data) == m.UnknownExtended(number)
 
 
 def test_our_ids_are_different_and_not_the_handshakes() -> None:
-    ids = [ext.HANDSHAKE_ID, ext.UT_PEX, *ext.OUR_IDS.values()]
+    ids = [ext.HANDSHAKE_ID, *ext.OUR_IDS.values()]
     assert len(set(ids)) == len(ids)
 
 
@@ -268,3 +269,29 @@ def test_only_protocol_errors_come_out(number: int, data: bytes, more: bytes) ->
     elif isinstance(message, m.MetadataData):
         assert 0 < len(message.data) <= ext.METADATA_PIECE_SIZE
         assert message.piece * ext.METADATA_PIECE_SIZE + len(message.data) <= message.total_size
+
+
+PEX = m.Pex(
+    (Address("1.2.3.4", 5), Address("2001:db8::1", 6), Address("9.9.9.9", 7)),
+    frozenset({Address("9.9.9.9", 7), Address("2001:db8::1", 6)}),
+    (Address("4.3.2.1", 8),),
+)
+
+
+def test_peer_exchange_both_ways():
+    encoded = ext.encode_pex(9, PEX)
+    assert encoded[5] == 9
+    parsed = ext.parse_extended(ext.UT_PEX, encoded[6:])
+    assert set(parsed.added) == set(PEX.added)
+    assert parsed.seeds == PEX.seeds
+    assert parsed.dropped == PEX.dropped
+
+
+def test_peer_exchange_is_bounded_and_forgiving():
+    flood = bencode({"added": bytes(range(6)) * 5000 + b"xx", "added.f": b"", "dropped": 7, "added6": [1]})
+    assert len(ext.parse_extended(ext.UT_PEX, flood).added) == 1, "the same one five thousand times"
+    many = bencode({"added": b"".join(bytes([9, 9, n >> 8, n & 255, 1, 1]) for n in range(5000))})
+    assert len(ext.parse_extended(ext.UT_PEX, many).added) == limits.MAX_PEX_ENTRIES
+    for bad in (b"", b"le", b"i1e", b"d5:addedi1e"):
+        with pytest.raises(ProtocolError):
+            ext.parse_extended(ext.UT_PEX, bad)

@@ -198,6 +198,7 @@ def _add_timeout(add: _Parser) -> None:
 
 def _add_swarm(add: _Parser) -> None:
     add.add_argument("--listen", metavar="[HOST:]PORT", type=_listen, help="default: all interfaces, a kept port")
+    add.add_argument("--no-pex", action="store_true", help="do not exchange peers with peers")
     add.add_argument("--peer", metavar="HOST:PORT", type=_peer, action="append", default=[], help="repeatable")
     _add_trackers(add)
 

@@ -57,6 +57,7 @@ def settings(args: argparse.Namespace, state: pathlib.Path | None) -> Settings:
         download_limit=getattr(args, "down", 0),
         overwrite=getattr(args, "overwrite", False),
         state_dir=state,
+        pex=not args.no_pex,
     )
 
 

@@ -16,10 +16,14 @@ _LARGEST = 65_535
 
 
 class UdpDatagrams:
-    """A bound UDP socket as ``Datagrams`` (see ``network.py`` for what the methods promise)."""
+    """A bound UDP socket as ``Datagrams`` (see ``network.py`` for what the methods promise).
+
+    Attributes:
+        sock: the socket, for those in this package who have to set more of its options.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
+        self.sock = sock
         self.address = address_of(sock.getsockname())
         # One buffer for all, so that a datagram costs an allocation of its own size and not of the largest.
         self._buffer = memoryview(bytearray(_LARGEST))
@@ -31,7 +35,7 @@ class UdpDatagrams:
         """See ``Datagrams.receive``."""
         while True:
             try:
-                await trio.lowlevel.wait_readable(self._sock)
+                await trio.lowlevel.wait_readable(self.sock)
             except (OSError, ValueError, trio.ClosedResourceError) as error:  # a closed socket has no descriptor
                 raise NetworkError(f"{self.address}: closed") from error
             received = self._receive_ready()
@@ -42,7 +46,7 @@ class UdpDatagrams:
         received = []
         for _ in range(limits.DATAGRAM_BATCH):
             try:
-                size, sender = self._sock.recvfrom_into(self._buffer)
+                size, sender = self.sock.recvfrom_into(self._buffer)
             except BlockingIOError:
                 break
             except OSError:
@@ -57,16 +61,16 @@ class UdpDatagrams:
         if to.scope is Scope.FORBIDDEN:
             return False
         try:
-            self._sock.sendto(data, (to.host, to.port))
+            self.sock.sendto(data, (to.host, to.port))
         except OSError:
             return False
         return True
 
     def close(self) -> None:
         """See ``Datagrams.close``."""
-        if self._sock.fileno() != -1:
-            trio.lowlevel.notify_closing(self._sock)
-            self._sock.close()
+        if self.sock.fileno() != -1:
+            trio.lowlevel.notify_closing(self.sock)
+            self.sock.close()
 
 
 def open_datagrams(host: str, port: int) -> list[UdpDatagrams]:

@@ -18,6 +18,7 @@ from ..errors import ForbiddenAddressError, ListenError, NetworkError
 from ..wire.address import Address, Scope, parse_host
 from .datagrams import UdpDatagrams, open_datagrams
 from .listener import TcpListener, open_listeners
+from .multicast import UdpMulticast, open_multicast, source_for
 from .stream import TcpStream, reason
 from .url import check_name
 
@@ -98,6 +99,27 @@ class Datagrams(Protocol):
         """Close it, waking whoever waits on it; a second time is nothing."""
 
 
+class Multicast(Protocol):
+    """UDP to a multicast group. It reaches the local network only (hop limit 1), this machine included."""
+
+    @property
+    def group(self) -> Address:
+        """The group, with its port."""
+
+    async def receive(self) -> list[tuple[bytes, Address]]:
+        """Wait for datagrams, as ``Datagrams.receive``: those to the group where it was joined, else unicast answers.
+
+        Raises:
+            NetworkError: it was closed.
+        """
+
+    def send(self, data: bytes) -> int:
+        """Send one datagram to the group out of every interface, without waiting; by how many it left."""
+
+    def close(self) -> None:
+        """Close it, waking whoever waits on it; a second time is nothing."""
+
+
 class Network(Protocol):
     """What a session may ask of the world outside."""
 
@@ -124,6 +146,25 @@ class Network(Protocol):
 
         Raises:
             ListenError: the port or the address cannot be had.
+        """
+
+    async def open_multicast(self, group: Address, host: str, *, join: bool) -> Multicast:
+        """Open UDP to a multicast group.
+
+        Args:
+            group: its address and port.
+            host: an IP address of this machine, to use its interface only; empty for all of them.
+            join: receive what others send to the group (side by side with other programs here that do).
+
+        Raises:
+            ListenError: the system does not do it, or not for this host.
+        """
+
+    def source_for(self, to: Address) -> str:
+        """Our IP address that datagrams to this one leave from. Nothing is sent.
+
+        Raises:
+            NetworkError: there is no way to get there.
         """
 
     async def resolve(self, host: str, port: int, *, within: Scope) -> list[Address]:
@@ -187,6 +228,15 @@ class RealNetwork:
         """See ``Network.open_datagrams``."""
         await trio.lowlevel.checkpoint()
         return open_datagrams(literal(host) if host else "", port)
+
+    async def open_multicast(self, group: Address, host: str, *, join: bool) -> UdpMulticast:
+        """See ``Network.open_multicast``. Bound to one address, it uses no other one's interface."""
+        await trio.lowlevel.checkpoint()
+        return open_multicast(group, self._host or (literal(host) if host else ""), join=join)
+
+    def source_for(self, to: Address) -> str:
+        """See ``Network.source_for``."""
+        return source_for(to, self._host)
 
     async def resolve(self, host: str, port: int, *, within: Scope) -> list[Address]:
         """See ``Network.resolve``."""

@@ -26,7 +26,7 @@ from .offload import Offload
 from .resume import sort_pieces
 from .room import check_room
 from .runs import complete_files, union
-from .storage import Buffer, Found, InTheWay, Room, Stamp, Storage, SyncFailure
+from .storage import NO_STAMP, Buffer, Found, InTheWay, Room, Stamp, Storage, SyncFailure
 from .turns import Turns
 
 
@@ -103,7 +103,10 @@ class Disk:
             await self._offload.run(self._storage.select, self._wanted, have, doubtful & ~right)
             self._synced, self._unsynced, self._unsure = trusted, right, 0
             self._spilled_aside.clear()
-            self._stamps = dict(found.stamps)
+            self._stamps, self._new_stamps = dict(found.stamps), {}
+            for file in sorted(found.finished):
+                if not self._storage.final(file):
+                    self._forget(file)
             if not self._storage.read_only:
                 await self._save(have, resume, found)
             self._opened = True
@@ -123,7 +126,7 @@ class Disk:
     # -- pieces ------------------------------------------------------------------------------------------------------
 
     async def write_piece(self, piece: int, data: Buffer) -> Verdict:
-        """Hash a piece and, if it is right, write it; see ``write_pieces``."""
+        """See ``write_pieces``."""
         return (await self.write_pieces([(piece, data)]))[0]
 
     async def write_pieces(self, pieces: Sequence[tuple[int, Buffer]]) -> list[Verdict]:
@@ -194,7 +197,11 @@ class Disk:
         async with self._turns.alone():
             await self._offload.run(self._storage.displace, file, self._synced | self._unsynced)
             self._finished.discard(file)
-            self._stamps.pop(file, None)
+            self._forget(file)
+
+    def _forget(self, file: int) -> None:
+        """A file whose bytes are elsewhere now does not stand for its pieces, though it looks as before."""
+        self._stamps[file] = self._new_stamps[file] = NO_STAMP
 
     # -- in threads --------------------------------------------------------------------------------------------------
 

@@ -299,7 +299,12 @@ class FileStorage:
                 if self._beneath.stat(self._names.final(file)) is not None:
                     raise in_the_way(self.path(file))
         self._wanted = wanted
-        for file in sorted(suspects(self._layout, places, wrong) | self._resized):
+        different = set(self._resized)
+        for group in suspects(self._layout, places, wrong):
+            # Which one of several it is shows when the right piece is here. Unless nobody may touch any of them.
+            if len(group) == 1 or (group <= wanted and not self._overwrite):
+                different |= group
+        for file in sorted(different):
             self.displace(file, have)
         if newly:
             self._check_room(newly)

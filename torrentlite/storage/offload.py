@@ -14,6 +14,13 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 
+class Call(NamedTuple):
+    """A call that has not returned."""
+
+    name: str
+    seconds: float
+
+
 class Offload(Protocol):
     """Runs blocking calls away from the loop."""
 
@@ -31,12 +38,8 @@ class Offload(Protocol):
                 for calls that change nothing. Without it, cancellation takes effect after the call.
         """
 
-
-class Call(NamedTuple):
-    """A call that has not returned."""
-
-    name: str
-    seconds: float
+    def running(self) -> tuple[Call, ...]:
+        """The calls under way, the oldest first: what to name when a disk hangs."""
 
 
 class ThreadOffload:
@@ -57,7 +60,7 @@ class ThreadOffload:
             del self._calls[call]
 
     def running(self) -> tuple[Call, ...]:
-        """The calls under way, the oldest first: what to name when a disk hangs."""
+        """See ``Offload.running``."""
         now = trio.current_time()
         return tuple(Call(name, now - since) for name, since in self._calls.values())
 

@@ -24,6 +24,10 @@ class Stamp(NamedTuple):
     inode: int
 
 
+NO_STAMP: Final = Stamp((1 << 64) - 1, 0, 0)
+"""No file looks like that."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """What lies there before anything is done.

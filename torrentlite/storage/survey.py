@@ -242,13 +242,13 @@ class _Surveyor:
         return needed
 
 
-def suspects(layout: Layout, places: Sequence[Place], wrong: int) -> set[int]:
-    """Finished files that wrong pieces speak against: those of pieces with bytes from finished files only."""
-    found: set[int] = set()
+def suspects(layout: Layout, places: Sequence[Place], wrong: int) -> set[frozenset[int]]:
+    """Groups of finished files, each with one at least that is not the torrent's: they make up a wrong piece."""
+    found = set()
     for piece in bitfield.members(wrong):
         files = [file for file in layout.files_of_piece(piece) if places[file] is not Place.NOWHERE]
         if all(places[file] is Place.FINAL for file in files):
-            found.update(files)
+            found.add(frozenset(files))
     return found
 
 

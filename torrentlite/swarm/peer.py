@@ -379,6 +379,10 @@ class Peer:
         if message.metadata_size:
             self.swarm.metadata_offered(self, message.metadata_size)
 
+    def got_pex(self, message: wm.Pex) -> None:
+        """It tells whom it is connected to (BEP 11)."""
+        self.swarm.heard_of_peers(self, message)
+
     def got_upload_only(self, message: wm.UploadOnly) -> None:
         """It will ask for nothing (BEP 21)."""
         self.upload_only = message.value
@@ -419,6 +423,7 @@ class Peer:
         wm.Port: got_nothing,
         wm.ExtendedHandshake: got_extended_handshake,
         wm.UploadOnly: got_upload_only,
+        wm.Pex: got_pex,
         wm.MetadataRequest: got_metadata_request,
         wm.MetadataData: got_metadata_data,
         wm.MetadataReject: got_metadata_reject,
@@ -427,6 +432,11 @@ class Peer:
     }
 
     # -- a look ------------------------------------------------------------------------------------------------------
+
+    @property
+    def callable_at(self) -> Address | None:
+        """Where others can connect to it, as far as we know."""
+        return Address(self.address.host, self.listen_port) if self.listen_port else None
 
     @property
     def snubbed(self) -> bool:

@@ -28,6 +28,7 @@ from .crew import Crew
 from .greeting import greet
 from .metadata import MetadataExchange
 from .peer import Peer
+from .pex import PeerExchange
 from .throttle import Throttle
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class Swarm:
         self.peerlist = PeerList(commons.world.rng)
         self.choker: Choker[Peer] = Choker()
         self.exchange: MetadataExchange[Peer] | None = None
+        self.pex: PeerExchange[Peer] = PeerExchange()
         self.downloading = False
         self.complete = False
         self.open = False
@@ -209,6 +211,7 @@ class Swarm:
             return
         peer = Peer(self, stream, theirs, incoming=incoming, source=source)
         self.peers[peer] = None
+        self.pex.joined(peer, trio.current_time())
         commons.joined(address.host)
         if not incoming:
             self.peerlist.connected(address)
@@ -217,6 +220,7 @@ class Swarm:
         finally:
             now = trio.current_time()
             del self.peers[peer]
+            self.pex.left(peer)
             commons.left(address.host)
             if self.pieces is not None and peer.joined:
                 self.pieces.peer_left(peer)
@@ -363,6 +367,31 @@ class Swarm:
             elif not peer.am_choking:
                 peer.choke()
 
+    # -- peers of peers (BEP 11) -------------------------------------------------------------------------------------
+
+    @property
+    def speaks_pex(self) -> bool:
+        """Whether peers are told about each other: never in a private torrent (BEP 27)."""
+        return self.commons.settings.pex and not self.owner.private
+
+    def heard_of_peers(self, peer: Peer, message: wm.Pex) -> None:
+        """A peer names others. What it names must be as wide as it is itself."""
+        now = trio.current_time()
+        if self.speaks_pex and self.pex.heard(peer, now):
+            for address in message.added:
+                if not (self.complete and address in message.seeds):
+                    self.add_address(address, "pex", peer.address.scope)
+            self.dial_more(now)
+
+    def _tell_of_peers(self, now: float) -> None:
+        callable_at = [(address, peer.is_seed) for peer in self.peers if (address := peer.callable_at) is not None]
+        for peer in self.peers:
+            if peer.extended:
+                message = self.pex.due(peer, peer.address, callable_at, now)
+                data = peer.wire.encode_pex(message) if message is not None else None
+                if data:
+                    peer.sender.send(data)
+
     # -- metadata (BEP 9) --------------------------------------------------------------------------------------------
 
     def extended_handshake(self, peer: Peer) -> bytes:
@@ -370,7 +399,7 @@ class Swarm:
         raw = self.owner.info_raw
         return peer.wire.encode_extended_handshake(
             wm.ExtendedHandshake(
-                extensions=OUR_IDS,
+                extensions=OUR_IDS if self.speaks_pex else {k: v for k, v in OUR_IDS.items() if k != "ut_pex"},
                 client=self.commons.user_agent,
                 reqq=self.commons.settings.request_queue,
                 port=self.commons.port,
@@ -435,6 +464,8 @@ class Swarm:
             self._next_peer_tick = now + PEER_TICK
             for peer in list(self.peers):
                 peer.tick(now)
+            if self.speaks_pex:
+                self._tell_of_peers(now)
         if self.peers and (now >= self._next_choke or self._slot_free):
             self._next_choke = now + CHOKE_INTERVAL if now >= self._next_choke else self._next_choke
             self._slot_free = False

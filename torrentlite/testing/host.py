@@ -107,6 +107,18 @@ class SimulatedHost:
         await trio.lowlevel.checkpoint()
         return self.bind_datagrams(host, port)
 
+    async def open_multicast(self, group: Address, host: str, *, join: bool) -> Multicast:
+        """See ``Network.open_multicast``. There is none: a simulated host is alone on its local network."""
+        await trio.lowlevel.checkpoint()
+        raise ListenError(f"cannot send to {group}: Network is unreachable")
+
+    def source_for(self, to: Address) -> str:
+        """See ``Network.source_for``."""
+        source = self._source(to)
+        if source is None:
+            raise NetworkError(f"cannot reach {to}: Network is unreachable")
+        return source
+
     async def resolve(self, host: str, port: int, *, within: Scope) -> list[Address]:
         """See ``Network.resolve``. Names are looked up in ``SimulatedNetwork.names``."""
         if not 0 < port < 65536:

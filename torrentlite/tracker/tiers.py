@@ -96,9 +96,6 @@ class Tiers:
             url: the announce URL.
             typed: whether a person named it; then it may be anywhere.
         """
-        for known in self:
-            if known.url == url and typed:
-                known.within = Scope.LOOPBACK
         entries = self._entries([url], typed=typed)
         if entries:
             self._groups.append([entries])

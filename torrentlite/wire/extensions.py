@@ -1,7 +1,8 @@
-"""What travels inside extended messages: BEP 10 (handshake), BEP 9 (metadata), BEP 21 (upload only).
+"""What travels inside extended messages: BEP 10 (handshake), BEP 9 (metadata), BEP 11 (peer exchange), BEP 21 (upload
+only).
 
 The ids of extended messages belong to the receiver: what we send carries the peer's number, what we receive carries
-ours, a constant of ``OUR_IDS``. Peer exchange (BEP 11) has its number already and will find its place here.
+ours, a constant of ``OUR_IDS``.
 
 Everything here is from a stranger: whatever is read is bounded, and what is not in order is a ProtocolError or, where
 it is only one field of a handshake, as if it had not been said.
@@ -18,7 +19,7 @@ from ..bencode import Value, decode, decode_prefix
 from ..bencode import encode as bencode
 from ..errors import BencodeError, ProtocolError
 from ..metainfo.text import display
-from .address import parse_host
+from .address import Address, parse_host, read_compact, write_compact
 from .messages import (
     ExtendedHandshake,
     ExtendedMessage,
@@ -26,6 +27,7 @@ from .messages import (
     MetadataData,
     MetadataReject,
     MetadataRequest,
+    Pex,
     UnknownExtended,
     UploadOnly,
 )
@@ -35,7 +37,7 @@ UT_METADATA: Final = 1
 UT_PEX: Final = 2
 UPLOAD_ONLY: Final = 3
 
-OUR_IDS: Final = {"ut_metadata": UT_METADATA, "upload_only": UPLOAD_ONLY}
+OUR_IDS: Final = {"ut_metadata": UT_METADATA, "ut_pex": UT_PEX, "upload_only": UPLOAD_ONLY}
 """The extensions that we speak, and the ids under which we want to be sent them."""
 
 METADATA_PIECE_SIZE: Final = 16 * 1024
@@ -44,6 +46,8 @@ METADATA_PIECE_SIZE: Final = 16 * 1024
 _REQUEST: Final = 0
 _DATA: Final = 1
 _REJECT: Final = 2
+
+_PEX_SEED: Final = 0x02  # BEP 11: "seed/upload_only"
 
 _HEADER: Final = struct.Struct(">IBB")
 
@@ -65,6 +69,8 @@ def parse_extended(number: int, payload: bytes) -> ExtendedMessage:
         return _parse_handshake(payload)
     if number == UT_METADATA:
         return _parse_metadata(payload)
+    if number == UT_PEX:
+        return _parse_pex(payload)
     if number == UPLOAD_ONLY and len(payload) == 1:
         return UploadOnly(payload != b"\0")
     return UnknownExtended(number)
@@ -140,6 +146,31 @@ def _parse_metadata(payload: bytes) -> ExtendedMessage:
     return MetadataData(piece, total, data)
 
 
+def _parse_pex(payload: bytes) -> Pex:
+    """Compact lists of both families; what is over the limit is as if it had not been said."""
+    try:
+        said = decode(payload)
+    except BencodeError as error:
+        raise ProtocolError(f"peer exchange: {error}") from error
+    if not isinstance(said, dict):
+        raise ProtocolError("peer exchange is not a dictionary")
+    added, seeds, dropped = [], [], []
+    for suffix, ipv6 in ((b"", False), (b"6", True)):
+        addresses = _addresses(said.get(b"added" + suffix), ipv6=ipv6)
+        flags = said.get(b"added" + suffix + b".f")
+        added += addresses
+        if isinstance(flags, bytes):
+            seeds += [address for address, bits in zip(addresses, flags, strict=False) if bits & _PEX_SEED]
+        dropped += _addresses(said.get(b"dropped" + suffix), ipv6=ipv6)
+    return Pex(tuple(dict.fromkeys(added)), frozenset(seeds), tuple(dict.fromkeys(dropped)))
+
+
+def _addresses(packed: Value | None, *, ipv6: bool) -> list[Address]:
+    if not isinstance(packed, bytes):
+        return []
+    return read_compact(packed[: limits.MAX_PEX_ENTRIES * (18 if ipv6 else 6)], ipv6=ipv6)
+
+
 # -- sending ----------------------------------------------------------------------------------------------------------
 
 
@@ -175,6 +206,20 @@ def encode_metadata_reject(number: int, piece: int) -> bytes:
 def encode_upload_only(number: int, value: bool) -> bytes:
     """Say whether we want nothing more, to a peer that calls upload_only by this number: one byte, 0 or 1."""
     return _encode(number, b"\1" if value else b"\0")
+
+
+def encode_pex(number: int, message: Pex) -> bytes:
+    """Tell a peer, which calls ut_pex by this number, whom we have met and lost."""
+    said: dict[str, bytes] = {}
+    for suffix, ipv6 in (("", False), ("6", True)):
+        added = [address for address in message.added if address.is_ipv6 is ipv6]
+        dropped = [address for address in message.dropped if address.is_ipv6 is ipv6]
+        if added:
+            said["added" + suffix] = write_compact(added, ipv6=ipv6)
+            said[f"added{suffix}.f"] = bytes(_PEX_SEED if address in message.seeds else 0 for address in added)
+        if dropped:
+            said["dropped" + suffix] = write_compact(dropped, ipv6=ipv6)
+    return _encode(number, bencode(said))
 
 
 def _encode(number: int, payload: bytes) -> bytes:

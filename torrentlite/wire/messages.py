@@ -15,6 +15,8 @@ import struct
 from collections.abc import Iterable
 from typing import Final, NamedTuple, TypeAlias, assert_never
 
+from .address import Address
+
 
 class MessageId(enum.IntEnum):
     """The byte that follows the length of a message."""
@@ -206,6 +208,16 @@ class UploadOnly:
     value: bool
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pex:
+    """Who the sender has connected to, and lost, since its last such message (BEP 11)."""
+
+    added: tuple[Address, ...] = ()
+    seeds: frozenset[Address] = frozenset()
+    """Those of ``added`` that are said to want nothing (flag 0x02)."""
+    dropped: tuple[Address, ...] = ()
+
+
 # -- what we do not know ----------------------------------------------------------------------------------------------
 
 
@@ -242,7 +254,7 @@ PlainMessage: TypeAlias = (
     | AllowedFast
 )
 ExtendedMessage: TypeAlias = (
-    ExtendedHandshake | MetadataRequest | MetadataData | MetadataReject | UploadOnly | UnknownExtended
+    ExtendedHandshake | MetadataRequest | MetadataData | MetadataReject | UploadOnly | Pex | UnknownExtended
 )
 Message: TypeAlias = PlainMessage | ExtendedMessage | Unknown
 

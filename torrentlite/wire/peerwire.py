@@ -39,6 +39,7 @@ from .messages import (
     Message,
     MessageId,
     NotInterested,
+    Pex,
     Piece,
     Port,
     RejectRequest,
@@ -354,6 +355,11 @@ class PeerWire:
         """Refuse a piece of the info dictionary; None if the peer does not speak ut_metadata."""
         number = self.peer_extensions.get("ut_metadata")
         return None if number is None else extensions.encode_metadata_reject(number, piece)
+
+    def encode_pex(self, message: Pex) -> bytes | None:
+        """Tell whom we have met and lost; None if the peer does not speak ut_pex (BEP 11)."""
+        number = self.peer_extensions.get("ut_pex")
+        return None if number is None else extensions.encode_pex(number, message)
 
     def encode_upload_only(self, value: bool) -> bytes | None:
         """Say whether we want nothing more; None if the peer does not speak upload_only."""
