@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator, Callable
 import trio
 
 from torrentlite.metainfo.metainfo import Info
-from torrentlite.wire import bitfield
-from torrentlite.wire import messages as wm
+from torrentlite.wire import bitfield, messages as wm
 from torrentlite.wire.handshake import HANDSHAKE_SIZE, Handshake
 from torrentlite.wire.peerwire import PeerWire
 

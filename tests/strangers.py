@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import trio
 
 import torrentlite as tl
+import torrentlite.testing
 from torrentlite.errors import NetworkError
 from torrentlite.metainfo.metainfo import Info
 from torrentlite.net.network import Stream
 from torrentlite.testing import SimulatedMachine
-from torrentlite.wire import bitfield
-from torrentlite.wire import messages as wm
+from torrentlite.wire import bitfield, messages as wm
 from torrentlite.wire.address import Address
 from torrentlite.wire.extensions import OUR_IDS
 from torrentlite.wire.handshake import HANDSHAKE_SIZE, Handshake
 from torrentlite.wire.peerwire import PeerWire
 
+simulated = functools.partial(torrentlite.testing.simulated, time_limit=3600)
+"""Half of the tests here would hang if they failed: an hour is longer than any of them takes."""
+
 
 @contextlib.asynccontextmanager
 async def session_on(machine: SimulatedMachine, *, bugs: int = 0, **settings: Any) -> AsyncIterator[tl.Session]:
-    """A session on a machine. Afterwards nothing of it may be left, and it may have had no internal error (``bugs``)."""
+    """A session on a machine. Afterwards nothing of it may be left, and it had no internal error (``bugs``)."""
     sockets = machine.network.sockets
     async with tl.open_session(tl.Settings(**settings), world=machine) as session:
         yield session

@@ -38,7 +38,8 @@ STRANGERS = {("torrentlite.storage", "torrentlite.net"), ("torrentlite.net", "to
 
 # Modules that reach outside, and pure names of them that a pure floor may use all the same.
 OUTSIDE = {"trio", "socket", "ssl", "threading", "time", "subprocess", "asyncio", "select", "selectors", "os", "io",
-           "shutil", "tempfile", "random", "secrets", "pathlib", "fcntl", "mmap", "httpx2", "httpcore2", "signal"}  # fmt: skip
+           "shutil", "tempfile", "random", "secrets", "pathlib", "fcntl", "mmap", "httpx2", "httpcore2",
+           "signal"}  # fmt: skip
 PURE_NAMES = {
     ("torrentlite.settings", "pathlib"): "a Path is only held",
     ("torrentlite.strategy", "random"): "random.Random is an argument's type",

@@ -47,6 +47,7 @@ _HOMES = {
     ),
     "errors": (
         "BencodeError",
+        "DhtError",
         "DiskFullError",
         "DuplicateTorrentError",
         "FileInTheWayError",
@@ -87,144 +88,75 @@ def __dir__() -> list[str]:
 if TYPE_CHECKING:
     from .errors import (
         BencodeError as BencodeError,
-    )
-    from .errors import (
+        DhtError as DhtError,
         DiskFullError as DiskFullError,
-    )
-    from .errors import (
         DuplicateTorrentError as DuplicateTorrentError,
-    )
-    from .errors import (
         FileInTheWayError as FileInTheWayError,
-    )
-    from .errors import (
         ForbiddenAddressError as ForbiddenAddressError,
-    )
-    from .errors import (
         ListenError as ListenError,
-    )
-    from .errors import (
         MagnetError as MagnetError,
-    )
-    from .errors import (
         MetainfoError as MetainfoError,
-    )
-    from .errors import (
         NetworkError as NetworkError,
-    )
-    from .errors import (
         NoPeersError as NoPeersError,
-    )
-    from .errors import (
         ProtocolError as ProtocolError,
-    )
-    from .errors import (
         SourceError as SourceError,
-    )
-    from .errors import (
         StorageError as StorageError,
-    )
-    from .errors import (
         TorrentError as TorrentError,
-    )
-    from .errors import (
         TorrentRemovedError as TorrentRemovedError,
-    )
-    from .errors import (
         TrackerError as TrackerError,
-    )
-    from .errors import (
         UnsupportedTorrentError as UnsupportedTorrentError,
-    )
-    from .errors import (
         VerifyError as VerifyError,
     )
     from .events import (
         Completed as Completed,
-    )
-    from .events import (
         Event as Event,
-    )
-    from .events import (
         MetadataReceived as MetadataReceived,
-    )
-    from .events import (
         PeerBanned as PeerBanned,
-    )
-    from .events import (
         PieceFailed as PieceFailed,
-    )
-    from .events import (
         PieceVerified as PieceVerified,
-    )
-    from .events import (
         Progress as Progress,
-    )
-    from .events import (
         StateChanged as StateChanged,
-    )
-    from .events import (
         TrackerReplied as TrackerReplied,
     )
-    from .metainfo.magnet import Magnet as Magnet
+    from .metainfo.magnet import (
+        Magnet as Magnet,
+    )
     from .metainfo.metainfo import (
         FileEntry as FileEntry,
-    )
-    from .metainfo.metainfo import (
         Info as Info,
-    )
-    from .metainfo.metainfo import (
         InfoHashes as InfoHashes,
-    )
-    from .metainfo.metainfo import (
         Metainfo as Metainfo,
     )
     from .session import (
         Session as Session,
-    )
-    from .session import (
         create as create,
-    )
-    from .session import (
         fetch as fetch,
-    )
-    from .session import (
         load as load,
-    )
-    from .session import (
         open_session as open_session,
     )
-    from .settings import Settings as Settings
+    from .settings import (
+        Settings as Settings,
+    )
     from .stats import (
         FileStats as FileStats,
-    )
-    from .stats import (
         PeerStats as PeerStats,
-    )
-    from .stats import (
         PieceStats as PieceStats,
-    )
-    from .stats import (
         Reason as Reason,
-    )
-    from .stats import (
         SessionStats as SessionStats,
-    )
-    from .stats import (
         State as State,
-    )
-    from .stats import (
         TorrentStats as TorrentStats,
-    )
-    from .stats import (
         TrackerStats as TrackerStats,
-    )
-    from .stats import (
         Why as Why,
     )
-    from .swarm.torrent import Torrent as Torrent
-    from .swarm.world import World as World
-    from .verifying import BadFile as BadFile
-    from .verifying import Problem as Problem
-    from .verifying import VerifyReport as VerifyReport
-    from .verifying import verify as verify
+    from .swarm.torrent import (
+        Torrent as Torrent,
+    )
+    from .swarm.world import (
+        World as World,
+    )
+    from .verifying import (
+        BadFile as BadFile,
+        Problem as Problem,
+        VerifyReport as VerifyReport,
+        verify as verify,
+    )

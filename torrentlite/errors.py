@@ -27,7 +27,7 @@ class MetainfoError(TorrentError):
 
 
 class UnsupportedTorrentError(MetainfoError):
-    """A valid torrent of a kind that torrentlite does not speak (v2 only, BEP 52)."""
+    """A valid torrent of a kind that torrentlite does not speak (v2 only, BEP 52; Merkle, BEP 30)."""
 
 
 class MagnetError(TorrentError):

@@ -1,6 +1,7 @@
 """What ``torrent.events()`` yields: small typed values.
 
-A slow reader never holds the torrent up: the queue is bounded and drops its oldest ``Progress`` first.
+A slow reader never holds the torrent up: the queue is bounded and drops its oldest ``Progress`` or ``PieceVerified``
+first. A peer is named by what it is blamed by: its IP address where that is public, else host and port.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class MetadataReceived:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Progress:
-    """At least once a second while something moves: verified and wanted bytes."""
+    """Once a second: verified and wanted bytes, and bytes per second. A newer one replaces one that was not read."""
 
     done: int
     total: int
@@ -49,7 +50,7 @@ class PieceVerified:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PieceFailed:
-    """A piece was wrong; ``peers`` are the addresses that contributed to it."""
+    """A piece was wrong; ``peers`` are those that contributed to it."""
 
     piece: int
     peers: tuple[str, ...]
@@ -65,7 +66,10 @@ class PeerBanned:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TrackerReplied:
-    """A tracker answered, or failed to. ``url`` has no passkey in it."""
+    """A tracker answered, naming so many peers; ``message`` is its warning. Or it failed to; ``message`` says why.
+
+    ``url`` has no passkey in it.
+    """
 
     url: str
     ok: bool

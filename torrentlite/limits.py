@@ -164,7 +164,7 @@ HASH_BATCH: Final = 16 << 20
 MAX_JOURNAL: Final = 64 << 20
 """A larger resume file is not read, but replaced: what we write is compacted long before."""
 JOURNAL_SLACK: Final = 1 << 20
-"""Bytes by which a journal may outgrow its compact form before it is written anew."""
+"""Bytes by which a journal may outgrow twice its compact form before it is written anew."""
 MAX_HASH_CACHE: Final = 256
 """Remembered hashings in the state folder; the oldest go. Each has 20 bytes a piece: 20 KiB for a GiB."""
 HASH_CACHE_DOUBT: Final = 2.0
@@ -191,8 +191,8 @@ FAMILY_GRACE: Final = 2.0
 RETRY_FIRST: Final = 5.0
 RETRY_STEP: Final = 12.5
 RETRY_MAX: Final = 3600.0
-"""Seconds until a tracker that failed n times in a row is asked again: first + step * n * n, up to an hour; a restart of
-it is noticed soon, a dead one costs little."""
+"""Seconds until a tracker that failed n times in a row is asked again: first + step * n * n, up to an hour; a restart
+of it is noticed soon, a dead one costs little."""
 RETRY_JITTER: Final = 0.2
 """Retries come earlier or later by up to this share: a tracker that comes back is not asked by all in one second."""
 SLOW_TRACKER: Final = 5.0
@@ -344,6 +344,79 @@ DHT_MAX_SPLITS: Final = 160
 DHT_ROUTERS_AFTER: Final = 3.0
 """The public routers are asked only when nobody that we knew has answered within this time."""
 
+# -- port mapping -----------------------------------------------------------------------------------------------------
+
+MAP_LIFETIME: Final = 3600
+"""Seconds that a port is asked for: what is not taken back (a crash, a cable) is closed within the hour."""
+MAP_MIN_LIFETIME: Final = 120.0
+MAP_MAX_LIFETIME: Final = 86_400.0
+"""A gateway's word on how long it keeps a port open is held to between these: we neither hammer it nor forget it."""
+MAP_RETRY: Final = 30.0
+"""Seconds, at least, between two attempts at renewing one lease."""
+MAP_SEARCH_AGAIN: Final = 900.0
+"""Seconds until a gateway that does not map, or said no, is asked again: somebody may have switched it on."""
+MAP_GATEWAY_CHECK: Final = 60.0
+"""How often the default gateway is looked up, for laptops move; a glance at the routing table, nothing is sent."""
+MAP_GRACE: Final = 1.0
+"""When a gateway has answered by one protocol, a better one is waited for only this much longer."""
+MAP_UNMAP_TIMEOUT: Final = 2.0
+"""Closing the ports again takes no longer, for somebody waits for the program to end; then the lease runs out."""
+MAP_REPEATS: Final = (0.25, 0.5, 1.0, 2.0)
+"""Waits between repetitions of a NAT-PMP or PCP request (RFC 6886, 3.1; its further 60 s make no gateway talk)."""
+MAP_SEARCHES: Final = (1.0, 2.0, 3.0)
+"""Waits between repetitions of an SSDP search; what is asked may take its second (``MX``) to answer."""
+MAP_HTTP_TIMEOUT: Final = 5.0
+"""One request to a UPnP gateway; some are slow, but they are one cable away."""
+MAP_MAX_PACKET: Final = 1100
+"""Bytes of a NAT-PMP or PCP reply (RFC 6887, 7)."""
+MAP_MAX_SSDP: Final = 2048
+"""Bytes of an answer to an SSDP search; real ones take 300 to 500."""
+MAP_MAX_XML: Final = 64 << 10
+"""Bytes of a device description or a SOAP answer; real ones take up to 10 KiB."""
+MAP_MAX_ELEMENTS: Final = 2000
+"""Elements of one; real descriptions have about 150."""
+MAP_MAX_DEPTH: Final = 32
+"""Elements inside each other; real descriptions nest 10 deep."""
+MAP_MAX_TEXT: Final = 1024
+"""Characters of one element's text that are kept: URLs, types, addresses."""
+MAP_MAX_LOCATIONS: Final = 4
+"""Different descriptions of one gateway that are read; some have one for each version."""
+MAP_MAX_SERVICES: Final = 4
+"""Services of one description that are tried; some have a dead one for each kind of uplink."""
+MAP_OTHER_PORTS: Final = 4
+"""Other external ports that are tried where the wished one is somebody else's."""
+MAX_ROUTES: Final = 1 << 20
+"""Characters of the system's routing table that are read: some 8,000 routes, and the default one comes first."""
+MAX_MULTICAST_INTERFACES: Final = 16
+"""Interfaces on which a multicast group is joined; Linux allows 20 to a socket, and a machine full of containers has
+hundreds that lead nowhere."""
+
+# -- LSD --------------------------------------------------------------------------------------------------------------
+
+LSD_MAX_PACKET: Final = 1400
+"""Bytes of an announce (BEP 14), ours and others'."""
+LSD_MAX_HASHES: Final = 32
+"""Info-hashes read from one announce; 25 of ours fill a packet."""
+LSD_MAX_COOKIE: Final = 64
+"""Characters of a cookie that could be ours."""
+LSD_INTERVAL: Final = 300.0
+"""Seconds between announces of one torrent (BEP 14)."""
+LSD_MIN_INTERVAL: Final = 60.0
+"""Seconds until a torrent's second announce, for the first may have been lost; and the pace of announces once the burst
+is used up (BEP 14: "no more than 1 announce per minute")."""
+LSD_BURST: Final = 5
+"""Announces that may be saved up, so that a torrent which is added is found at once and not within the minute."""
+LSD_IN_RATE: Final = 10.0
+"""Announces read per second, Transmission's value: what floods us costs no more than this."""
+LSD_IN_BURST: Final = 50.0
+"""Announces read in one go; in a class room all start together."""
+LSD_HOST_INTERVAL: Final = 10.0
+"""Seconds after which one sender has earned another announce ..."""
+LSD_HOST_BURST: Final = 10.0
+"""... and how many it may have saved up; several programs on it may share thousands of torrents."""
+LSD_MAX_HOSTS: Final = 1024
+"""Senders that are kept apart; the longest unheard is forgotten first."""
+
 # -- swarm and session ------------------------------------------------------------------------------------------------
 
 TICK: Final = 0.5
@@ -408,7 +481,7 @@ COMMIT_INTERVAL: Final = 2.0
 DISK_RETRY: Final = 10.0
 """A full disk is tried again this often."""
 LEAVE_TIMEOUT: Final = 5.0
-"""Leaving a session takes no longer, but for a disk call that hangs."""
+"""Leaving a session takes no longer, but for a disk call that hangs; that is then named in the log, each so often."""
 PEX_FIRST: Final = 10.0
 """Seconds until a new peer is first told about others: by then there is something to tell (rqbit waits as long)."""
 PEX_INTERVAL: Final = 60.0

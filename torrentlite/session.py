@@ -1,8 +1,10 @@
 """The door: open a session, share and fetch.
 
-async with torrentlite.open_session() as session:
-    torrent = session.add(await torrentlite.load("debian.torrent"), save_to="downloads")
-    await torrent.wait_complete()
+    async with torrentlite.open_session() as session:
+        torrent = session.add(await torrentlite.load("debian.torrent"), save_to="downloads")
+        await torrent.wait_complete()
+
+``create`` and ``load`` need no session; ``fetch`` opens one for a single call.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from .storage.pool import FilePool
 from .swarm.commons import Commons
 from .swarm.life import Life
 from .swarm.reception import Reception
+from .swarm.selection import check_indexes
 from .swarm.throttle import set_rates
 from .swarm.torrent import Torrent
 from .swarm.world import World, real_world
@@ -103,7 +106,9 @@ class Session:
 
         Raises:
             DuplicateTorrentError: it is here already.
+            ValueError: there is no such file to select.
             MagnetError, MetainfoError: the text or bytes are no torrent.
+            RuntimeError: the session has been left.
         """
         if isinstance(source, bytes):
             source = Metainfo.from_bytes(source)
@@ -112,6 +117,9 @@ class Session:
         key = source.hashes.v1 if isinstance(source, Magnet) else source.info.hashes.v1
         if self._closed:
             raise RuntimeError("this session has been left")
+        select = None if select is None else tuple(select)
+        if isinstance(source, Metainfo):
+            check_indexes(source.info, select)
         if key in self._torrents:
             raise DuplicateTorrentError(f"{self._torrents[key][0].name} is in this session already")
         life = Life(
@@ -263,13 +271,13 @@ async def _outside(settings: Settings, world: World, nursery: trio.Nursery) -> A
         stack.callback(udp.close)
         http = HttpClient(world.network, user_agent=agent)
         stack.push_async_callback(_shielded, http.aclose)
-        trackers = TrackerClient(world.network, http, udp)
+        trackers = TrackerClient(world.network, http, udp, secret=world.secret)
         peer_id = make_peer_id(__version__, world.secret(12))
         loopback = scope_of(settings.host) is Scope.LOOPBACK
         commons = Commons(world, settings, nursery, peer_id, trackers, port, agent, loopback=loopback)
         commons.own_addresses.update(dict.fromkeys(addresses))
         session = Session(settings, commons, addresses)
-        await nursery.start(udp.run)
+        session._crew.start(udp.run, name="receive datagrams")
         for listener in listeners:
             session._crew.start(session._reception.serve, listener, name=f"listen on {listener.address}")
         session._crew.start(session._tick, name="tick")

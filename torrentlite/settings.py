@@ -25,13 +25,13 @@ class Settings:
     download_limit: int = 0
     """Bytes per second over all torrents; 0 for unlimited. It paces requests, so it holds on average."""
     upload_slots: int = 8
-    """Peers of a torrent that are unchoked at once, at least; more while upload is under its limit."""
+    """Peers of a torrent that are unchoked at once, at least; more while that brings more. 0: nobody is served."""
     connections: int = 200
     """Connected peers over all torrents."""
     connections_per_torrent: int = 100
     """Connected peers of one torrent."""
     connections_per_ip: int = 3
-    """Connected peers of one public IP address; private and loopback ones are not counted."""
+    """Connected peers of one public IP address (private and loopback ones are not counted); 0 for no bound."""
     half_open: int = 30
     """Connection attempts under way at once."""
 
@@ -40,7 +40,7 @@ class Settings:
     overwrite: bool = False
     """Whether a different finished file under its final name may be replaced."""
     state_dir: pathlib.Path | None = None
-    """Where resume data and the kept port live; None: nothing is written outside the save folder."""
+    """Where resume data is kept; None: nothing is written outside the save folder."""
 
     pex: bool = True
     """Tell peers about each other, and learn of others from them (BEP 11). Never in private torrents."""

@@ -44,7 +44,7 @@ class Reason(enum.Enum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Why:
-    """One verdict on a torrent: the reason, a sentence for people, and its evidence."""
+    """One verdict on a torrent: the reason, a sentence for people, and its evidence as (name, value)."""
 
     reason: Reason
     message: str
@@ -53,7 +53,11 @@ class Why:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TorrentStats:
-    """One torrent at one moment. ``total``, ``done`` and ``left`` count wanted bytes only (pad files never)."""
+    """One torrent at one moment. ``total``, ``done`` and ``left`` count wanted bytes only (pad files never).
+
+    ``downloaded`` and ``uploaded`` count the bytes of blocks since it was added; ``wasted`` those that were of no use,
+    ``hash_failures`` pieces that were wrong. ``seeds`` are those of ``peers`` that have everything.
+    """
 
     info_hash: str
     name: str
@@ -146,7 +150,16 @@ class FileStats:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PieceStats:
-    """All pieces at once, a byte each: bit fields are little, piece i is bit ``i`` of the ints."""
+    """All pieces at once. Sets of pieces are ints in which bit ``i`` is piece ``i``.
+
+    Attributes:
+        count: pieces of the torrent; 0 before the metadata.
+        have: those that are verified.
+        in_flight: those of which some blocks are asked for now.
+        partial: those of which some blocks are here, but not all.
+        wanted: those to be fetched, had or not.
+        availability: connected peers that have each piece; empty while the files are closed or being checked.
+    """
 
     count: int
     have: int
@@ -168,10 +181,13 @@ class TrackerStats:
     """The tracker's warning or the reason of its failure."""
     peers: int
     seeders: int
+    """-1: it did not say."""
     leechers: int
+    """-1: it did not say."""
     next_announce: float
-    """Seconds from now, or -1."""
+    """Seconds from now; -1 before the first announce and during one."""
     failures: int
+    """In a row."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -190,3 +206,30 @@ class SessionStats:
     piece_memory: int
     internal_errors: int
     """Bugs of ours that were contained; tests assert that it is 0."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PortMapStats:
+    """What the gateway does for the session's port."""
+
+    state: str = "off"
+    """off, searching, mapped, not needed, no gateway or failed."""
+    message: str = ""
+    """The same in a sentence for people."""
+    protocol: str = ""
+    """PCP, NAT-PMP or UPnP, while mapped."""
+    gateway: str = ""
+    """The gateway's address inside, or empty."""
+    external_host: str = ""
+    """Its address outside, as it says itself, or empty. It may be no public one: then there is another NAT."""
+    tcp_port: int = 0
+    """The port outside that leads to ours, or 0."""
+    udp_port: int = 0
+    """The same for UDP; mostly the same number."""
+    expires: float = -1
+    """Seconds until the first of them closes if it cannot be renewed; -1: never, or nothing is mapped."""
+
+    @property
+    def mapped(self) -> bool:
+        """Whether a port is open outside."""
+        return self.tcp_port > 0 or self.udp_port > 0

@@ -184,5 +184,5 @@ def test_a_pipe_that_somebody_made_non_blocking() -> None:
 async def until(condition: object) -> None:
     """Wait for what other threads do."""
     with trio.fail_after(5):
-        while not condition():  # type: ignore[operator]  # noqa: ASYNC110
+        while not condition():  # type: ignore[operator]
             await trio.sleep(0.001)

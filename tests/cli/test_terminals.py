@@ -24,7 +24,7 @@ COLOURS = re.compile(rb"\x1b\[[\d;]*m")
 def slow(place: Place) -> list[str]:
     """The flags of a fetch that takes a few seconds."""
     place.make_file("film.bin", 1_200_000)
-    return ["-o", "down", "-d", "800k", *LOOPBACK]
+    return ["-o", "down", "-d", "400k", *LOOPBACK]
 
 
 def test_progress_in_place_and_a_last_word(place: Place, slow: list[str]) -> None:

@@ -10,7 +10,6 @@ import subprocess
 import sys
 
 import pytest
-from tests.interop.trackers import opentracker
 
 import torrentlite
 from tests.interop.clients import (
@@ -27,6 +26,7 @@ from tests.interop.clients import (
     wait_for,
 )
 from tests.interop.datasets import KINDS, Dataset, make_data
+from tests.interop.trackers import opentracker
 
 pytestmark = pytest.mark.interop
 

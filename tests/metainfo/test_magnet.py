@@ -4,8 +4,7 @@ import base64
 import urllib.parse
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from torrentlite import limits
 from torrentlite.errors import MagnetError, TorrentError

@@ -5,8 +5,7 @@ import re
 import unicodedata
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from torrentlite import limits
 from torrentlite.errors import MetainfoError

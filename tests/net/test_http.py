@@ -112,13 +112,17 @@ def bomb(size: int) -> bytes:
         OK + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * (MAX + 1),
         answer(bomb(MAX + 1), b"Content-Encoding: gzip\r\n"),
         answer(bomb(5_000_000), b"Content-Encoding: gzip\r\n"),
-        OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"")[:10] + b"\0\0\0\xff\xff" * MAX,  # blocks of nothing
     ],
 )
 async def test_improper_answers_are_network_errors(network, http, raw):
     network.serve("192.0.2.1", 80, Server(raw))
     with pytest.raises(NetworkError, match=r"t\.example"):
         await http.get("http://t.example/", max_bytes=MAX)
+
+
+async def test_nothing_need_not_be_packed(network, http):
+    network.serve("192.0.2.1", 80, Server(answer(b"", b"Content-Encoding: gzip\r\n")))
+    assert (await http.get("http://t.example/", max_bytes=MAX)).body == b""
 
 
 async def test_exactly_the_longest(network, http):
@@ -132,6 +136,7 @@ async def test_exactly_the_longest(network, http):
     "raw",
     [
         OK + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 800_000,
+        OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"")[:10] + b"\0\0\0\xff\xff" * 1_000_000,
         b"HTTP/1.1 102 Processing\r\n\r\n" * 200_000,
     ],
 )
@@ -241,7 +246,7 @@ async def test_five_redirects_and_no_more(network, http):
         "udp://t.example:80/",
         "javascript:1",
         "http://t.example/a b",
-        "http://t.example/\x01",
+        "http://t.exa\tmple/",
         "http://[::1",
         "http://t.example:99999/",
         "http://\xe4.example/",

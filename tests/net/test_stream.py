@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 import trio
 import trio.testing
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from torrentlite import limits
 from torrentlite.errors import NetworkError

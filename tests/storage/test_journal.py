@@ -8,8 +8,7 @@ import sys
 
 import pytest
 import trio
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from tests.storage.worlds import Home, Shape, content_of, letters, wrong_claims
 from torrentlite import limits

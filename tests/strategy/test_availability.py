@@ -48,6 +48,7 @@ def test_it_counts_like_a_plain_list(seed: int) -> None:
         assert list(bitfield.members(counted.rarest_of(candidates))) == rarest
         assert list(bitfield.members(counted.commonest_of(candidates))) == commonest
         assert counted.rarest(candidates, rng) in rarest
+        assert counted.lowest(candidates) == min(chosen.values())
 
 
 def test_counts_above_a_byte() -> None:

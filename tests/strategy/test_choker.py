@@ -3,8 +3,7 @@ import dataclasses
 import random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from torrentlite.limits import CHOKE_INTERVAL
 from torrentlite.strategy.choker import GIFT_TIME, LONGEST_TURN, Choker, UnchokeAll

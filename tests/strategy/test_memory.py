@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from torrentlite.strategy.memory import PieceMemory
 
@@ -46,15 +46,19 @@ def test_buffers_are_recycled_by_size() -> None:
 
 def test_it_is_full_from_a_refusal_to_the_next_change() -> None:
     memory = PieceMemory(100)
-    buffers = [taken(memory, 40), taken(memory, 40)]
-    assert not memory.full
-    assert memory.take(40) is None
-    assert memory.full
-    memory.give(buffers.pop())
-    assert not memory.full
-    assert memory.take(70) is None
-    taken(memory, 10)
-    assert not memory.full
+    steps: list[Callable[[], object]] = [
+        lambda: memory.take(90),
+        lambda: memory.take(40),
+        lambda: memory.give(bytearray(90)),
+        lambda: memory.take(50),
+        lambda: memory.take(70),
+        lambda: memory.take(10),
+    ]
+    full = []
+    for step in steps:
+        step()
+        full.append(memory.full)
+    assert full == [False, True, False, False, True, False]
 
 
 def test_trim_lets_spare_buffers_go() -> None:

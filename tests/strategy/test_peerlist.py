@@ -1,8 +1,7 @@
 import random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from torrentlite import limits
 from torrentlite.strategy.peerlist import BY_HAND, RETRY, RETRY_USEFUL, PeerAddress, PeerList

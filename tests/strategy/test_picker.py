@@ -64,6 +64,29 @@ def test_a_peer_goes_on_with_its_piece_then_helps_others_then_begins_one() -> No
     assert numbers(picker.pick("a", 9, 0.0))[:1] == numbers(third)
 
 
+def test_what_few_have_is_begun_before_what_others_are_at() -> None:
+    picker, _ = new(20)
+    common = bitfield.full(10)
+    picker.add_peer("seed", bitfield.full(20))
+    for peer in ("a", "b", "c"):
+        picker.add_peer(peer, common)
+    trusting(picker, "seed")
+    for piece in range(RANDOM_FIRST):
+        fetch(picker, "a", piece)
+    assert picker.pick("a", 1, 0.0)[0].piece < 10
+    assert picker.pick("b", 1, 0.0)[0].piece < 10
+    assert picker.pick("seed", 1, 0.0)[0].piece >= 10
+    for piece in range(10, 20):
+        picker.peer_has("c", piece)
+    assert numbers(picker.pick("seed", 30, 0.0))[1] >= 10, "half as many have it"
+    picker, _ = new(20)
+    picker.add_peer("seed", bitfield.full(20))
+    picker.add_peer("a", common)
+    shared = picker.pick("a", 1, 0.0)
+    picker.add_peer("b", bitfield.full(20))
+    assert numbers(picker.pick("seed", 1, 0.0)) == numbers(shared), "not when nearly as many have it"
+
+
 def test_blocks_that_nobody_brings_are_given_to_others() -> None:
     picker, _ = new(1)
     picker.add_peer("a", 1)
@@ -385,7 +408,6 @@ def test_between_the_last_block_and_the_verdict_a_piece_is_neither_to_be_had_nor
     assert picker.have == 0
     picker.piece_right(0)
     assert (picker.have, picker.checking, memory.used) == (1, {}, 0)
-    assert finished.buffer is None
     assert not picker.interesting("a")
 
 

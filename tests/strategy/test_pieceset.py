@@ -4,8 +4,7 @@ import collections
 import random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from torrentlite.strategy.pieceset import PieceSet, draw
 from torrentlite.wire import bitfield

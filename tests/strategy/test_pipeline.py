@@ -3,8 +3,7 @@ from collections import deque
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from torrentlite import limits
 from torrentlite.metainfo.layout import BLOCK_SIZE, Block

@@ -1,8 +1,7 @@
 import ipaddress
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from torrentlite.strategy.priority import crc32c, priority
 from torrentlite.wire.address import Address

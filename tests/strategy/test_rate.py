@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from torrentlite.metainfo.layout import BLOCK_SIZE
 from torrentlite.strategy.rate import RateMeter, TokenBucket

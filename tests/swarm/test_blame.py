@@ -7,9 +7,8 @@ import pytest
 import trio
 
 import torrentlite as tl
-from tests.strangers import Stranger, session_on, spoil, where
+from tests.strangers import Stranger, session_on, simulated, spoil, where
 from torrentlite.metainfo.layout import BLOCK_SIZE
-from torrentlite.testing import simulated
 from torrentlite.wire import messages as wm
 
 MOST_BAD_PIECES = 5

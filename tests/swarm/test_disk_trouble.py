@@ -7,9 +7,9 @@ import pytest
 import trio
 
 import torrentlite as tl
-from tests.strangers import Stranger, session_on, until, where
+from tests.strangers import Stranger, session_on, simulated, until, where
 from torrentlite.limits import DISK_RETRY
-from torrentlite.testing import run_simulation, simulated
+from torrentlite.testing import run_simulation
 
 SIZES = (400_000, 112_000)
 
@@ -102,7 +102,7 @@ async def test_removed_and_left_while_the_disk_is_full(world):
 
 def calls_of_a_clean_run():
     async def run(world):
-        async with fetching(world) as (machine, begin, _), begin() as torrent:
+        async with fetching(world, sizes=(200_000, 60_000)) as (machine, begin, _), begin() as torrent:
             await torrent.wait_complete()
             return machine.disk.calls
 
@@ -112,14 +112,13 @@ def calls_of_a_clean_run():
 CALLS = calls_of_a_clean_run()
 
 
-@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC], ids=["EIO", "ENOSPC"])
-@pytest.mark.parametrize("times", [1, 2, 6])
+@pytest.mark.parametrize(("number", "times"), [(errno.EIO, 1), (errno.EIO, 3), (errno.ENOSPC, 1)])
 @pytest.mark.parametrize("first", range(1, CALLS + 1))
-def test_a_fault_at_any_call(first, times, number):
+def test_a_fault_at_any_call(first, number, times):
     """Whichever call fails, and however often: it completes, in a time that the retries explain, and blames nobody."""
 
     async def run(world):
-        async with fetching(world) as (machine, begin, _):
+        async with fetching(world, sizes=(200_000, 60_000)) as (machine, begin, _):
             machine.disk.fail_at = dict.fromkeys(range(first, first + times), number)
             async with begin() as torrent:
                 started = trio.current_time()
@@ -169,10 +168,13 @@ async def test_a_disk_that_never_syncs_is_not_a_reason_to_download_all_day(world
             return real(files)
 
         machine.disk.storage(metainfo.info).sync = sync
-        await trio.sleep(120)
-        assert torrent.why().reason is tl.Reason.DISK
+        reasons = []
+        for _ in range(120):
+            await trio.sleep(1)
+            reasons.append(torrent.why().reason)
+        assert reasons.count(tl.Reason.DISK) > 60, "for most of the time it waits"
         assert world.trace.counts["disk error"] >= 5
-        assert torrent.stats().downloaded <= (1 << 20) * 120 / DISK_RETRY
+        assert torrent.stats().downloaded <= (1 << 20) * (120 / DISK_RETRY + 1)
         broken.clear()
         await torrent.wait_complete()
 
@@ -251,7 +253,7 @@ async def test_slow_peers_with_big_pieces_do_not_keep_a_fast_one_waiting(world, 
             for _ in range(20)
         ]
         torrent = session.add(metainfo, peers=[stranger.place for stranger in slow])
-        await trio.sleep(60)
+        await trio.sleep(5)
         assert torrent.stats().peers == 20
         assert session.stats().piece_memory >= memory - metainfo.piece_length, "they fill the memory"
         fast = await Stranger(world.host(up=1_000_000), metainfo.info, data).serve(nursery)

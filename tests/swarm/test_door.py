@@ -1,5 +1,6 @@
 import pytest
 import trio
+import trio.testing
 
 from torrentlite.limits import TURN_TIMEOUT
 from torrentlite.swarm.door import Door
@@ -47,10 +48,12 @@ async def test_failing_and_giving_up_pass_the_turn_on(autojump_clock):
         async with door.turn(ONE):
             raise ZeroDivisionError
     log = []
-    async with door.turn(ONE):
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(knock, door, ONE, 5, log, "first")
+        await trio.testing.wait_all_tasks_blocked()
         with trio.move_on_after(1):
             await knock(door, ONE, 0, log, "gave up")
-    assert log == []
+    assert log == [(0, "first")]
     assert not door._locks
     await knock(door, ONE, 0, log, "next")
-    assert log == [(1, "next")]
+    assert log == [(0, "first"), (5, "next")]

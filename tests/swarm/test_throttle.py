@@ -3,11 +3,10 @@
 import pytest
 import trio
 
-from tests.strangers import Stranger, session_on, where
+from tests.strangers import Stranger, session_on, simulated, where
 from torrentlite.metainfo.layout import BLOCK_SIZE
 from torrentlite.strategy.rate import TokenBucket
 from torrentlite.swarm.throttle import Throttle
-from torrentlite.testing import simulated
 from torrentlite.wire import messages as wm
 
 SECONDS = 20

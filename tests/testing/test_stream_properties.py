@@ -1,8 +1,7 @@
 """Whatever the network is like and however it is used, bytes arrive whole and in order, and nothing is left."""
 
 import trio
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from torrentlite.errors import NetworkError
 from torrentlite.testing import NetworkStats, run_simulation

@@ -1,8 +1,7 @@
 import urllib.parse
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tests.tracker.bad_replies import PEER, PEER6, dictionary, text
 from torrentlite import limits

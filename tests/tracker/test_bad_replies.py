@@ -3,8 +3,7 @@
 import struct
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tests.net.memory import MemoryDatagrams, MemoryNetwork, Server
 from tests.tracker import bad_replies

@@ -1,8 +1,7 @@
 import struct
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tests.tracker.bad_replies import PEER, PEER6
 from torrentlite import limits

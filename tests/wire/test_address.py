@@ -1,8 +1,7 @@
 import ipaddress
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from torrentlite.wire.address import Address, Scope, parse_host, read_compact, scope_of, write_compact
 

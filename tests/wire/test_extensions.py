@@ -1,14 +1,12 @@
 import ipaddress
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from torrentlite import limits
 from torrentlite.bencode import encode as bencode
 from torrentlite.errors import ProtocolError
-from torrentlite.wire import extensions as ext
-from torrentlite.wire import messages as m
+from torrentlite.wire import extensions as ext, messages as m
 from torrentlite.wire.address import Address
 
 

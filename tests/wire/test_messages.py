@@ -2,8 +2,7 @@ import itertools
 import struct
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from torrentlite.metainfo.layout import Block
 from torrentlite.wire import messages as m

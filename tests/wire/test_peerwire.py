@@ -2,15 +2,12 @@ import dataclasses
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from torrentlite import limits
 from torrentlite.bencode import encode as bencode
 from torrentlite.errors import ProtocolError
-from torrentlite.wire import bitfield
-from torrentlite.wire import extensions as ext
-from torrentlite.wire import messages as m
+from torrentlite.wire import bitfield, extensions as ext, messages as m
 from torrentlite.wire.peerwire import PeerWire
 
 PIECES = 1313

@@ -103,8 +103,8 @@ class _Parser(argparse.ArgumentParser):
             epilog = f"{_SRC}\n\n{epilog}".rstrip()
         super().__init__(
             prog=f"tl {command}",
-            usage=f"tl {command} {_ARGUMENTS[command]} [flags]",
-            description=f"{COMMANDS[command]}.".capitalize(),
+            usage=" ".join(["tl", command, *_ARGUMENTS[command].split(), "[flags]"]),
+            description=f"{COMMANDS[command][0].upper()}{COMMANDS[command][1:]}.",
             epilog=epilog,
             formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=32),
             allow_abbrev=False,

@@ -41,6 +41,7 @@ _CODES: Final[tuple[tuple[type[BaseException], Exit], ...]] = (
     (errors.StorageError, Exit.DISK),
     (errors.VerifyError, Exit.MISMATCH),
     (errors.NetworkError, Exit.NETWORK),
+    (errors.DhtError, Exit.NETWORK),
     (errors.TrackerError, Exit.NETWORK),
     (errors.MetainfoError, Exit.BAD_SOURCE),
     (errors.MagnetError, Exit.BAD_SOURCE),

@@ -35,7 +35,8 @@ class Job:
     """Something that takes time and is worth showing: a torrent, or the hashing of a folder.
 
     Args:
-        look: takes a glance at it; cheap, called twice a second.
+        look: takes a glance at it; cheap, called up to four times a second.
+        info_hash: of the torrent, for JSON; empty where there is none.
         timeout: seconds without progress after which ``scope`` is cancelled and ``given_up`` set.
     """
 

@@ -113,12 +113,15 @@ class _Seed:
         if wrong or torrent.state is not State.SEEDING:
             stats = torrent.stats()
             await self._session.remove(torrent)
-            what = f"{stats.pieces - stats.pieces_done:,} of {stats.pieces:,} pieces do not match"
+            missing = stats.pieces - stats.pieces_done
+            what = "the data does not match" if wrong else f"{missing:,} of {stats.pieces:,} pieces do not match"
             raise VerifyError(f"{display(torrent.name)}: {what}", hint=f"to see which: {look}")
 
     def _say_magnet(self, metainfo: Metainfo) -> None:
         hosts = reachable_at(address.host for address in self._session.addresses)
-        magnet = metainfo.to_magnet(peers=[(host, self._session.port) for host in hosts])
+        # Peers of a private torrent come from its trackers alone (BEP 27).
+        peers = [] if metainfo.private else [(host, self._session.port) for host in hosts]
+        magnet = metainfo.to_magnet(peers=peers)
         self._output.event("seeding", metainfo.info_hash, magnet=magnet, name=metainfo.name, total=metainfo.total)
         self._output.result(magnet)
         alone = bool(hosts) and all(scope_of(host) is Scope.LOOPBACK for host in hosts)

@@ -29,7 +29,7 @@ def packed_host(host: str) -> bytes:
 @functools.lru_cache(maxsize=_CACHE)
 def _host(packed: bytes) -> str:
     if len(packed) == 4:
-        return "%d.%d.%d.%d" % tuple(packed)
+        return f"{packed[0]}.{packed[1]}.{packed[2]}.{packed[3]}"
     return parse_host(str(ipaddress.IPv6Address(packed))) or ""
 
 
@@ -55,9 +55,10 @@ def read_contacts(data: bytes, *, ipv6: bool, most: int) -> list[Contact]:
         return []
     found = []
     for start in range(0, min(len(data), size * most), size):
-        address = Address(_host(data[start + 20 : start + size - 2]), data[start + size - 2] << 8 | data[start + size - 1])
+        node = data[start : start + size]
+        address = Address(_host(node[20:-2]), node[-2] << 8 | node[-1])
         if address.is_ipv6 == ipv6:
-            found.append(Contact(data[start : start + 20], address))
+            found.append(Contact(node[:20], address))
     return found
 
 

@@ -6,29 +6,29 @@ returns after each call. ``node.py`` does so on Trio, ``torrentlite.testing.dht`
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from .. import limits
-from ..errors import ProtocolError
+from ..errors import DhtError, ProtocolError
 from ..wire.address import Address, Scope
 from .budget import Budget
-from .contact import ID_SIZE, Contact, household, read_contacts
-from .krpc import Query, Refusal, Reply, bytes_of, encode_query, parse
-from .lookup import Lookup
+from .contact import Contact, read_contacts
+from .krpc import Query, Reply, bytes_of, encode_query, parse
 from .nodeid import is_secure, make_id
 from .reach import Reach
 from .rpc import Done, Pending, Transactions
-from .search import Search
+from .search import Found, Search, Store
 from .server import Server
 from .settings import DhtSettings
 from .side import Side
-from .stats import Counters
+from .stats import Counters, SideStats
 from .tokens import Tokens
 from .upkeep import Upkeep
 
-NEVER: Final = float("inf")
+_PAUSE: Final = 0.02  # seconds until what could not be sent is tried again, at the least
 _QUERY_SIZE: Final = 160  # bytes; what a query takes at most, but for one with an item
 
 
@@ -45,9 +45,11 @@ class Core:
         own: addresses that are ours; nothing is sent there.
 
     Attributes:
+        now: the time of the last call.
         sides: by "is IPv6".
+        upkeeps: likewise.
         counters: what happened so far.
-        searches: lookups under way.
+        searches: under way.
     """
 
     def __init__(
@@ -63,13 +65,14 @@ class Core:
     ) -> None:
         self.settings = settings or DhtSettings()
         self.rng = rng
+        self.now = now
         self.counters = Counters()
         self._secret = secret
         self._own = dict.fromkeys(own)
-        self.sides = {
-            ipv6: Side(ipv6=ipv6, own_id=(ids or {}).get(ipv6) or make_id("", secret), rng=rng, now=now)
-            for ipv6 in families
-        }
+        self.sides: dict[bool, Side] = {}
+        for ipv6 in families:
+            own_id = (ids or {}).get(ipv6) or make_id("", secret)
+            self.sides[ipv6] = Side(ipv6=ipv6, own_id=own_id, rng=rng, now=now)
         self._budget = Budget(
             total=self.settings.upload_limit,
             answers=self.settings.answer_limit,
@@ -77,15 +80,14 @@ class Core:
             big=self.settings.big_answers,
             now=now,
         )
-        self._tokens = Tokens(secret, now)
-        self._server = Server(self.sides, self._tokens, self._budget)
+        self._server = Server(self.sides, Tokens(secret, now), self._budget)
         self._transactions = Transactions(secret)
         self._reach = Reach(self.settings.read_only, now)
         self._outgoing: list[tuple[bytes, Address]] = []
-        self._heard = now  # when anything last came; while nothing does, silence is not the others' fault
+        self._heard = now  # when a reply last came; while none does, silence is not the others' fault
         self.searches: dict[Search, None] = {}
-        self._starved: float = NEVER
-        self.upkeep = Upkeep(self, now)
+        self._waiting: dict[Search, float] = {}
+        self.upkeeps = {ipv6: Upkeep(self, side, now) for ipv6, side in self.sides.items()}
 
     def __repr__(self) -> str:
         return f"<Core {' '.join(side.own_id.hex() for side in self.sides.values())}>"
@@ -94,7 +96,8 @@ class Core:
 
     def got_datagram(self, data: bytes, sender: Address, now: float) -> None:
         """A datagram has come."""
-        if sender.is_ipv6 not in self.sides or sender.scope is Scope.FORBIDDEN or sender in self._own:
+        self.now = now
+        if sender.is_ipv6 not in self.sides or not self.may_send(sender):
             self.counters.dropped += 1
             return
         try:
@@ -115,27 +118,31 @@ class Core:
         else:
             self.counters.refusals_received += 1
             pending.done(message, now)
-        self._work(now)
 
     def tick(self, now: float) -> None:
         """Time has passed."""
+        self.now = now
         slow, lost = self._transactions.due(now)
         for pending in slow:
-            if pending.slow is not None:
+            if pending.slow is not None and not pending.ended:
                 pending.slow(now)
         for pending in lost:
             self.counters.timeouts += 1
             if self._heard >= pending.sent:
                 self.sides[pending.to.is_ipv6].table.failed(pending.to, now)
             pending.done(None, now)
-        self.upkeep.tick(now)
-        self._work(now)
+        for upkeep in self.upkeeps.values():
+            upkeep.tick(now)
+        for search in [search for search, until in self._waiting.items() if until <= now]:
+            if self._waiting.pop(search, None) is not None:
+                search.advance(now)
 
-    def next_wake(self, now: float) -> float:
-        """When ``tick`` has something to do, at the latest."""
-        wakes = [self._transactions.next_due(), self.upkeep.next_wake(), self._starved]
-        wakes += [search.wake() for search in self.searches]
-        return max(now, min(wakes))
+    def next_wake(self) -> float:
+        """When ``tick`` has something to do; may be past."""
+        wake = self._transactions.next_due()
+        for upkeep in self.upkeeps.values():
+            wake = min(wake, upkeep.next_wake())
+        return min(wake, *self._waiting.values()) if self._waiting else wake
 
     def outgoing(self) -> list[tuple[bytes, Address]]:
         """Datagrams to send now, each returned once."""
@@ -166,9 +173,10 @@ class Core:
             expected: the id that the node should have.
             slow: is told when it takes long.
         """
-        side = self.sides.get(to.is_ipv6)
-        if side is None or not self.may_send(to) or not self._budget.query_at(_QUERY_SIZE, now) <= now:
+        self.now = now
+        if not self.may_send(to):
             return False
+        side = self.sides[to.is_ipv6]
         transaction = self._transactions.open(to, now, done, expected=expected, slow=slow)
         if transaction is None:
             return False
@@ -184,23 +192,56 @@ class Core:
 
     def may_send(self, to: Address) -> bool:
         """Whether an address may be sent to at all: no martians, not port 0, not ourselves."""
-        if to.scope is Scope.FORBIDDEN or to in self._own:
-            return False
         side = self.sides.get(to.is_ipv6)
-        return side is not None and not (
-            side.voting.host == to.host and any(own.port == to.port for own in self._own)
-        )
+        if side is None or to.scope is Scope.FORBIDDEN or to in self._own:
+            return False
+        return not (to.host == side.voting.host and any(to.port == own.port for own in self._own))
 
-    def search(self, search: Search, now: float) -> Search:
-        """Begin a search."""
+    @property
+    def full(self) -> bool:
+        """Whether there are as many searches as there may be by themselves; the other half is for the owner."""
+        return len(self.searches) >= limits.DHT_MAX_LOOKUPS // 2
+
+    def search(
+        self,
+        target: bytes,
+        method: bytes,
+        arguments: Mapping[bytes, object],
+        now: float,
+        *,
+        ipv6: bool = False,
+        seeds: Iterable[Contact] = (),
+        found: Found | None = None,
+        store: Store | None = None,
+        end: Callable[[Search], object] | None = None,
+    ) -> Search:
+        """Begin a search in one of the two DHTs; see ``Search`` for the arguments.
+
+        Raises:
+            DhtError: too many are under way.
+        """
+        self.now = now
+        if len(self.searches) >= limits.DHT_MAX_LOOKUPS:
+            raise DhtError("too many lookups are under way")
+        nearest = self.sides[ipv6].table.closest(target, limits.DHT_PATHS * limits.DHT_K)
+        known = [*(node.contact for node in nearest), *seeds]
+        search = Search(
+            self, target, method, arguments, seeds=known, now=now, ipv6=ipv6, found=found, store=store, end=end
+        )
         self.searches[search] = None
-        self._work(now)
+        search.advance(now)
         return search
 
-    def seeds(self, target: bytes, *, ipv6: bool) -> list[Contact]:
-        """Nodes to begin a lookup with."""
-        count = limits.DHT_PATHS * limits.DHT_K
-        return [node.contact for node in self.sides[ipv6].table.closest(target, count)]
+    def wait(self, search: Search, until: float | None) -> None:
+        """Call the search's ``advance`` then; None: as soon as a query may be sent."""
+        if until is None:
+            until = max(self._budget.query_at(_QUERY_SIZE, self.now), self.now + _PAUSE)
+        self._waiting[search] = until
+
+    def ended(self, search: Search) -> None:
+        """A search has ended."""
+        self.searches.pop(search, None)
+        self._waiting.pop(search, None)
 
     def contacts(self, reply: Reply, sender: Address, *, ipv6: bool) -> list[Contact]:
         """The nodes that a reply names and that may be asked: of the sender's scope or wider, and not us."""
@@ -215,10 +256,39 @@ class Core:
             if contact.address.scope >= scope and contact.id != own_id and self.may_send(contact.address)
         ]
 
+    # -- looking
+
     @property
     def read_only(self) -> bool:
-        """Whether we last told others to leave us out of their tables."""
-        return self.counters.read_only
+        """Whether we answer nobody and ask to be left out of tables (BEP 43)."""
+        return self._reach.read_only(self.now)
+
+    @property
+    def pending(self) -> int:
+        """Queries without answer."""
+        return len(self._transactions)
+
+    def stats(self) -> tuple[Counters, tuple[SideStats, ...]]:
+        """What happened, and how both halves are."""
+        sides = []
+        for ipv6, side in self.sides.items():
+            nodes = list(side.table)
+            sides.append(
+                SideStats(
+                    ipv6=ipv6,
+                    id=side.own_id,
+                    nodes=len(nodes),
+                    good=sum(node.good(self.now) for node in nodes),
+                    secure=sum(node.secure for node in nodes),
+                    buckets=len(side.table.buckets),
+                    joined=self.upkeeps[ipv6].joined,
+                    external=side.voting.host,
+                    torrents=len(side.peers),
+                    peers=side.peers.peers,
+                    items=len(side.items),
+                )
+            )
+        return dataclasses.replace(self.counters), tuple(sides)
 
     # -- inside
 
@@ -229,8 +299,7 @@ class Core:
             return
         self.counters.queries_received += 1
         self._reach.asked(sender, now)
-        read_only = self.counters.read_only = self._reach.read_only(now)
-        if read_only:
+        if self._reach.read_only(now):
             return
         answer = self._server.answer(query, sender, data, now)
         if answer is None:
@@ -240,7 +309,7 @@ class Core:
         self._send(answer, sender)
         contact = Contact(query.id, sender)
         if not query.read_only and not side.table.asked(contact, now):
-            self.upkeep.heard_of(contact, now)
+            self.upkeeps[side.ipv6].heard_of(contact, now)
 
     def _got_reply(self, reply: Reply, pending: Pending, now: float) -> None:
         self.counters.replies_received += 1
@@ -260,17 +329,7 @@ class Core:
         if not is_secure(side.own_id, side.voting.host) and now - side.id_since >= limits.DHT_ID_LIFE:
             side.change_id(self._secret, now)
             self.counters.id_changes += 1
-            self.upkeep.look_around(side, now)
-
-    def _work(self, now: float) -> None:
-        """Let the searches go on."""
-        self._starved = NEVER
-        for search in list(self.searches):
-            if not search.advance(now):
-                self._starved = self._budget.query_at(_QUERY_SIZE, now) if self._starved == NEVER else self._starved
-                self._starved = max(self._starved, now + 0.01)
-            if search.ended:
-                self.searches.pop(search, None)
+            self.upkeeps[side.ipv6].join_soon(now)
 
     def _send(self, data: bytes, to: Address) -> None:
         self.counters.bytes_sent += len(data)

@@ -141,15 +141,8 @@ def encode_query(
 
 def encode_reply(transaction: bytes, node_id: bytes, values: Mapping[bytes, object], to: Address) -> bytes:
     """A reply; ``values`` without the id. It tells the asker its own address (BEP 42)."""
-    return encode(
-        {
-            b"ip": pack_address(to),
-            b"r": {b"id": node_id, **values},
-            b"t": transaction,
-            b"v": VERSION,
-            b"y": b"r",
-        }
-    )
+    answer: dict[bytes, object] = {b"id": node_id, **values}
+    return encode({b"ip": pack_address(to), b"r": answer, b"t": transaction, b"v": VERSION, b"y": b"r"})
 
 
 def encode_refusal(transaction: bytes, code: Code, text: str) -> bytes:

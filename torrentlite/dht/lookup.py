@@ -118,8 +118,7 @@ class Lookup:
         self._insecure = 0
         self._slow = 0
         self._last = now
-        for turn, seed in enumerate(seeds):
-            self._add(seed, self._paths[turn % len(self._paths)], None)
+        self.add(seeds)
 
     def __repr__(self) -> str:
         return f"<Lookup {self.target.hex()}: {len(self._answered)} answered of {self.queries} asked>"
@@ -146,12 +145,26 @@ class Lookup:
         if chosen:
             self._last = now
         elif not any(path.asked for path in self._paths):
-            waiting = self._slow and self._bound is None and now - self._last < limits.DHT_PATIENCE
-            self.done = not waiting
+            self.done = not self.patient or now >= self.wake()
         return chosen
 
+    def add(self, contacts: Iterable[Contact]) -> None:
+        """More nodes to begin with."""
+        for turn, contact in enumerate(contacts):
+            self._add(contact, self._paths[turn % len(self._paths)], None)
+
+    @property
+    def answers(self) -> int:
+        """How many nodes have answered."""
+        return len(self._answered)
+
+    @property
+    def patient(self) -> bool:
+        """Whether slow nodes are waited for, as too few have answered."""
+        return self._slow > 0 and self._bound is None
+
     def wake(self) -> float:
-        """When ``next`` should be called at the latest, even if nothing happens."""
+        """Until when they are."""
         return self._last + limits.DHT_PATIENCE
 
     def put_back(self, candidate: Candidate) -> None:

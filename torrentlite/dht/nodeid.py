@@ -25,7 +25,7 @@ def _table() -> list[int]:
 _TABLE: Final = _table()
 
 
-def crc32c(data: bytes) -> int:
+def crc32c(data: bytes | bytearray) -> int:
     """The CRC-32C checksum."""
     crc = 0xFFFFFFFF
     for byte in data:

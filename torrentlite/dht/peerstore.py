@@ -51,6 +51,9 @@ class PeerStore:
     def __len__(self) -> int:
         return len(self._torrents)
 
+    def __contains__(self, info_hash: bytes) -> bool:
+        return info_hash in self._torrents
+
     @property
     def peers(self) -> int:
         """Announces that are kept."""
@@ -90,12 +93,11 @@ class PeerStore:
         if torrent is None:
             return []
         known = [peer for peer in torrent.peers.values() if peer.expires > now and peer.address.scope >= scope]
-        if no_seeds:
-            leeches = [peer for peer in known if not peer.seed]
-            known = leeches if len(leeches) >= most else leeches + [peer for peer in known if peer.seed]
         if len(known) > most:
-            known = known[:most] if no_seeds and len(leeches) < most else self._rng.sample(known, most)
-        return [peer.address for peer in known]
+            self._rng.shuffle(known)
+            if no_seeds:
+                known.sort(key=lambda peer: peer.seed)
+        return [peer.address for peer in known[:most]]
 
     def filters(self, info_hash: bytes, now: float) -> tuple[bytes, bytes] | None:
         """Bloom filters of the seeds and of the other peers (BEP 33); None where nothing is known."""

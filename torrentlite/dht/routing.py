@@ -193,7 +193,7 @@ class Table:
         last = len(self._buckets) - 1
         depth = min(shared_bits(self._own, wanted), last)
         found: list[Node] = []
-        # All of bucket ``depth`` are nearer than any other; the deeper ones are next, then those before it, each in turn.
+        # All of bucket ``depth`` are nearer than any other; the deeper ones are next, then those before it in turn.
         groups = [self._buckets[depth].nodes]
         if depth < last:
             groups.append([node for bucket in self._buckets[depth + 1 :] for node in bucket.nodes])
@@ -225,7 +225,7 @@ class Table:
 
     @staticmethod
     def _take(nodes: list[Node], wanted: int, count: int, scope: Scope, found: list[Node]) -> None:
-        for _, node in sorted([(node.number ^ wanted, node) for node in nodes]):
+        for node in sorted(nodes, key=lambda node: node.number ^ wanted):
             if not node.fails and node.scope >= scope:
                 found.append(node)
                 if len(found) == count:

@@ -104,10 +104,10 @@ class Server:
             filters = side.peers.filters(info_hash, now)
             if filters is not None and self._budget.big_answer(household(sender), now):
                 values[b"BFsd"], values[b"BFpe"] = filters
-        size = len(encode_reply(query.transaction, side.own_id, values, sender)) + _ROOM
-        room = min(limits.DHT_MAX_SENT, limits.DHT_AMPLIFICATION * len(raw)) - size
-        most = min(limits.DHT_MAX_VALUES, room // (21 if sender.is_ipv6 else 8))
-        if most > 0:
+        if info_hash in side.peers:
+            size = len(encode_reply(query.transaction, side.own_id, values, sender)) + _ROOM
+            room = min(limits.DHT_MAX_SENT, limits.DHT_AMPLIFICATION * len(raw)) - size
+            most = max(0, min(limits.DHT_MAX_VALUES, room // (21 if sender.is_ipv6 else 8)))
             no_seeds = query.arguments.get(b"noseed") == 1
             peers = side.peers.peers_of(info_hash, most, now, scope=sender.scope, no_seeds=no_seeds)
             if peers:

@@ -39,7 +39,7 @@ class Tokens:
         self._rotate(now)
         if not isinstance(token, bytes):
             return False
-        return any([hmac.compare_digest(token, _token(key, host, target)) for key in self._keys])
+        return any(hmac.compare_digest(token, _token(key, host, target)) for key in self._keys)
 
     def _rotate(self, now: float) -> None:
         if now < self._next_key:

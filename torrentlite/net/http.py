@@ -1,4 +1,4 @@
-"""Fetching small things over HTTP(S): trackers' answers and .torrent files.
+"""Fetching small things over HTTP(S): trackers' answers and .torrent files. Asking a router to open a port.
 
 The other side is not trusted: how long it takes, how much it sends (packed or not), where it sends us on and what it
 calls itself are all bounded here. What is spoken on the wire is left to httpx2, which is imported when first needed.
@@ -73,7 +73,7 @@ class HttpClient:
 
         Args:
             url: http or https.
-            max_bytes: the longest body, packed or unpacked.
+            max_bytes: the longest body, unpacked.
             within: the narrowest scope that the server's address may have.
             timeout: seconds for everything, redirects and name look-ups included.
             addresses: the addresses of the URL's host, if they are known.
@@ -87,7 +87,38 @@ class HttpClient:
         parsed = parse_url(url)
         with trio.move_on_after(timeout):
             return await self._follow(parsed, within, max_bytes, addresses, accept)
-        raise NetworkError(f"{parsed.origin}: no complete answer within {timeout:g} seconds")
+        raise _too_slow(parsed, timeout)
+
+    async def ask(
+        self,
+        url: str,
+        *,
+        address: Address,
+        max_bytes: int,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = limits.HTTP_TIMEOUT,
+    ) -> HttpReply:
+        """GET, or POST where there is content, from this very address: no look-up of a name and no redirect.
+
+        Statuses of any kind are returned, those of redirects too.
+
+        Args:
+            url: http or https.
+            address: of the URL's host.
+            max_bytes: the longest body, unpacked.
+            content: what to post; its ``Content-Type`` goes with the headers.
+            headers: more of them, by name.
+            timeout: seconds for everything.
+
+        Raises:
+            SourceError, NetworkError: as ``get``.
+        """
+        parsed = parse_url(url)
+        with trio.move_on_after(timeout):
+            more = {"Accept": "*/*", **(headers or {})}
+            return await self._once(parsed, address.scope, max_bytes, [address], more, content)
+        raise _too_slow(parsed, timeout)
 
     async def aclose(self) -> None:
         """Close what is open. It can be used again afterwards."""
@@ -99,7 +130,7 @@ class HttpClient:
         self, url: Url, within: Scope, max_bytes: int, addresses: Sequence[Address], accept: str
     ) -> HttpReply:
         for _ in range(limits.MAX_REDIRECTS + 1):
-            reply = await self._get_once(url, within, max_bytes, addresses, accept)
+            reply = await self._once(url, within, max_bytes, addresses, {"Accept": accept})
             location = reply.headers.get("location")
             if reply.status not in (301, 302, 303, 307, 308) or location is None:
                 return reply
@@ -108,25 +139,35 @@ class HttpClient:
             addresses = ()
         raise NetworkError(f"{url.origin}: more than {limits.MAX_REDIRECTS} redirects")
 
-    async def _get_once(
-        self, url: Url, within: Scope, max_bytes: int, addresses: Sequence[Address], accept: str
+    async def _once(
+        self,
+        url: Url,
+        within: Scope,
+        max_bytes: int,
+        addresses: Sequence[Address],
+        more: Mapping[str, str],
+        content: bytes | None = None,
     ) -> HttpReply:
         if self._exchange is None:
             from .transport import Exchange  # httpx2 takes 50 ms to import
 
             self._exchange = Exchange(self._network, self._ssl_context)
-        headers = {**self._headers, "Accept": accept}
+        headers = {**self._headers, **more}
         if url.credentials:
             user_password = urllib.parse.unquote_to_bytes(url.credentials)
             headers["Authorization"] = f"Basic {base64.b64encode(user_password).decode('ascii')}"
-        # A body in chunks of one byte costs a hundred times its size in work: what wraps it is bounded too.
+        # What wraps the body is bounded too: it can be cut in chunks of one byte, or packed in blocks of nothing.
         received = max_bytes + max_bytes // 4 + limits.HTTP_OVERHEAD
-        async with self._exchange.get(url, headers, within, addresses, received) as answer:
+        async with self._exchange.ask(url, headers, within, addresses, received, content) as answer:
             body = _Body(url, answer.headers, max_bytes)
             async for chunk in answer.chunks:
                 body.add(chunk)
                 await trio.lowlevel.checkpoint()  # one read can hold thousands of chunks
             return HttpReply(answer.status, answer.headers, body.finish(), str(url), answer.remote)
+
+
+def _too_slow(url: Url, timeout: float) -> NetworkError:
+    return NetworkError(f"{url.origin}: no complete answer within {timeout:g} seconds")
 
 
 def _redirected(url: Url, location: str) -> Url:
@@ -146,26 +187,25 @@ class _Body:
     def __init__(self, url: Url, headers: Mapping[str, str], max_bytes: int) -> None:
         self._origin = url.origin
         self._max = max_bytes
-        self._packed = 0
         self._body = bytearray()
+        self._empty = True
         coding = headers.get("content-encoding", "identity").strip().lower()
         if coding not in ("identity", "", "gzip", "x-gzip"):
             raise NetworkError(f"{self._origin}: sends an encoding that was not asked for")
         self._inflate = zlib.decompressobj(wbits=31) if "gzip" in coding else None
 
     def add(self, chunk: bytes) -> None:
-        self._packed += len(chunk)
+        self._empty = False
         if self._inflate is not None:
             try:
                 chunk = self._inflate.decompress(chunk, self._max + 1 - len(self._body))
             except zlib.error as error:
                 raise NetworkError(f"{self._origin}: the answer is not proper gzip") from error
         self._body += chunk
-        # Packed bytes count too: empty gzip blocks could come for ever without a byte of body.
-        if max(self._packed, len(self._body)) > self._max:
+        if len(self._body) > self._max:
             raise NetworkError(f"{self._origin}: the answer is longer than {self._max} bytes")
 
     def finish(self) -> bytes:
-        if self._inflate is not None and self._packed and not self._inflate.eof:
+        if self._inflate is not None and not self._inflate.eof and not self._empty:
             raise NetworkError(f"{self._origin}: the answer ends in the middle")
         return bytes(self._body)

@@ -12,16 +12,16 @@ import socket
 import struct
 import sys
 
-import trio
-
 from .. import limits
 from ..errors import ListenError, NetworkError
 from ..wire.address import Address, Scope, scope_of
 from .datagrams import UdpDatagrams
-from .stream import reason
+from .stream import address_of, reason
 
 _LOOPBACK_NAMES = ("lo", "lo0")
 _JOINED_ALREADY = errno.EADDRINUSE
+# Linux else gives us what other programs have joined, on interfaces that we did not choose.
+_MULTICAST_ALL = {socket.AF_INET: (socket.IPPROTO_IP, 49), socket.AF_INET6: (socket.IPPROTO_IPV6, 29)}
 
 
 class UdpMulticast:
@@ -76,6 +76,9 @@ class UdpMulticast:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if sys.platform != "linux" and hasattr(socket, "SO_REUSEPORT"):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if sys.platform == "linux":
+                with contextlib.suppress(OSError):  # IPv6: since Linux 4.20
+                    sock.setsockopt(*_MULTICAST_ALL[self._family], 0)
         if self._family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind((host, port))
@@ -150,7 +153,7 @@ def source_for(to: Address, host: str) -> str:
             if host:
                 sock.bind((host, 0))
             sock.connect((to.host, to.port))
-            return UdpDatagrams(sock).address.host
+            return address_of(sock.getsockname()).host
     except OSError as error:
         raise NetworkError(f"cannot reach {to}: {reason(error)}") from error
 

@@ -47,15 +47,24 @@ class Exchange:
         )
 
     @contextlib.asynccontextmanager
-    async def get(
-        self, url: Url, headers: Mapping[str, str], within: Scope, addresses: Sequence[Address], max_bytes: int
+    async def ask(
+        self,
+        url: Url,
+        headers: Mapping[str, str],
+        within: Scope,
+        addresses: Sequence[Address],
+        max_bytes: int,
+        content: bytes | None,
     ) -> AsyncIterator[Answer]:
-        """One GET, no redirect followed; at most so many bytes are received. Raises NetworkError."""
+        """One GET, or POST of the content, no redirect followed; at most so many bytes come in. Raises NetworkError."""
         backend = _Backend(self._network, within, addresses, max_bytes)
         # httpx2 logs the URL of each request; the target can hold a key and goes beside it.
         extensions = {"target": url.target.encode("ascii"), "backend": backend}
         try:
-            request = self._client.build_request("GET", url.origin, headers=dict(headers), extensions=extensions)
+            method = "GET" if content is None else "POST"
+            request = self._client.build_request(
+                method, url.origin, content=content, headers=dict(headers), extensions=extensions
+            )
             response = await self._client.send(request, stream=True, auth=None, follow_redirects=False)
             try:
                 async with contextlib.aclosing(response.aiter_raw()) as chunks:
@@ -92,7 +101,13 @@ class _Transport(httpx2.AsyncBaseTransport):
         )
         try:
             response = await connection.handle_async_request(
-                httpcore2.Request(request.method, url, headers=request.headers.raw, extensions=request.extensions)
+                httpcore2.Request(
+                    request.method,
+                    url,
+                    headers=request.headers.raw,
+                    content=request.content,
+                    extensions=request.extensions,
+                )
             )
         except BaseException:
             with trio.CancelScope(shield=True):  # closing takes no time

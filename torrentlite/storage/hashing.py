@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-import time
 from collections.abc import Callable, Iterable
 
 from .. import limits
@@ -99,7 +98,6 @@ async def create_metainfo(
         web_seeds=web_seeds,
         comment=comment,
         created_by=created_by,
-        creation_date=int(time.time()),
         origin=listing.origin,
     )
     return dataclasses.replace(metainfo, warnings=listing.warnings)

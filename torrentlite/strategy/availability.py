@@ -107,7 +107,12 @@ class Availability:
     def count(self, piece: int) -> int:
         """How many peers have this piece."""
         self._settle()
-        return self._everywhere + sum((plane >> piece & 1) << level for level, plane in enumerate(self._planes))
+        bit = 1 << piece
+        return self._everywhere + sum(1 << level for level, plane in enumerate(self._planes) if plane & bit)
+
+    def lowest(self, candidates: int) -> int:
+        """How many peers have the rarest of the candidates (at least one)."""
+        return self.count(self.rarest_of(candidates).bit_length() - 1)
 
     def counts(self) -> list[int]:
         """How many peers have each piece."""
@@ -127,7 +132,7 @@ class Availability:
         if not self.total:
             return 0.0
         scarce = self.rarest_of(self._all)
-        return self.count(scarce.bit_length() - 1) + 1.0 - scarce.bit_count() / self.total
+        return self.lowest(scarce) + 1.0 - scarce.bit_count() / self.total
 
     def _ones(self) -> int:
         """A byte of value 1 for each piece. ASCII "0" and "1" differ in just this bit."""

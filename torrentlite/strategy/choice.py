@@ -60,7 +60,7 @@ class Hand(Generic[P]):
 
     @property
     def proven(self) -> bool:
-        """Whether it has contributed to more right pieces than wrong ones, so to say."""
+        """Whether it has contributed to a right piece, and not to a wrong one lately."""
         return self.trust > limits.FIRST_TRUST
 
     @property
@@ -176,8 +176,8 @@ class Choice(Generic[P]):
 
     def _scarce(self, asker: Asker[P]) -> Iterator[PieceDownload[P]]:
         """New pieces that are SCARCER times as rare as the open ones, while not too many are open."""
-        count = self._availability.count
-        rarity = min((count(download.piece) for download in self._shared(asker, slow=False)), default=0)
+        shared = bitfield.of(download.piece for download in self._shared(asker, slow=False))
+        rarity = self._availability.lowest(shared) if shared else 0
         if rarity >= SCARCER:
             for download in self._begin_fresh(asker, at_most=rarity // SCARCER):
                 yield download

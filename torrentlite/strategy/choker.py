@@ -154,6 +154,8 @@ class Choker(Generic[C]):
 
         Args:
             peers: everybody connected, in a stable order; also those who are not interested.
+            now: the time.
+            rng: the dice.
             slots: the seats that there are in any case. 0: nobody is unchoked.
             seeding: whether we have everything that we want.
             spare_upload: whether the upload is below its limit, or has none.

@@ -153,15 +153,16 @@ class Life:
 
     def resume(self) -> None:
         """See ``Torrent.resume``."""
+        self._stays_paused = False
         if self.state in (State.PAUSED, State.ERROR):
             self.error = None
-            self._stays_paused = False
             self.go()
 
     def recheck(self) -> None:
         """See ``Torrent.recheck``."""
         if self.metainfo is not None and self.state is not State.CLOSED:
-            self._stays_paused = self.state is State.PAUSED
+            if self.state is not State.CHECKING:
+                self._stays_paused = self.state is State.PAUSED
             self._recheck = True
             self.error = None
             self.swarm.end()
@@ -250,7 +251,7 @@ class Life:
 
     def _meet(self) -> None:
         """Look for peers from now on."""
-        if self._magnet is not None:
+        if self._magnet is not None and not self.private:
             scope = Scope.LOOPBACK if self._commons.loopback else Scope.PRIVATE
             for host, port in self._magnet.peers:
                 self.discovery.add_named(host, port, "magnet", scope)
@@ -313,6 +314,8 @@ class Life:
         if complete:
             # Found complete, not made so: trackers are not told of a completion.
             self.discovery.tiers.completed()
+            if self.state is not State.CHECKING:  # after a pause
+                self._set_state(State.DOWNLOADING)
             self._finish_soon()
         else:
             self._set_state(State.DOWNLOADING)

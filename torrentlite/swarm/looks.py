@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from ..errors import DiskFullError
-from ..events import Progress
-from ..stats import TorrentStats, Why
+from ..stats import TorrentStats
 from ..strategy.verdict import Facts
 from .content import Content
 from .swarm import Swarm
@@ -52,11 +51,6 @@ def torrent_stats(torrent: Life, content: Content | None, swarm: Swarm) -> Torre
         private=torrent.private,
         added_at=torrent.added_at,
     )
-
-
-def progress(stats: TorrentStats, why: Why) -> Progress:
-    """What a reader of events is told once a second."""
-    return Progress(stats.done, stats.total, stats.down_rate, stats.up_rate, stats.peers, why)
 
 
 def torrent_facts(torrent: Life, content: Content | None, swarm: Swarm) -> Facts:

@@ -26,8 +26,7 @@ from ..net.network import Stream
 from ..stats import PeerStats
 from ..strategy.pipeline import Pipeline
 from ..strategy.rate import RateMeter
-from ..wire import bitfield
-from ..wire import messages as wm
+from ..wire import bitfield, messages as wm
 from ..wire.address import Address
 from ..wire.clients import client_name
 from ..wire.handshake import Handshake

@@ -18,8 +18,7 @@ from ..limits import (
 from ..net.network import Stream
 from ..strategy.choker import Choker
 from ..strategy.peerlist import PeerAddress, PeerList
-from ..wire import bitfield
-from ..wire import messages as wm
+from ..wire import bitfield, messages as wm
 from ..wire.address import Address, Scope
 from ..wire.extensions import OUR_IDS
 from ..wire.handshake import Handshake

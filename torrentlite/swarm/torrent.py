@@ -96,14 +96,14 @@ class Torrent:
         self._life.resume()
 
     def recheck(self) -> None:
-        """Hash everything again. Changes no file."""
+        """Hash everything again, without peers meanwhile. Changes no bytes of any file."""
         self._life.recheck()
 
     def select_files(self, indexes: Iterable[int] | None) -> None:
         """Want these files (indexes into ``metainfo.files``; None: all) and no others.
 
         Raises:
-            ValueError: there is no such file.
+            ValueError: there is no such file (once the metadata is here; before that nobody knows).
         """
         self._life.select_files(indexes)
 
@@ -136,7 +136,8 @@ class Torrent:
         """Wait until it is known what is shared.
 
         Raises:
-            TorrentError: the torrent failed (its ``error``), or was removed.
+            TorrentError: the torrent failed (its ``error``).
+            TorrentRemovedError: it was removed, or its session left.
         """
         await self._wait_until(lambda: self.metainfo is not None)
         assert self.metainfo is not None
@@ -146,7 +147,8 @@ class Torrent:
         """Wait until what lies on the disk has been looked at, and peers can be served.
 
         Raises:
-            TorrentError: the torrent failed (its ``error``), or was removed.
+            TorrentError: the torrent failed (its ``error``).
+            TorrentRemovedError: it was removed, or its session left.
         """
         await self._wait_until(lambda: self.state in (State.DOWNLOADING, State.SEEDING))
 
@@ -156,7 +158,8 @@ class Torrent:
         A full disk does not end the wait: it goes on when there is room.
 
         Raises:
-            TorrentError: the torrent failed (its ``error``), or was removed.
+            TorrentError: the torrent failed (its ``error``).
+            TorrentRemovedError: it was removed, or its session left.
         """
         await self._wait_until(lambda: self.state is State.SEEDING)
         return self.paths()

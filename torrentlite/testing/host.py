@@ -10,7 +10,7 @@ import trio
 
 from .. import limits
 from ..errors import ListenError, NetworkError
-from ..net.network import check_scope, literal
+from ..net.network import Multicast, check_scope, literal
 from ..net.url import check_name
 from ..wire.address import Address, Scope, parse_host, scope_of
 from .datagrams import Handler, SimulatedDatagrams

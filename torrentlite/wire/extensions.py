@@ -15,8 +15,7 @@ import struct
 from typing import Final
 
 from .. import limits
-from ..bencode import Value, decode, decode_prefix
-from ..bencode import encode as bencode
+from ..bencode import Value, decode, decode_prefix, encode as bencode
 from ..errors import BencodeError, ProtocolError
 from ..metainfo.text import display
 from .address import Address, parse_host, read_compact, write_compact

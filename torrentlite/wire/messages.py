@@ -223,14 +223,14 @@ class Pex:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Unknown:
-    """A message whose id we do not know; ignored, and counted by whoever owns the connection."""
+    """A message whose id we do not know; ignored."""
 
     id: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class UnknownExtended:
-    """An extended message under an id that is not ours, or of a kind that we do not know; ignored and counted."""
+    """An extended message under an id that is not ours, or of a kind that we do not know; ignored."""
 
     id: int
 

@@ -1,0 +1,1 @@
+"""A mainline DHT node (BEP 5), usable alone."""
