@@ -38,6 +38,20 @@ async def session_on(machine: SimulatedMachine, *, bugs: int = 0, **settings: An
     assert machine.network.sockets == sockets
 
 
+@contextlib.asynccontextmanager
+async def background() -> AsyncIterator[trio.Nursery]:
+    """A nursery for strangers: with the block they end too, and what the block raises leaves unchanged."""
+    trouble: BaseException | None = None
+    async with trio.open_nursery() as nursery:
+        try:
+            yield nursery
+        except BaseException as error:
+            trouble = error
+        nursery.cancel_scope.cancel()
+    if trouble is not None:
+        raise trouble
+
+
 def where(machine: SimulatedMachine, session: tl.Session) -> tuple[str, int]:
     """Where a session can be reached from other machines, for ``add_peer``."""
     return machine.network.ip, session.port

@@ -179,6 +179,10 @@ ANNOUNCE_INTERVAL: Final = 1800
 """Seconds between announces where the tracker says nothing; what most of them say."""
 MIN_ANNOUNCE_INTERVAL: Final = 60.0
 """However little a tracker asks for, and whatever the user wishes: it is not asked more often."""
+LONELY_INTERVAL: Final = 300.0
+"""A tracker that knows of nobody but us is asked again so soon while something is missing, unless it named a longer
+least
+interval: who has it may have come a moment after us, and may not be able to call us. libtorrent's least interval."""
 MAX_ANNOUNCE_INTERVAL: Final = 3600.0
 """However much it asks for: a tracker must not be able to make us fall silent for ever."""
 ANNOUNCE_JITTER: Final = 0.05
@@ -265,7 +269,8 @@ DHT_PARALLEL: Final = 2
 DHT_MAX_QUERIES: Final = 200
 """Queries of one lookup; without liars it takes a quarter."""
 DHT_MAX_INSECURE: Final = 48
-"""Of those, to nodes whose id does not fit their address (BEP 42): half of the real network, and any number of Sybils."""
+"""Of those, to nodes whose id does not fit their address (BEP 42): half of the real network, and any number of
+Sybils."""
 DHT_ENOUGH: Final = 24
 """A lookup ends when the 8 closest secure nodes have answered, or so many of any kind: there may be no secure ones."""
 DHT_DOUBT: Final = 3
@@ -410,10 +415,10 @@ LSD_IN_RATE: Final = 10.0
 """Announces read per second, Transmission's value: what floods us costs no more than this."""
 LSD_IN_BURST: Final = 50.0
 """Announces read in one go; in a class room all start together."""
-LSD_HOST_INTERVAL: Final = 10.0
+LSD_HOST_INTERVAL: Final = 1.0
 """Seconds after which one sender has earned another announce ..."""
-LSD_HOST_BURST: Final = 10.0
-"""... and how many it may have saved up; several programs on it may share thousands of torrents."""
+LSD_HOST_BURST: Final = 30.0
+"""... and how many it may have saved up: some clients send one for each of their torrents."""
 LSD_MAX_HOSTS: Final = 1024
 """Senders that are kept apart; the longest unheard is forgotten first."""
 
@@ -425,8 +430,10 @@ PEER_TICK: Final = 1.0
 """Time-outs and interest of each peer are looked at this often."""
 HANDSHAKE_TIMEOUT: Final = 10.0
 """For the 68 bytes, either way. libtorrent and rain use 10 s; with 4 s about 1 % of good peers are lost."""
-TURN_TIMEOUT: Final = 2.0
-"""So long a torrent waits while another one of the session greets the same peer; a greeting takes a few round trips."""
+TURN_TIMEOUT: Final = 5.0
+"""So long a torrent waits while others of the session greet the same peer. That takes a few round trips each, and
+half a
+second where Transmission is asked, which reads twice a second; of one that is dead it takes long, and nobody cares."""
 CONNECT_TIMEOUT: Final = 15.0
 """For a TCP connection: libtorrent's value; behind it the system would wait two minutes."""
 MAX_PENDING_HANDSHAKES: Final = 250
@@ -450,6 +457,11 @@ DOWNLOAD_BURST: Final = 1.5
 comes in until then (and a block that is not whole yet) must not be lost."""
 READ_BUFFERS_KEPT: Final = 16
 """Batch buffers kept for the next upload: 8 MiB."""
+SLOW_SHARE: Final = 10
+"""A peer slower than the fastest by more than this factor shares pieces with its like, not with fast ones."""
+MOST_IN_VAIN_ASKED: Final = 8
+"""Idle peers that are looked at in vain before the rest wait for the next tick: each look costs 8 to 25
+microseconds."""
 MAX_OUTBOX: Final = 2 << 20
 """Small messages that may wait for one peer: a Have for each of 100,000 pieces and as much again."""
 MAX_EARLY_HAVES: Final = 20_000

@@ -33,6 +33,7 @@ from .storage.offload import ThreadOffload
 from .storage.origin import open_storage
 from .storage.pool import FilePool
 from .swarm.commons import Commons
+from .swarm.discovery import check_port
 from .swarm.life import Life
 from .swarm.reception import Reception
 from .swarm.selection import check_indexes
@@ -106,7 +107,7 @@ class Session:
 
         Raises:
             DuplicateTorrentError: it is here already.
-            ValueError: there is no such file to select.
+            ValueError: there is no such file to select, or no such port.
             MagnetError, MetainfoError: the text or bytes are no torrent.
             RuntimeError: the session has been left.
         """
@@ -118,6 +119,7 @@ class Session:
         if self._closed:
             raise RuntimeError("this session has been left")
         select = None if select is None else tuple(select)
+        peers = [(host, check_port(port)) for host, port in peers]
         if isinstance(source, Metainfo):
             check_indexes(source.info, select)
         if key in self._torrents:

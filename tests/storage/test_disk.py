@@ -435,6 +435,18 @@ async def test_truncated_file_is_an_error_while_reading(home: Home, shape: Shape
     await disk.close(have)
 
 
+async def test_replaced_keeper_of_neighbours_is_hashed(home: Home, shape: Shape) -> None:
+    disk = home.disk()
+    await home.open(disk, frozenset({0}))
+    await disk.close(await write_all(home, disk, shape.pieces_of([0])))
+    content = home.aside().read_bytes()
+    home.aside().rename(home.folder / "old")
+    home.aside().write_bytes(bytes(len(content)))
+    again = home.disk()
+    assert await home.open(again, frozenset({0})) == 0b011
+    await again.close(0b011)
+
+
 # -- blocks ----------------------------------------------------------------------------------------------------------
 
 

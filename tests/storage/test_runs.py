@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
 from hypothesis import given, strategies as st
 
-from torrentlite.metainfo.layout import Layout
-from torrentlite.storage.reader import cut
+from torrentlite import limits
+from torrentlite.metainfo.layout import Block, Layout
+from torrentlite.storage.reader import cut, join
 from torrentlite.storage.runs import Flags, batches, complete_files, ranges_of_file, runs, union
 from torrentlite.wire import bitfield
 
@@ -69,3 +71,24 @@ def test_cut(sizes: list[int], size: int) -> None:
     head, rest = cut(views, size)
     assert b"".join(head) == data[:size]
     assert b"".join(rest) == data[size:]
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3), st.integers(1, 3)), max_size=12), st.integers(1, 4))
+def test_join(numbers: list[tuple[int, int, int]], most: int) -> None:
+    blocks = [Block(piece, begin, length) for piece, begin, length in numbers]
+    buffers = [bytearray(block.length) for block in blocks]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "MAX_VECTOR", most)
+        joined = list(join(blocks, buffers, 4))
+    places = []
+    for offset, views in joined:
+        assert 0 < len(views) <= most
+        for view in views:
+            places.append((offset, view))
+            offset += len(view)
+    assert [(offset, id(view)) for offset, view in places] == [
+        (block.piece * 4 + block.begin, id(buffer)) for block, buffer in zip(blocks, buffers, strict=True)
+    ]
+    ends = [(offset + sum(map(len, views)), len(views)) for offset, views in joined]
+    for (end, count), (start, _) in zip(ends[:-1], joined[1:], strict=True):
+        assert end != start or count == most, "those that follow one another are read together"

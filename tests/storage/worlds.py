@@ -16,6 +16,7 @@ from torrentlite.metainfo.layout import Layout
 from torrentlite.storage.disk import Disk
 from torrentlite.storage.files import FileStorage
 from torrentlite.storage.journal import Journal
+from torrentlite.storage.offload import Call
 from torrentlite.storage.storage import Storage
 from torrentlite.wire import bitfield
 
@@ -34,6 +35,9 @@ class Inline:
         await trio.lowlevel.checkpoint()
         self.calls.append(getattr(fn, "__name__", ""))
         return fn(*args)
+
+    def running(self) -> tuple[Call, ...]:
+        return ()
 
 
 class Shape:

@@ -7,7 +7,7 @@ import pytest
 import trio
 
 import torrentlite as tl
-from tests.strangers import Stranger, session_on, simulated, spoil, where
+from tests.strangers import Stranger, background, session_on, simulated, spoil, until, where
 from torrentlite.metainfo.layout import BLOCK_SIZE
 from torrentlite.wire import messages as wm
 
@@ -31,7 +31,7 @@ def bad_pieces(events, ip):
 @contextlib.asynccontextmanager
 async def swarm(world, metainfo, data, *, honest, spoilers, extended=True, up=200_000):
     """Somebody who fetches from so many honest seeds and one seed for each of ``spoilers`` (an ``answer`` each)."""
-    async with trio.open_nursery() as nursery:
+    async with background() as nursery:
         good, bad = [], []
         for answer in [None] * honest + spoilers:
             machine = world.host(up=up, latency=0.02)
@@ -44,7 +44,6 @@ async def swarm(world, metainfo, data, *, honest, spoilers, extended=True, up=20
             events: list[tl.Event] = []
             nursery.start_soon(all_events, torrent, events)
             yield torrent, good, bad, events
-        nursery.cancel_scope.cancel()
 
 
 def check_blame(good, bad, events):
@@ -83,10 +82,9 @@ def test_one_corrupting_peer_among_honest_ones(seed):
 async def test_a_corrupting_peer_that_calls_again_is_refused(world):
     metainfo, data = world.torrent(1 << 20)
     async with swarm(world, metainfo, data, honest=1, spoilers=[always], up=50_000) as (torrent, good, bad, events):
-        while not banned(events):
-            await trio.sleep(0.1)
+        await until(lambda: banned(events))
         assert torrent.stats().left, "not complete yet"
-        async with trio.open_nursery() as nursery:
+        async with background() as nursery:
             (said,) = good[0].talk.all(wm.ExtendedHandshake)
             talk = await bad[0].call(nursery, (good[0].talk.stream.remote.host, said.port))
             assert talk is not None
@@ -150,11 +148,10 @@ async def test_the_only_source_lies_and_a_right_one_comes_later(world):
         await trio.sleep(30)
         assert banned(events) == [bad[0].machine.network.ip]
         assert torrent.stats().pieces_done == 0
-        async with trio.open_nursery() as nursery:
+        async with background() as nursery:
             honest = await Stranger(world.host(), metainfo.info, data).serve(nursery)
             torrent.add_peer(*honest.place)
             await torrent.wait_complete()
-            nursery.cancel_scope.cancel()
 
 
 @simulated()
@@ -162,7 +159,7 @@ async def test_behind_one_private_address_only_the_liar_is_banned(world):
     """A NAT, or machines of one household: there an address is blamed with its port."""
     metainfo, data = world.torrent(1 << 20)
     machine = world.host("192.168.1.2")
-    async with trio.open_nursery() as nursery, session_on(world.host("192.168.1.3")) as session:
+    async with background() as nursery, session_on(world.host("192.168.1.3")) as session:
         liar = await Stranger(machine, metainfo.info, data, answer=always).serve(nursery)
         honest = await Stranger(machine, metainfo.info, data).serve(nursery)
         torrent = session.add(metainfo, peers=[liar.place, honest.place])
@@ -171,7 +168,6 @@ async def test_behind_one_private_address_only_the_liar_is_banned(world):
         await trio.sleep(1)
         assert torrent.swarm.peerlist.banned(f"192.168.1.2:{liar.port}")
         assert not torrent.swarm.peerlist.banned(f"192.168.1.2:{honest.port}")
-        nursery.cancel_scope.cancel()
 
 
 @simulated()
@@ -194,11 +190,10 @@ async def test_a_real_session_with_a_rotten_disk_is_banned_too(world):
         session = await stack.enter_async_context(session_on(fetching))
         torrent = session.add(metainfo, peers=places)
         events: list[tl.Event] = []
-        async with trio.open_nursery() as nursery:
+        async with background() as nursery:
             nursery.start_soon(all_events, torrent, events)
             await torrent.wait_complete()
             await trio.sleep(1)
-            nursery.cancel_scope.cancel()
         assert banned(events) == [machines[0].network.ip]
         assert bad_pieces(events, machines[0].network.ip) <= MOST_BAD_PIECES
         assert fetching.disk.storage(metainfo.info).content() == data

@@ -7,7 +7,7 @@ import pytest
 import trio
 
 import torrentlite as tl
-from tests.strangers import Stranger, session_on, simulated, until, where
+from tests.strangers import Stranger, background, session_on, simulated, until, where
 from torrentlite.limits import DISK_RETRY
 from torrentlite.testing import run_simulation
 
@@ -247,7 +247,7 @@ async def test_slow_peers_with_big_pieces_do_not_keep_a_fast_one_waiting(world, 
     metainfo, data = world.torrent(24 << 18, piece_length=256 << 10)
     memory = 1 << 20
     machine = world.host()
-    async with trio.open_nursery() as nursery, session_on(machine, piece_memory=memory) as session:
+    async with background() as nursery, session_on(machine, piece_memory=memory) as session:
         slow = [
             await Stranger(world.host(up=1_000), metainfo.info, data, delay=0 if honest else 1e6).serve(nursery)
             for _ in range(20)
@@ -264,7 +264,6 @@ async def test_slow_peers_with_big_pieces_do_not_keep_a_fast_one_waiting(world, 
         assert session.stats().piece_memory <= memory
         assert machine.disk.storage(metainfo.info).content() == data
         assert torrent.stats().hash_failures == 0
-        nursery.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
@@ -273,7 +272,7 @@ async def test_the_disk_is_full_just_when_memory_is_short(world, number):
     """Half done pieces that are written out to make room are not lost when the disk does not take them."""
     metainfo, data = world.torrent(24 << 18, piece_length=256 << 10)
     machine = world.host()
-    async with trio.open_nursery() as nursery, session_on(machine, piece_memory=1 << 20) as session:
+    async with background() as nursery, session_on(machine, piece_memory=1 << 20) as session:
         slow = [await Stranger(world.host(up=4_000), metainfo.info, data).serve(nursery) for _ in range(8)]
         torrent = session.add(metainfo, peers=[stranger.place for stranger in slow])
         await torrent.wait_checked()
@@ -290,4 +289,3 @@ async def test_the_disk_is_full_just_when_memory_is_short(world, number):
             await torrent.wait_complete()
         assert torrent.stats().hash_failures == 0, "an honest peer would have paid for our disk"
         assert machine.disk.storage(metainfo.info).content() == data
-        nursery.cancel_scope.cancel()

@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from tests.strangers import Stranger, session_on, simulated, where
+from tests.strangers import Stranger, background, session_on, simulated, where
 from torrentlite.metainfo.layout import BLOCK_SIZE
 from torrentlite.strategy.rate import TokenBucket
 from torrentlite.swarm.throttle import Throttle
@@ -108,7 +108,7 @@ async def test_two_torrents_share_the_limit_of_their_session(world, way):
 @simulated()
 async def test_peers_share_the_upload_limit(world):
     metainfo, seed, _ = await pair(world, 4 << 20)
-    async with session_on(seed, upload_limit=100_000) as sharing, trio.open_nursery() as nursery:
+    async with background() as nursery, session_on(seed, upload_limit=100_000) as sharing:
         shared = sharing.add(metainfo)
         await shared.wait_checked()
         layout = metainfo.info.layout
@@ -125,7 +125,6 @@ async def test_peers_share_the_upload_limit(world):
         got = [peer.uploaded for peer in shared.peers()]
         assert sum(got) < 1.1 * 100_000 * 20 + BLOCK_SIZE
         assert min(got) > 0.15 * sum(got), f"four equals got {got}"
-        nursery.cancel_scope.cancel()
 
 
 def test_a_grant_is_the_least_of_both_limits_and_takes_from_both_alike():

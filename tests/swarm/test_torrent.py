@@ -7,7 +7,7 @@ import trio
 import trio.testing
 
 import torrentlite as tl
-from tests.strangers import Stranger, session_on, simulated, until, where
+from tests.strangers import Stranger, background, session_on, simulated, until, where
 from torrentlite.testing import run_simulation
 from torrentlite.wire import messages as wm
 
@@ -158,13 +158,12 @@ async def test_recheck_shows_its_progress_and_serves_nobody_meanwhile(world):
         stats = torrent.stats()
         assert 0 <= stats.checked < stats.check_total == len(data)
         await torrent.wait_complete()
-        async with trio.open_nursery() as nursery:
+        async with background() as nursery:
             torrent.recheck()
             stranger = Stranger(world.host(), metainfo.info, has=0)
             assert await stranger.call(nursery, where(seed, session)) is None
             await torrent.wait_complete()
             assert await stranger.call(nursery, where(seed, session)) is not None
-            nursery.cancel_scope.cancel()
 
 
 @simulated()
@@ -336,7 +335,7 @@ async def test_removing_is_not_interrupted_half_way(world):
 async def test_events_tell_the_story(world):
     metainfo, data, seed = await seeding(world, 300_000, up=100_000)
     machine = world.host()
-    async with session_on(seed) as sharing, session_on(machine) as session, trio.open_nursery() as nursery:
+    async with session_on(seed) as sharing, background() as nursery, session_on(machine) as session:
         sharing.add(metainfo)
         torrent = session.add(metainfo, peers=[where(seed, sharing)], paused=True)
         got = []
@@ -366,7 +365,7 @@ async def test_events_tell_the_story(world):
 async def test_why_at_each_stage(world):
     metainfo, data, seed = await seeding(world, 1_500_000, up=100_000)
     machine = world.host()
-    async with session_on(machine) as session, trio.open_nursery() as nursery:
+    async with background() as nursery, session_on(machine) as session:
         torrent = session.add(metainfo)
         assert torrent.why().reason is tl.Reason.CHECKING
         await torrent.wait_checked()
@@ -399,7 +398,6 @@ async def test_why_at_each_stage(world):
             torrent.set_limits(download=0)
             await torrent.wait_complete()
         assert torrent.why().reason is tl.Reason.COMPLETE
-        nursery.cancel_scope.cancel()
 
 
 @simulated()
@@ -448,7 +446,7 @@ async def test_looks_at_each_stage(world):
 @simulated()
 async def test_a_paused_torrent_answers_nobody(world):
     metainfo, data, seed = await seeding(world)
-    async with session_on(seed) as session, trio.open_nursery() as nursery:
+    async with background() as nursery, session_on(seed) as session:
         torrent = session.add(metainfo)
         await torrent.wait_complete()
         stranger = Stranger(world.host(), metainfo.info, has=0)
@@ -461,4 +459,3 @@ async def test_a_paused_torrent_answers_nobody(world):
         torrent.resume()
         await torrent.wait_complete()
         assert await stranger.call(nursery, where(seed, session)) is not None
-        nursery.cancel_scope.cancel()

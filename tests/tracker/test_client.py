@@ -205,12 +205,12 @@ async def test_scrape_over_udp_in_parts(world, autojump_clock):
 
 
 async def test_scrape_over_http_in_parts_and_only_what_was_asked(world, autojump_clock):
-    wanted = hashes(100)
+    wanted, unknown = hashes(99), b"\xff" * 20
     counts = dictionary(complete=b"i1e", incomplete=b"i3e", downloaded=b"i2e")
     files = b"d" + b"".join(text(info_hash) + counts for info_hash in hashes(120)) + b"e"
     server = Server(answer(dictionary(files=files)))
     world.network.serve("9.9.9.9", 80, server)
-    found = await world.client.scrape("http://four.example/x/announce?key=v", wanted)
+    found = await world.client.scrape("http://four.example/x/announce?key=v", [*wanted, unknown])
     assert list(found) == wanted
     assert len(server.requests) == 3
     assert all(request.startswith(b"GET /x/scrape?key=v&info_hash=%00") for request in server.requests)

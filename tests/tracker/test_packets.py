@@ -1,7 +1,7 @@
 import struct
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 
 from tests.tracker.bad_replies import PEER, PEER6
 from torrentlite import limits
@@ -70,6 +70,10 @@ def read_options(data: bytes) -> bytes:
 
 
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=1000))
+@example("")
+@example("x" * 254)
+@example("x" * 255)
+@example("x" * 4000)
 def test_the_url_goes_along(path):
     data = packets.announce_request(0, 0, REQUEST, "/" + path)
     assert read_options(data[98:]) == (("/" + path).encode() if path else b"")

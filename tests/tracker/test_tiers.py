@@ -1,5 +1,6 @@
 """BEP 12 and the calendar of announces; time is a number here."""
 
+import dataclasses
 import itertools
 import random
 
@@ -135,12 +136,23 @@ def test_who_knows_nobody_is_not_enough():
     assert world.tick() == ["a", "b"]
 
 
-def test_when_nobody_knows_anybody_all_are_announced_to_at_their_times():
+@pytest.mark.parametrize(
+    ("least", "complete", "pause"),
+    [
+        (0, False, limits.LONELY_INTERVAL),  # who has it may have come a moment after us
+        (120, False, limits.LONELY_INTERVAL),
+        (900, False, 900),
+        (0, True, 1800),  # who lacks it calls us
+    ],
+)
+def test_when_nobody_knows_anybody_all_are_announced_to_at_their_times(least, complete, pause):
     world = Clockwork("a", "b", "c")
-    world.replies = dict.fromkeys("abc", LONELY)
+    world.replies = dict.fromkeys("abc", dataclasses.replace(LONELY, min_interval=least))
+    if complete:
+        world.tiers.completed()
     assert world.tick() == ["a", "b", "c"]
-    assert world.run(1790, 10) == []
-    assert sorted(name for _, name, _ in world.run(120, 10)) == ["a", "b", "c"]
+    assert world.run(pause - 10, 10) == []
+    assert sorted(name for _, name, _ in world.run(10 + pause * limits.ANNOUNCE_JITTER + 10, 10)) == ["a", "b", "c"]
 
 
 def test_added_trackers_are_asked_besides():

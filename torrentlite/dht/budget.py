@@ -52,7 +52,7 @@ class _Share:
 
     def __init__(self, rate: float, big_rate: float, now: float) -> None:
         self.answers = Bucket(rate, rate * limits.DHT_BURST, now)
-        self.big = Bucket(big_rate, big_rate, now)
+        self.big = Bucket(big_rate, big_rate * limits.DHT_BURST, now)
 
 
 class Budget:

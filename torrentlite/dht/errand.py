@@ -9,14 +9,14 @@ from .. import limits
 from ..bencode import Raw
 from ..errors import DhtError
 from ..wire.address import Address
-from .bloom import SIZE as FILTER_SIZE
-from .bloom import BloomFilter
+from .bloom import SIZE as FILTER_SIZE, BloomFilter
 from .contact import ID_SIZE, Contact, packed_host, read_address
 from .core import Core
 from .item import Item, immutable_target, mutable_target, read_item
 from .krpc import Refusal, Reply, bytes_of, int_of
 from .lookup import Candidate
 from .search import Search
+from .side import Side
 
 
 class Scrape(NamedTuple):
@@ -67,6 +67,8 @@ class Errand:
         Raises:
             DhtError: too many lookups are under way.
         """
+        for side in core.sides.values():
+            self.look_here(side, now)
         families = [ipv6 for ipv6, side in core.sides.items() if len(side.table)]
         self._left = len(families)
         for ipv6 in families:
@@ -103,6 +105,9 @@ class Errand:
 
     def found(self, reply: Reply, contact: Contact) -> None:
         """A node has answered."""
+
+    def look_here(self, side: Side, now: float) -> None:
+        """What others have stored with us counts too; where there are few nodes it may be all there is."""
 
     def store(self, candidate: Candidate) -> tuple[bytes, Mapping[bytes, object]] | None:
         """What to store with one of the nearest nodes: method and arguments."""
@@ -172,8 +177,15 @@ class PeersErrand(Errand):
 
     def found(self, reply: Reply, contact: Contact) -> None:
         """See ``Errand``."""
+        self._add(peers_of(reply, contact.address))
+
+    def look_here(self, side: Side, now: float) -> None:
+        """See ``Errand``."""
+        self._add(side.peers.peers_of(self.target, limits.DHT_MAX_VALUES, now, no_seeds=self._no_seeds))
+
+    def _add(self, peers: list[Address]) -> None:
         before = len(self.peers)
-        for peer in peers_of(reply, contact.address):
+        for peer in peers:
             if len(self.peers) < limits.DHT_MAX_PEERS_FOUND:
                 self.peers[peer] = None
         if len(self.peers) > before:
@@ -218,6 +230,14 @@ class ScrapeErrand(Errand):
         else:
             self._named.update(dict.fromkeys(named))
         self._nodes += bool(named) or seeds is not None
+
+    def look_here(self, side: Side, now: float) -> None:
+        """See ``Errand``."""
+        filters = side.peers.filters(self.target, now)
+        if filters is not None:
+            self._seeds.update(BloomFilter(filters[0]))
+            self._peers.update(BloomFilter(filters[1]))
+            self._nodes += 1
 
     def result(self) -> Scrape:
         """What is known now."""
@@ -277,10 +297,21 @@ class ItemErrand(Errand):
 
     def found(self, reply: Reply, contact: Contact) -> None:
         """See ``Errand``."""
-        item = read_item(reply.values, self.target, self._salt)
-        if item is None:
+        try:
+            item = read_item(reply.values, self.target, self._salt)
+        except DhtError:  # mutable, and we cannot check signatures
             return
-        self._sequences[contact] = item.sequence
+        if item is not None:
+            self._sequences[contact] = item.sequence
+            self._add(item)
+
+    def look_here(self, side: Side, now: float) -> None:
+        """See ``Errand``."""
+        item = side.items.get(self.target, now)
+        if item is not None:
+            self._add(item)
+
+    def _add(self, item: Item) -> None:
         if self.item is None or item.sequence > self.item.sequence:
             self.item = item
             self.news()

@@ -113,10 +113,11 @@ class PeerStore:
         return torrent.filters
 
     def sample(self, now: float) -> tuple[list[bytes], int]:
-        """Some of the info-hashes, the same for an interval, and the seconds until it ends (BEP 51)."""
+        """Some of the info-hashes, and the seconds for which there will be no others to see (BEP 51)."""
+        if len(self._torrents) <= limits.DHT_SAMPLES:
+            return list(self._torrents), limits.DHT_SAMPLE_INTERVAL
         if now >= self._sample_until:
-            hashes = list(self._torrents)
-            self._sample = self._rng.sample(hashes, min(len(hashes), limits.DHT_SAMPLES))
+            self._sample = self._rng.sample(list(self._torrents), limits.DHT_SAMPLES)
             self._sample_until = now + limits.DHT_SAMPLE_INTERVAL
         return self._sample, int(self._sample_until - now)
 

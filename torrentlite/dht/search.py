@@ -201,4 +201,3 @@ class Search:
         self._asker.ended(self)
         if self._end is not None:
             self._end(self)
-

@@ -29,7 +29,7 @@ def verify(public_key: bytes, signature: bytes, data: bytes) -> bool:
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     except ImportError:
-        raise _missing() from None
+        raise missing() from None
     try:
         Ed25519PublicKey.from_public_bytes(public_key).verify(signature, data)
     except InvalidSignature:
@@ -57,7 +57,7 @@ class SigningKey:
         try:
             from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
         except ImportError:
-            raise _missing() from None
+            raise missing() from None
         self._key = Ed25519PrivateKey.from_private_bytes(seed)
         self.public: bytes = self._key.public_key().public_bytes_raw()
 
@@ -69,5 +69,6 @@ class SigningKey:
         return self._key.sign(data)
 
 
-def _missing() -> DhtError:
+def missing() -> DhtError:
+    """The error that says so."""
     return DhtError("mutable items need the cryptography package", hint="pip install 'torrentlite[crypto]'")

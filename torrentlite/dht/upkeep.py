@@ -33,12 +33,14 @@ class Upkeep:
 
     Attributes:
         joined: whether a search for our own id has found anybody.
+        news: that has changed; the owner takes it back.
     """
 
     def __init__(self, core: Core, side: Side, now: float) -> None:
         self._core = core
         self._side = side
         self.joined = False
+        self.news = False
         self._search: Search | None = None  # for our own id
         self._attempt = 0
         self._addresses: deque[Address] = deque()  # given from outside, without ids; the next to be asked first
@@ -91,6 +93,11 @@ class Upkeep:
         self._attempt = 0
         self._next_join = now
 
+    def planted(self, now: float) -> None:
+        """The table was filled by other means: there is no need to join."""
+        self.joined = self.news = True
+        self._next_join = now + limits.DHT_SELF_LOOKUP * self._core.rng.uniform(0.1, 1.2)
+
     # -- inside
 
     def _join(self, now: float) -> None:
@@ -118,7 +125,7 @@ class Upkeep:
         if not search.lookup.answers:
             return
         if not self.joined:
-            self.joined = True
+            self.joined = self.news = True
             self._to_fill = list(range(min(len(self._side.table.buckets), len(limits.DHT_FIRST_BUCKETS))))
         if len(self._side.table) >= _FILLED:
             self._attempt = 0
@@ -146,8 +153,8 @@ class Upkeep:
         node = table.stale(now)
         if node is not None:
             self._core.ask(node.contact.address, b"ping", {}, now, _ignore, expected=node.contact.id)
-        if self.joined != bool(len(table)) and self._search is None and (self.joined or self._next_join == _NEVER):
-            self.joined = False  # everybody is gone; or somebody found us before we knew of anybody
+        if self.joined and not len(table) and self._search is None:
+            self.joined = False
             self.join_soon(now)
         if self.joined and self._search is None and not self._core.full:
             depth = self._to_fill.pop(0) if self._to_fill else table.unchanged(now)
@@ -161,6 +168,8 @@ class Upkeep:
 
         def done(reply: Reply | Refusal | None, now: float) -> None:
             self._verifying.pop(network, None)
+            if isinstance(reply, Reply) and not self.joined:  # somebody found us before we found anybody
+                self._next_join = min(self._next_join, now)
 
         if self._core.ask(address, b"ping", {}, now, done):
             self._verifying[network] = None

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable
 import trio
 
 from ..errors import ListenError, NetworkError, ProtocolError
-from ..strategy.lsd import AnnouncePlan, Gate, near
+from ..strategy.lsd import AnnouncePlan, Gate, same_network
 from ..wire import lsd
-from ..wire.address import Address
+from ..wire.address import Address, Scope
 from .network import Multicast, Network
 
 log = logging.getLogger(__name__)
@@ -124,7 +124,10 @@ class LocalDiscovery:
         return True
 
     def _is_near(self, sender: Address) -> bool:
+        if sender.scope is not Scope.PUBLIC:
+            # Those of the link alone are nobody's to connect to; the others do not come from far away.
+            return sender.scope is not Scope.FORBIDDEN
         try:
-            return near(sender.host, self._network.source_for(sender))
-        except NetworkError:  # of the link alone, or there is no way back
+            return same_network(sender.host, self._network.source_for(sender))
+        except NetworkError:  # there is no way back
             return False

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import itertools
 import pathlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from .. import limits
 from ..errors import StorageError
@@ -23,6 +24,7 @@ from .check import block_digests, check_pieces, digests
 from .faults import fault
 from .journal import Journal, Resume
 from .offload import Offload
+from .reader import join
 from .resume import sort_pieces
 from .room import check_room
 from .runs import complete_files, union
@@ -104,9 +106,8 @@ class Disk:
             self._synced, self._unsynced, self._unsure = trusted, right, 0
             self._spilled_aside.clear()
             self._stamps, self._new_stamps = dict(found.stamps), {}
-            for file in sorted(found.finished):
-                if not self._storage.final(file):
-                    self._forget(file)
+            for file in itertools.filterfalse(self._storage.final, sorted(found.finished)):
+                self._forget(file)
             if not self._storage.read_only:
                 await self._save(have, resume, found)
             self._opened = True
@@ -114,13 +115,13 @@ class Disk:
 
     async def _save(self, have: int, resume: Resume, found: Found) -> None:
         """Write down what was found, and give final names to files that turned out to be whole."""
-        named = sorted(found.finished)
+        known = sorted(found.finished)
         if self._journal:
-            named = [file for file in named if resume.stamps.get(file) == found.stamps.get(file)]
-        self._finished = set(complete_files(named, have, self._layout))
+            known = [file for file in known if resume.stamps.get(file) == found.stamps[file]]
+        self._finished = set(complete_files(known, have, self._layout))
         self._touched = set(self._info.wanted_files)
         self._to_flush = self._files_of(self._unsynced) if self._journal else set()
-        same = resume.clean and resume.synced == have and resume.stamps == found.stamps
+        same = resume.clean and resume.synced == have and resume.stamps == self._stamps
         await self._commit(have, rewrite=not same)
 
     # -- pieces ------------------------------------------------------------------------------------------------------
@@ -206,15 +207,16 @@ class Disk:
     # -- in threads --------------------------------------------------------------------------------------------------
 
     def _write(self, pieces: Sequence[tuple[int, Buffer]]) -> list[Verdict]:
-        right = [
-            hashlib.sha1(data, usedforsecurity=False).digest() == self._info.piece_hash(piece) for piece, data in pieces
-        ]
+        right = {
+            piece: data
+            for piece, data in pieces
+            if hashlib.sha1(data, usedforsecurity=False).digest() == self._info.piece_hash(piece)
+        }
         if self._journal:
-            self._journal.written([piece for (piece, _), good in zip(pieces, right, strict=True) if good])
-        for (piece, data), good in zip(pieces, right, strict=True):
-            if good:
-                self._storage.pwrite(self._layout.offset(piece), data)
-        return [Verdict.RIGHT if good else Verdict.WRONG for good in right]
+            self._journal.written(right)
+        for piece, data in right.items():
+            self._storage.pwrite(self._layout.offset(piece), data)
+        return [Verdict.RIGHT if piece in right else Verdict.WRONG for piece, _ in pieces]
 
     def _spill(self, piece: int, runs: Sequence[tuple[int, Buffer]], aside: bool) -> None:
         if self._journal:
@@ -248,7 +250,8 @@ class Disk:
         """
         if self._turns.reserved:
             return False
-        return all(self._storage.read_cached(offset, views) for offset, views in self._joined(blocks, buffers))
+        runs = join(blocks, buffers, self._layout.piece_length)
+        return all(self._storage.read_cached(offset, views) for offset, views in runs)
 
     async def read(self, blocks: Sequence[Block], buffers: Sequence[Room]) -> None:
         """Read blocks, each into its buffer, in a thread.
@@ -259,27 +262,11 @@ class Disk:
             StorageError: a file was changed or removed, or the disk failed.
         """
         async with self._turns.using():
-            await self._offload.run(self._read, list(self._joined(blocks, buffers)), abandon=True)
+            await self._offload.run(self._read, blocks, buffers, abandon=True)
 
-    def _read(self, parts: list[tuple[int, Sequence[Room]]]) -> None:
-        for offset, views in parts:
+    def _read(self, blocks: Sequence[Block], buffers: Sequence[Room]) -> None:
+        for offset, views in join(blocks, buffers, self._layout.piece_length):
             self._storage.pread_into(offset, views)
-
-    def _joined(self, blocks: Sequence[Block], buffers: Sequence[Room]) -> Iterator[tuple[int, Sequence[Room]]]:
-        """Blocks that follow one another, as one read: peers ask for them in order."""
-        length = self._layout.piece_length
-        start = stop = 0
-        views: list[Room] = []
-        for (piece, begin, size), buffer in zip(blocks, buffers, strict=True):
-            offset = piece * length + begin
-            if offset != stop or len(views) == limits.MAX_VECTOR:
-                if views:
-                    yield start, views
-                start, views = offset, []
-            views.append(buffer)
-            stop = offset + size
-        if views:
-            yield start, views
 
     # -- making it last ----------------------------------------------------------------------------------------------
 

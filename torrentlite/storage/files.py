@@ -60,8 +60,7 @@ class FileStorage:
         self._wanted: frozenset[int] = frozenset()
         self._places = [Place.NOWHERE] * len(info.files)
         self._exist: set[int] = set()  # files in place PART, and maybe the one beside, that exist
-        self._resized: set[int] = set()
-        self._doubled: set[int] = set()
+        self._resized, self._doubled = set[int](), set[int]()  # see ``Survey``
         self._closed = False
         self._dirty: set[int] = set()
         self._dirty_lock = threading.Lock()
@@ -330,31 +329,30 @@ class FileStorage:
 
     def _check_room(self, files: Iterable[int]) -> None:
         """Whether these files fit, beside what others of the torrent are still to become."""
-        needed = sum(self._layout.file_lengths[file] for file in files)
+        lengths = self._layout.file_lengths
+        needed = sum(lengths[file] for file in files)
         with about(self._beneath.root):
             for file in self._wanted:
                 if self._places[file] is Place.PART:
                     status = self._beneath.stat(self._names.part(file)) if file in self._exist else None
-                    there = platform.allocated(status) if status else 0
-                    needed += max(0, self._layout.file_lengths[file] - there)
+                    needed += max(0, lengths[file] - (platform.allocated(status) if status else 0))
             free = platform.free_space(self._beneath.root)
         check_room(needed, free, self._beneath.root)
 
     def _take_back(self, file: int, have: int) -> None:
         """A file is wanted after all: what is kept of it beside the others goes into its own ``.part``."""
         keep = list(ranges_of_file(have, file, self._layout)) if self._aside in self._exist else []
-        with about(self._beneath.name(self._names.part(file)), "look at"):
-            if self._beneath.stat(self._names.part(file)) is not None:
-                self._exist.add(file)
+        part = self._names.part(file)
+        with about(self._beneath.name(part), "look at"):
+            self._exist.update([file] if self._beneath.stat(part) else [])
         self._put_into_part(file, keep)
 
     def _put_aside(self, file: int, ranges: Sequence[tuple[int, int]]) -> None:
         """Keep these ranges of a file beside the others."""
+        source, target = Key(self, file, write=False), Key(self, self._aside, write=True)
         for offset, length in ranges:
-            with self._borrow(Key(self, file, write=False)) as source:
-                start = self._layout.file_offsets[file] + offset
-                with self._borrow(Key(self, self._aside, write=True)) as target:
-                    platform.copy_range(source, offset, target, start, length)
+            with self._borrow(source) as here, self._borrow(target) as there:
+                platform.copy_range(here, offset, there, self._layout.file_offsets[file] + offset, length)
         self._move(file, Place.ASIDE)
 
     def _put_into_part(self, file: int, ranges: Sequence[tuple[int, int]]) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
-from ..metainfo.layout import Layout, Span
+from .. import limits
+from ..metainfo.layout import Block, Layout, Span
 from . import platform
 from .pool import FilePool, Key
 from .storage import Room
@@ -87,6 +88,22 @@ class SpanReader:
         for span in spans:
             views, rest = cut(rest, span.length)
             yield span, views
+
+
+def join(blocks: Sequence[Block], buffers: Sequence[Room], piece_length: int) -> Iterator[tuple[int, Sequence[Room]]]:
+    """Blocks and their buffers as (offset in the torrent, buffers): those that follow one another are one read."""
+    start = stop = 0
+    views: list[Room] = []
+    for (piece, begin, size), buffer in zip(blocks, buffers, strict=True):
+        offset = piece * piece_length + begin
+        if offset != stop or len(views) == limits.MAX_VECTOR:
+            if views:
+                yield start, views
+            start, views = offset, []
+        views.append(buffer)
+        stop = offset + size
+    if views:
+        yield start, views
 
 
 def cut(views: Sequence[memoryview], size: int) -> tuple[list[memoryview], list[memoryview]]:

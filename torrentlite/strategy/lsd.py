@@ -9,7 +9,6 @@ from collections import OrderedDict
 from collections.abc import Iterable
 
 from .. import limits
-from ..wire.address import Scope, scope_of
 
 
 class AnnouncePlan:
@@ -108,19 +107,13 @@ class Allowance:
         self._at = max(self._at, now)
 
 
-def near(host: str, own: str) -> bool:
-    """Whether a sender can be a neighbour.
-
-    Private and loopback addresses do not come from far away. Neighbours with public ones share the first 64 bits with
-    us (IPv4: 24). Addresses of the link alone are nobody's to connect to.
+def same_network(host: str, own: str) -> bool:
+    """Whether a sender with a public IP address can be our neighbour: its first 64 bits are ours (IPv4: 24).
 
     Args:
-        host: the sender's IP address.
+        host: the sender's address.
         own: ours, from which we would talk to it.
     """
-    scope = scope_of(host)
-    if scope is not Scope.PUBLIC:
-        return scope is not Scope.FORBIDDEN
     theirs, ours = ipaddress.ip_address(host), ipaddress.ip_address(own)
     shared = 8 if theirs.version == 6 else 3
     return theirs.version == ours.version and theirs.packed[:shared] == ours.packed[:shared]

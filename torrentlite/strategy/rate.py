@@ -55,7 +55,8 @@ class RateMeter:
             self._born = now
         else:
             self._weighed *= math.exp((self._weighed_at - now) / MEMORY)
-        self._weighed += self._fresh
+        # What came in the last slot is as old as that, if nobody has looked since.
+        self._weighed += self._fresh * math.exp(-max(0.0, now - self._slot_ends) / MEMORY)
         self._fresh = 0
         self._weighed_at = now
         self._slot_ends = now + SLOT

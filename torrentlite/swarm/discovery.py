@@ -9,6 +9,7 @@ import trio
 
 from ..errors import TorrentError
 from ..limits import LEFT_UNKNOWN, MAX_NAMED_PEERS, NUMWANT, STOP_TIMEOUT
+from ..metainfo.text import display
 from ..tracker.announce import AnnounceRequest
 from ..tracker.redact import redact
 from ..tracker.tiers import Tiers, TrackerEntry
@@ -17,6 +18,17 @@ from .commons import Commons
 from .crew import Crew
 
 log = logging.getLogger("torrentlite")
+
+
+def check_port(port: int) -> int:
+    """The port of a peer that a person names.
+
+    Raises:
+        ValueError: it is not between 1 and 65535.
+    """
+    if not 0 < port < 65536:
+        raise ValueError(f"{port} is no port of a peer")
+    return port
 
 
 class DiscoveryOwner(Protocol):
@@ -59,13 +71,13 @@ class Discovery:
             self._owner.peers_found((Address(literal, port),), source, within)
         elif self._looked_up < MAX_NAMED_PEERS:
             self._looked_up += 1
-            self._crew.start(self._look_up, host, port, source, within, name=f"look up {host}")
+            self._crew.start(self._look_up, host, port, source, within, name=f"look up {display(host)}")
 
     async def _look_up(self, host: str, port: int, source: str, within: Scope) -> None:
         try:
             found = await self._commons.world.network.resolve(host, port, within=within)
         except TorrentError as error:
-            log.warning("peer %s: %s", host, error)
+            log.warning("peer %s: %s", display(host), error)
         else:
             self._owner.peers_found(tuple(found), source, within)
 
@@ -114,6 +126,8 @@ class Discovery:
                 await self._commons.trackers.announce(entry.url, self._request("stopped", entry), within=entry.within)
             except TorrentError as error:
                 log.info("tracker %s at stop: %s", redact(entry.url), error)
+            except Exception as error:  # a bug of ours that this tracker has met: the others must hear of it too
+                self._commons.report(f"stop at {redact(entry.url)}", error)
 
         entries = self.tiers.to_stop()
         with trio.move_on_after(STOP_TIMEOUT):

@@ -394,7 +394,7 @@ class Life:
     def want_requests(self) -> None:
         """There may be something new to ask for."""
         if self.swarm.downloading:
-            self.swarm.request_all(trio.current_time())
+            self.swarm.request_idle(trio.current_time())
 
     def _finish_soon(self) -> None:
         if not self._finishing and self.state is not State.SEEDING:

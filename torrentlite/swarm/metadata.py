@@ -14,7 +14,7 @@ P = TypeVar("P", bound=Hashable)
 class _Attempt:
     """One peer's copy in the making. Blocks are kept as they arrive: no buffer is sized by the peer's number."""
 
-    __slots__ = ("blocks", "count", "moved_at", "next", "size", "waiting")
+    __slots__ = ("began_at", "blocks", "count", "moved_at", "next", "size", "waiting")
 
     def __init__(self, size: int, now: float) -> None:
         self.size = size
@@ -22,7 +22,7 @@ class _Attempt:
         self.blocks: dict[int, bytes] = {}
         self.waiting: dict[int, None] = {}
         self.next = 0
-        self.moved_at = now
+        self.began_at = self.moved_at = now
 
 
 class MetadataExchange(Generic[P]):
@@ -53,15 +53,19 @@ class MetadataExchange(Generic[P]):
         self._failed.pop(peer, None)
 
     def requests(self, now: float) -> list[tuple[P, int]]:
-        """What to ask whom now: (peer, piece of the metadata)."""
+        """What to ask whom now: (peer, piece of the metadata).
+
+        Those who were never asked go first, and also in the place of one that takes long: else a few who say little,
+        or nothing, would keep everybody else from being asked.
+        """
+        others = [peer for peer in self._sizes if peer not in self._attempts and now >= self._failed.get(peer, now)]
+        others.sort(key=lambda peer: self._failed.get(peer, 0.0))
+        untried = bool(others) and others[0] not in self._failed
         for peer, attempt in list(self._attempts.items()):
-            if now - attempt.moved_at > METADATA_TIMEOUT:
+            if now - (attempt.began_at if untried else attempt.moved_at) > METADATA_TIMEOUT:
                 self._give_up(peer, now)
-        for peer, size in self._sizes.items():
-            if len(self._attempts) >= METADATA_PARALLEL:
-                break
-            if peer not in self._attempts and now >= self._failed.get(peer, now):
-                self._attempts[peer] = _Attempt(size, now)
+        for peer in others[: max(0, METADATA_PARALLEL - len(self._attempts))]:
+            self._attempts[peer] = _Attempt(self._sizes[peer], now)
         asks = []
         for peer, attempt in self._attempts.items():
             while attempt.next < attempt.count and len(attempt.waiting) < METADATA_REQUESTS:

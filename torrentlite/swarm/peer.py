@@ -44,6 +44,7 @@ class Peer:
     Attributes:
         key: what it is blamed by: the IP address where that names one host (public), else host and port.
         has: the pieces it has, once both sides know how many there are.
+        idle: it had room for requests, and there was nothing to ask for.
         allowed_fast: pieces that it lets us ask for while it chokes us (BEP 6).
     """
 
@@ -77,6 +78,7 @@ class Peer:
         self.last_received = now
         self.last_sent = now
         self.useful = False
+        self.idle = False
         self.joined = False
         self.listen_port = 0 if incoming else stream.remote.port
         self.down_meter = RateMeter()
@@ -137,6 +139,11 @@ class Peer:
                     handlers[kind](self, message)
             if not self.peer_choking or self.allowed_fast:
                 self.request(now)
+            self._check_outbox()
+
+    def _check_outbox(self) -> None:
+        if self.sender.size > MAX_OUTBOX:
+            self.close("does not read what we send")
 
     def _say_hello(self) -> None:
         """What comes right after the handshake: our pieces first (BEP 3), then the extension handshake (BEP 10)."""
@@ -192,7 +199,7 @@ class Peer:
         if message.piece >= pieces.layout.piece_count:
             raise ProtocolError(f"have of piece {message.piece} of {pieces.layout.piece_count}")
         pieces.picker.peer_has(self, message.piece)
-        if not self.am_interested and pieces.lacks(message.piece):
+        if not self.am_interested and pieces.picker.interesting(self):
             self.set_interest(True)
         self.swarm.peer_advanced(self)
 
@@ -294,6 +301,7 @@ class Peer:
             return
         only = self.allowed_fast if self.peer_choking else None
         blocks = pieces.pick(self, room, now, only=only)
+        self.idle = not blocks
         if len(blocks) < room:
             swarm.unused_allowance(room - len(blocks))
         if blocks:
@@ -372,7 +380,7 @@ class Peer:
             self.pipeline.reqq = message.reqq
         if message.upload_only is not None:
             self.upload_only = message.upload_only
-        if message.port:
+        if message.port and self.incoming:
             self.listen_port = message.port
             self.swarm.add_address(Address(self.address.host, message.port), "incoming", self.address.scope)
         if message.metadata_size:
@@ -387,11 +395,10 @@ class Peer:
         self.upload_only = message.value
 
     def got_metadata_request(self, message: wm.MetadataRequest) -> None:
-        """Serve the info dictionary, a bounded number of times (BEP 9)."""
+        """Serve the info dictionary, a bounded number of times, and not to who does not read it (BEP 9)."""
         self._metadata_requests += 1
-        self.sender.send(
-            self.swarm.metadata_answer(self, message.piece, refuse=self._metadata_requests > MAX_METADATA_REQUESTS)
-        )
+        refuse = self._metadata_requests > MAX_METADATA_REQUESTS or self.sender.size > MAX_OUTBOX // 2
+        self.sender.send(self.swarm.metadata_answer(self, message.piece, refuse=refuse))
 
     def got_metadata_data(self, message: wm.MetadataData) -> None:
         """A piece of the info dictionary."""
@@ -457,9 +464,7 @@ class Peer:
         if now - self.last_received > PEER_IDLE_TIMEOUT:
             self.close("nothing heard for too long")
             return
-        if self.sender.size > MAX_OUTBOX:
-            self.close("does not read what we send")
-            return
+        self._check_outbox()
         self.sender.keep_alive(now)
         self.expire_requests(now)
         if self.am_interested:

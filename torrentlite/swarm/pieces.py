@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import trio
 
 from ..errors import DiskFullError, StorageError
-from ..limits import CHECK_BATCH, CHECKERS, COMMIT_INTERVAL, DISK_RETRY
+from ..limits import CHECK_BATCH, CHECKERS, COMMIT_INTERVAL, DISK_RETRY, SLOW_SHARE
 from ..metainfo.layout import Block
 from ..metainfo.metainfo import Info
 from ..storage.disk import Disk, Verdict
@@ -89,6 +89,7 @@ class Pieces:
         self.up_meter = RateMeter()
         self.hash_failures = 0
         self.block_at = 0.0
+        self.fastest = 0.0
         self.trouble: DiskFullError | None = None
         self._closed = False
         self._finished: deque[PieceDownload[Peer]] = deque()
@@ -122,8 +123,13 @@ class Pieces:
         if self.trouble is not None:
             return []
         return self.picker.pick(
-            peer, count, now, only=only, slow=peer.pipeline.snubbed(now), whole_piece=self.blame.parole(peer.key)
+            peer, count, now, only=only, slow=self._is_slow(peer, now), whole_piece=self.blame.parole(peer.key)
         )
+
+    def _is_slow(self, peer: Peer, now: float) -> bool:
+        """Whether pieces that it has a hand in would wait for it, while others could have them done."""
+        rate = peer.pipeline.rate
+        return peer.pipeline.snubbed(now) or (0 < rate * SLOW_SHARE < self.fastest)
 
     def got_block(self, peer: Peer, piece: int, begin: int, data: memoryview, now: float) -> bool:
         """A block arrived; False where it is of no use (any more)."""

@@ -12,6 +12,7 @@ from ..limits import (
     CHOKE_INTERVAL,
     CONNECT_TIMEOUT,
     METADATA_PIECE,
+    MOST_IN_VAIN_ASKED,
     PEER_TICK,
     QUOTA_PIECES,
 )
@@ -114,6 +115,7 @@ class Swarm:
     def dial_more(self, now: float) -> None:
         """Start as many connection attempts as the limits allow."""
         commons, settings = self.commons, self.commons.settings
+        connected = dict.fromkeys(peer.callable_at for peer in self.peers)
         while (
             self.open
             and self.wants_peers
@@ -124,6 +126,9 @@ class Swarm:
             known = self.peerlist.candidate(now)
             if known is None:
                 return
+            if known.address in connected:
+                self.peerlist.connected(known.address)
+                continue
             self.peerlist.dialing(known, now)
             commons.half_open += 1
             self.half_open += 1
@@ -182,11 +187,6 @@ class Swarm:
             return "that is ourselves"
         if self.peerlist.banned(self.blame_key(address)) is not None:
             return "banned"
-        if len(self.peers) >= settings.connections_per_torrent or commons.connected >= settings.connections:
-            return "enough connections"
-        per_ip = settings.connections_per_ip
-        if per_ip and address.scope is Scope.PUBLIC and commons.connections_from(address.host) >= per_ip:
-            return "enough connections from that address"
         for peer in self.peers:
             if peer.peer_id == theirs.peer_id:
                 # Both sides may have dialled at once, and both must drop the same one: the connection that was made
@@ -195,7 +195,14 @@ class Swarm:
                 if peer.incoming != incoming and incoming == keep_incoming:
                     peer.close("the same peer, connected from its side")
                     return ""
+                if not incoming:
+                    peer.listen_port = address.port
                 return "connected already"
+        if len(self.peers) >= settings.connections_per_torrent or commons.connected >= settings.connections:
+            return "enough connections"
+        per_ip = settings.connections_per_ip
+        if per_ip and address.scope is Scope.PUBLIC and commons.connections_from(address.host) >= per_ip:
+            return "enough connections from that address"
         return ""
 
     async def _host(self, stream: Stream, theirs: Handshake, *, incoming: bool, source: str) -> None:
@@ -225,8 +232,8 @@ class Swarm:
                 self.pieces.peer_left(peer)
             if self.exchange is not None:
                 self.exchange.left(peer)
-            if not incoming:
-                self.peerlist.disconnected(address, now, useful=peer.useful)
+            if (home := peer.callable_at) and all(other.callable_at != home for other in self.peers):
+                self.peerlist.disconnected(home, now, useful=peer.useful)
             log.debug("%s: %s gone: %s", self.owner.info_hash, address, peer.why_closed)
             self._slot_free = True
             self.dial_more(now)
@@ -302,6 +309,16 @@ class Swarm:
         for peer in peers:
             if peer.am_interested and not peer.peer_choking:
                 peer.request(now)
+
+    def request_idle(self, now: float) -> None:
+        """Something became free that those who have nothing to do may be asked for: after every verdict, so cheap."""
+        in_vain = 0
+        for peer in self.peers:
+            if peer.idle and not peer.peer_choking:
+                peer.request(now)
+                in_vain += peer.idle
+                if in_vain >= MOST_IN_VAIN_ASKED:
+                    return
 
     def allowance(self, blocks: int, now: float) -> int:
         """See ``Throttle.allowance``."""
@@ -462,7 +479,13 @@ class Swarm:
         if now >= self._next_peer_tick:
             self._next_peer_tick = now + PEER_TICK
             for peer in list(self.peers):
-                peer.tick(now)
+                try:
+                    peer.tick(now)
+                except Exception as error:  # a bug of ours that this peer has met: it must not stop everybody's time
+                    self.commons.report(f"the tick of {peer.address}", error)
+                    peer.close("an internal error")
+            if self.pieces is not None:
+                self.pieces.fastest = max((peer.pipeline.rate for peer in self.peers), default=0.0)
             if self.speaks_pex:
                 self._tell_of_peers(now)
         if self.peers and (now >= self._next_choke or self._slot_free):

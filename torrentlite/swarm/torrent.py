@@ -18,6 +18,7 @@ from ..stats import FileStats, PeerStats, PieceStats, State, TorrentStats, Track
 from ..strategy.peerlist import BY_HAND
 from ..wire.address import Scope
 from .content import Content
+from .discovery import check_port
 from .eventstream import EventStream
 from .life import Life
 from .swarm import Swarm
@@ -108,8 +109,12 @@ class Torrent:
         self._life.select_files(indexes)
 
     def add_peer(self, host: str, port: int) -> None:
-        """Name a peer by hand: an address or a host name. It may be anywhere."""
-        self._life.discovery.add_named(host, port, BY_HAND, Scope.LOOPBACK)
+        """Name a peer by hand: an address or a host name. It may be anywhere.
+
+        Raises:
+            ValueError: the port is not between 1 and 65535.
+        """
+        self._life.discovery.add_named(host, check_port(port), BY_HAND, Scope.LOOPBACK)
 
     def add_tracker(self, url: str) -> None:
         """Announce to this tracker too."""

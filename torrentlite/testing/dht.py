@@ -3,8 +3,8 @@
     world = SimulatedDht(seed=7)
     nodes = world.grow(500)
     world.run(60)
-    done = nodes[3].announce(info_hash, 6881)
-    ...
+    announced = nodes[3].announce(info_hash, 6881)
+    world.run(60, until=lambda: announced.ended is not None)
 
 Everybody's latency is drawn by lot, datagrams may be lost, and nodes come and go as the test says. What takes part is a
 ``Member``: an honest one is a ``torrentlite.dht`` core, hostile ones are whatever a test makes of them.
@@ -12,17 +12,14 @@ Everybody's latency is drawn by lot, datagrams may be lost, and nodes come and g
 
 from __future__ import annotations
 
-import dataclasses
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol
 
-from ..dht.contact import read_address
+from ..dht.contact import Contact
 from ..dht.core import Core
-from ..dht.krpc import Reply
-from ..dht.lookup import Candidate
-from ..dht.nodeid import make_id
-from ..dht.search import Search
+from ..dht.errand import PeersErrand
+from ..dht.nodeid import make_id, number
 from ..dht.settings import DhtSettings
 from ..wire.address import Address, Scope, scope_of
 from .dice import Dice
@@ -30,6 +27,8 @@ from .dice import Dice
 _PORT: Final = 6881
 _ROUND_TRIP: Final = (0.02, 0.2)  # seconds between a member and the middle of the network and back
 _CONTACTS: Final = 3  # members that a new one is told of
+_NEAR: Final = 12  # neighbours on either side, by id, that a planted node has heard of
+_KNOWN: Final = 250  # others that it has
 _NEVER: Final = float("inf")
 
 
@@ -45,25 +44,42 @@ class Member(Protocol):
         """It is the time that was asked for by ``SimulatedDht.wake``."""
 
 
-@dataclasses.dataclass(slots=True)
-class Errand:
-    """A search of a simulated node and what it brought.
+class SimulatedSearch:
+    """A search for peers and what it brought.
 
     Attributes:
+        errand: the search itself.
         started: when.
-        ended: when; None while it runs.
-        queries: sent for the search itself.
-        peers: that were found.
-        first: when the first of them was.
-        stored: nodes that took an announce.
+        first: when the first peer was found; None while there is none.
+        ended: when it was over; None while it runs.
     """
 
-    started: float
-    ended: float | None = None
-    queries: int = 0
-    peers: dict[Address, None] = dataclasses.field(default_factory=dict)
-    first: float | None = None
-    stored: int = 0
+    def __init__(self, errand: PeersErrand, world: SimulatedDht) -> None:
+        self.errand = errand
+        self.started = world.now
+        self.first: float | None = None
+        self.ended: float | None = None
+        self._world = world
+        errand.news = self._got_news
+
+    def __repr__(self) -> str:
+        return f"<SimulatedSearch {self.errand!r}>"
+
+    @property
+    def peers(self) -> tuple[Address, ...]:
+        """Those found so far."""
+        return tuple(self.errand.peers)
+
+    @property
+    def seconds(self) -> float:
+        """How long it took, or takes."""
+        return (self._world.now if self.ended is None else self.ended) - self.started
+
+    def _got_news(self) -> None:
+        if self.errand.peers and self.first is None:
+            self.first = self._world.now
+        if self.errand.over:
+            self.ended = self._world.now
 
 
 class SimulatedNode:
@@ -72,9 +88,18 @@ class SimulatedNode:
     Attributes:
         address: where it is.
         core: the node itself.
+        stays: ``SimulatedDht.churn`` leaves it alone.
     """
 
-    def __init__(self, world: SimulatedDht, address: Address, settings: DhtSettings | None, *, secure: bool) -> None:
+    def __init__(
+        self,
+        world: SimulatedDht,
+        address: Address,
+        settings: DhtSettings | None = None,
+        *,
+        secure: bool = True,
+        own_id: bytes | None = None,
+    ) -> None:
         name = str(address)
         secret = world.dice.secret(name)
         self.address = address
@@ -85,9 +110,10 @@ class SimulatedNode:
             rng=world.dice.rng(name),
             secret=secret,
             now=world.now,
-            ids={address.is_ipv6: make_id(address.host if secure else "", secret)},
+            ids={address.is_ipv6: own_id or make_id(address.host if secure else "", secret)},
             own=[address],
         )
+        self.stays = False
         self._wake = _NEVER
 
     def __repr__(self) -> str:
@@ -121,50 +147,28 @@ class SimulatedNode:
         self.flush()
 
     @property
+    def own_id(self) -> bytes:
+        """Its id."""
+        return self.core.sides[self.address.is_ipv6].own_id
+
+    @property
     def joined(self) -> bool:
         """Whether it has found its neighbours."""
         return self.core.upkeeps[self.address.is_ipv6].joined
 
-    def get_peers(self, info_hash: bytes) -> Errand:
+    def get_peers(self, info_hash: bytes) -> SimulatedSearch:
         """Look for peers."""
-        return self._search(info_hash, None)
+        return self._search(PeersErrand(info_hash))
 
-    def announce(self, info_hash: bytes, port: int) -> Errand:
+    def announce(self, info_hash: bytes, port: int) -> SimulatedSearch:
         """Announce a peer on this node's IP address."""
+        return self._search(PeersErrand(info_hash, port=port))
 
-        def store(candidate: Candidate) -> tuple[bytes, dict[bytes, object]] | None:
-            if candidate.token is None:
-                return None
-            return b"announce_peer", {b"info_hash": info_hash, b"port": port, b"token": candidate.token}
-
-        return self._search(info_hash, store)
-
-    def _search(
-        self, info_hash: bytes, store: Callable[[Candidate], tuple[bytes, dict[bytes, object]] | None] | None
-    ) -> Errand:
-        errand = Errand(self.world.now)
-
-        def found(reply: Reply, contact: object) -> None:
-            values = reply.values.get(b"values")
-            for value in values if isinstance(values, list) else []:
-                peer = read_address(value) if isinstance(value, bytes) else None
-                if peer is not None:
-                    errand.peers[peer] = None
-                    if errand.first is None:
-                        errand.first = self.world.now
-
-        def end(search: Search) -> None:
-            errand.ended = self.world.now
-            errand.queries = search.lookup.queries
-            errand.stored = len(search.stored)
-
-        arguments = {b"info_hash": info_hash}
-        ipv6 = self.address.is_ipv6
-        self.core.search(
-            info_hash, b"get_peers", arguments, self.world.now, ipv6=ipv6, found=found, store=store, end=end
-        )
+    def _search(self, errand: PeersErrand) -> SimulatedSearch:
+        search = SimulatedSearch(errand, self.world)
+        errand.start(self.core, self.world.now)
         self.flush()
-        return errand
+        return search
 
 
 class SimulatedDht:
@@ -292,6 +296,41 @@ class SimulatedDht:
             node.add_node(other.address)
         node.flush()
         return node
+
+    @property
+    def addresses(self) -> list[Address]:
+        """Of all who take part, in the order they came."""
+        return list(self.members)
+
+    def plant(self, nodes: Iterable[SimulatedNode]) -> None:
+        """Give nodes the tables that they would have after a long time, without the time: who they know is drawn by
+        lot among all who take part as nodes, and their neighbours are among them."""
+        everybody = [member for member in self.members.values() if isinstance(member, SimulatedNode)]
+        by_id = sorted(everybody, key=lambda member: number(member.own_id))
+        place = {member.address: index for index, member in enumerate(by_id)}
+        for node in nodes:
+            index = place[node.address]
+            near = by_id[max(0, index - _NEAR) : index + _NEAR]
+            known = [*near, *self.rng.sample(everybody, min(_KNOWN, len(everybody)))]
+            upkeep = node.core.upkeeps[node.address.is_ipv6]
+            for other in known:
+                if other is not node:
+                    node.core.sides[node.address.is_ipv6].table.answered(Contact(other.own_id, other.address), self.now)
+            upkeep.planted(self.now)
+            node.flush()
+
+    def churn(self, share: float) -> None:
+        """From now on, replace this share of the nodes that there are in each hour, one after the other, by lot."""
+        pause = 3600 / (share * len(self.nodes))
+
+        def replace() -> None:
+            leaving = [node for node in self.nodes if not node.stays]
+            if leaving:
+                self.remove(self.rng.choice(leaving))
+                self.node()
+            self.call_at(self.now + self.rng.expovariate(1 / pause), replace)
+
+        self.call_at(self.now + pause, replace)
 
     def grow(
         self, count: int, *, over: float = 60.0, settings: DhtSettings | None = None, secure: float = 1.0

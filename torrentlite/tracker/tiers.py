@@ -139,6 +139,8 @@ class Tiers:
         entry.message, entry.peers = reply.warning, len(reply.peers)
         entry.seeders, entry.leechers = reply.seeders, reply.leechers
         interval = _within_bounds(max(reply.interval, reply.min_interval))
+        if entry.alone and not self._completed:
+            interval = min(interval, _within_bounds(max(limits.LONELY_INTERVAL, reply.min_interval)))
         entry.earliest = now + _within_bounds(reply.min_interval)
         entry.next_at = now + interval * (1 + self._rng.uniform(0, limits.ANNOUNCE_JITTER))
         for group in self._groups:

@@ -39,8 +39,8 @@ class Address(NamedTuple):
 
     @property
     def scope(self) -> Scope:
-        """The scope of the host; FORBIDDEN also when the port is 0."""
-        return scope_of(self.host) if self.port else Scope.FORBIDDEN
+        """The scope of the host; FORBIDDEN also when the port is 0 or none at all."""
+        return scope_of(self.host) if 0 < self.port < 65536 else Scope.FORBIDDEN
 
     def compact(self) -> bytes:
         """4 + 2 or 16 + 2 bytes (BEP 23, BEP 7)."""

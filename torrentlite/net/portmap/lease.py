@@ -22,6 +22,10 @@ class GatewayError(NetworkError):
         self.code = code
 
 
+class NotSpokenError(GatewayError):
+    """The gateway does not answer, or does not know the protocol: nothing to tell anybody about."""
+
+
 class Transport(enum.Enum):
     """What a port is of; the values are the numbers of the Internet protocols."""
 

@@ -22,7 +22,7 @@ from ...wire.address import Address, Scope, scope_of
 from ..http import HttpClient
 from ..network import Network
 from .gateway import Gateway, default_gateway
-from .lease import GatewayError, Lease, Transport
+from .lease import GatewayError, Lease, NotSpokenError, Transport
 from .method import GatewayPort, Method
 from .natpmpmethod import NatPmpMethod
 from .pcpmethod import PcpMethod
@@ -89,6 +89,7 @@ class PortMapper:
                 else:
                     try:
                         await self._serve(place)
+                        continue  # we are somewhere else
                     except NetworkError as error:
                         host = place.gateway.host
                         self._say("failed", f"the gateway {host} opens no port: {error}", host)
@@ -124,20 +125,21 @@ class PortMapper:
     async def _serve(self, place: _Place) -> None:
         """Keep the port open while we are in this place. NetworkError: nobody opens it, or no more."""
         self._say("searching", f"asking the gateway {place.gateway.host}", place.gateway.host)
-        refusals = []
+        refusals: dict[str, str] = {}
         async with self._methods(place) as methods:
             left = list(methods)
-            while speaking := await self._speaking(left):
+            while speaking := await self._speaking(left, refusals):
                 for method in speaking:
                     left.remove(method)
                     try:
                         await self._keep(method, place)
                     except NetworkError as error:
                         log.info("%s: %s", method.name, error)
-                        refusals.append(f"{method.name}: {error}")
+                        refusals[method.name] = str(error)
                     else:
                         return
-        raise GatewayError("; ".join(refusals) or "it speaks neither PCP nor NAT-PMP nor UPnP")
+        told = "; ".join(f"{name}: {reason}" for name, reason in refusals.items())
+        raise GatewayError(told or "it speaks neither PCP nor NAT-PMP nor UPnP")
 
     @contextlib.asynccontextmanager
     async def _methods(self, place: _Place) -> AsyncIterator[Sequence[Method]]:
@@ -156,23 +158,28 @@ class PortMapper:
                 UpnpMethod(self._network, self._http, gateway, local, self._port, self._secret),
             )
 
-    async def _speaking(self, methods: Sequence[Method]) -> list[Method]:
-        """Those that the gateway speaks, in their order; who is slower than others by much is left out."""
-        speaking: list[Method] = []
-        answered = 0
+    async def _speaking(self, methods: Sequence[Method], refusals: dict[str, str]) -> list[Method]:
+        """Those that the gateway speaks, in their order; who is slower than others by much is left out.
+
+        What is wrong with the answers of the others, by name, goes into ``refusals``.
+        """
+        answers: dict[Method, bool] = {}
         one, best = trio.Event(), trio.Event()
 
         async def probe(method: Method) -> None:
-            nonlocal answered
             try:
                 await method.probe()
             except NetworkError as error:
                 log.debug("%s: %s", method.name, error)
+                answers[method] = False
+                if not isinstance(error, NotSpokenError):
+                    refusals[method.name] = str(error)
             else:
-                speaking.append(method)
+                answers[method] = True
                 one.set()
-            answered += 1
-            if answered == len(methods) or methods[0] in speaking:
+            # The first one that speaks, once all before it have answered; or none of them all.
+            first = next((method for method in methods if answers.get(method, True)), None)
+            if first is None or first in answers:
                 one.set()
                 best.set()
 
@@ -185,7 +192,7 @@ class PortMapper:
             with trio.move_on_after(limits.MAP_GRACE):
                 await best.wait()
             nursery.cancel_scope.cancel()
-        return [method for method in methods if method in speaking]
+        return [method for method in methods if answers.get(method)]
 
     async def _keep(self, method: Method, place: _Place) -> None:
         """Open by one protocol, renew until we move. NetworkError: it does not open, or nothing is open any more."""

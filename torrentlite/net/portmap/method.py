@@ -10,7 +10,7 @@ import trio
 from ... import limits
 from ...wire.address import Address
 from ..network import Datagrams
-from .lease import GatewayError, Grant, Transport
+from .lease import Grant, NotSpokenError, Transport
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ class Method(Protocol):
         """Find out whether the gateway speaks it; nothing is opened.
 
         Raises:
-            NetworkError: it does not (GatewayError: it says why).
+            NetworkError: it does not (NotSpokenError), or something is wrong with its answers.
         """
 
     async def map(self, transport: Transport, external: int) -> Grant:
@@ -67,7 +67,7 @@ class GatewayPort:
             parse: makes the answer of a datagram; None where it is not the answer.
 
         Raises:
-            NetworkError: closed. GatewayError: no answer, or what ``parse`` raises.
+            NetworkError: closed. GatewayError: no answer (NotSpokenError), or what ``parse`` raises.
         """
         async with self._busy:
             for wait in limits.MAP_REPEATS:
@@ -77,4 +77,4 @@ class GatewayPort:
                         for received, sender in await self._datagrams.receive():
                             if sender == self._gateway and (answer := parse(received)) is not None:
                                 return answer
-        raise GatewayError("no answer")
+        raise NotSpokenError("no answer")

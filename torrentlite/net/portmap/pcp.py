@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from ... import limits
 from ...wire.address import parse_host
-from .lease import GatewayError, Transport
+from .lease import GatewayError, NotSpokenError, Transport
 
 VERSION: Final = 2
 NONCE_SIZE: Final = 12
@@ -111,9 +111,9 @@ def _head(data: bytes, opcode: int) -> tuple[int, int] | None:
 
 
 def _check_version(data: bytes) -> None:
-    """Raise GatewayError for NAT-PMP's "unsupported version" (RFC 6887, appendix A)."""
+    """Raise NotSpokenError for NAT-PMP's "unsupported version" (RFC 6887, appendix A)."""
     if 4 <= len(data) <= limits.MAP_MAX_PACKET and data[0] == 0 and data[1] >= 128 and data[2:4] == b"\0\1":
-        raise GatewayError("the gateway does not speak PCP", code=_UNSUPPORTED_VERSION)
+        raise NotSpokenError("the gateway does not speak PCP", code=_UNSUPPORTED_VERSION)
 
 
 def _packed(host: str) -> bytes:

@@ -17,7 +17,7 @@ from ..network import Datagrams, Multicast, Network
 from ..url import Url
 from . import igd, ssdp
 from .gateway import Gateway
-from .lease import GatewayError, Grant, Transport
+from .lease import GatewayError, Grant, NotSpokenError, Transport
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class UpnpMethod:
     async def probe(self) -> None:
         """See ``Method.probe``."""
         found, locations = trio.open_memory_channel[Url](limits.MAP_MAX_LOCATIONS)
-        reason = GatewayError("no answer")
+        reason: GatewayError = NotSpokenError("no answer")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._search, found)
             async for location in locations:
@@ -178,7 +178,9 @@ class UpnpMethod:
             await self._call("AddPortMapping", arguments)
         except GatewayError as error:
             # What is refused may be somebody else's, and many gateways let anybody close anything.
-            if before is None or error.code in igd.CONFLICT:
+            if not error.code:
+                pass  # it may have said yes
+            elif before is None or error.code in igd.CONFLICT:
                 del self._asked[transport]
             else:
                 self._asked[transport] = before

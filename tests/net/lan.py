@@ -1,0 +1,139 @@
+"""Networks of our own, in namespaces: a LAN around a switch, and a home behind a gateway."""
+
+import contextlib
+import os
+import pathlib
+import subprocess
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tests.interop.clients import missing, need_program
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+class Machine(NamedTuple):
+    """A namespace, and its address there."""
+
+    address: str
+    namespace: str
+
+    @property
+    def prefix(self) -> list[str]:
+        """What a command has to begin with to run there."""
+        return ["ip", "netns", "exec", self.namespace]
+
+    @contextlib.contextmanager
+    def running(self, *command: str, out: pathlib.Path, errors: pathlib.Path) -> Iterator[subprocess.Popen]:
+        """A program, until the end of the block; closing its input is left to the caller."""
+        with out.open("wb") as output, errors.open("wb") as trouble:
+            process = subprocess.Popen(
+                [*self.prefix, *command],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=trouble if errors != out else subprocess.STDOUT,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                start_new_session=True,
+            )
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            process.stdin.close()
+
+
+class Wiring:
+    """Makes namespaces and cables; everything goes with the block."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def ip(self, *words: str) -> None:
+        subprocess.run(["ip", *words], check=True, capture_output=True)
+
+    def run(self, name: str, *words: str) -> None:
+        subprocess.run(["ip", "netns", "exec", name, *words], check=True, capture_output=True)
+
+    def space(self, name: str) -> str:
+        full = f"tl{os.getpid()}{name}"
+        self.ip("netns", "add", full)
+        self.names.append(full)
+        self.ip("-n", full, "link", "set", "lo", "up")
+        return full
+
+    def cable(self, one: str, end: str, other: str, other_end: str) -> None:
+        self.ip("link", "add", end, "netns", one, "type", "veth", "peer", "name", other_end, "netns", other)
+        self.ip("-n", one, "link", "set", end, "up")
+        self.ip("-n", other, "link", "set", other_end, "up")
+
+
+@contextlib.contextmanager
+def wiring() -> Iterator[Wiring]:
+    need_program("ip")
+    one = Wiring()
+    try:
+        yield one
+    except subprocess.CalledProcessError as error:
+        missing(f"a network of our own ({' '.join(map(str, error.cmd))}: {error.stderr.decode().strip()})")
+    finally:
+        for name in one.names:
+            subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
+
+
+@contextlib.contextmanager
+def lan(count: int) -> Iterator[list[Machine]]:
+    """So many machines at one switch, with IPv4 and IPv6 addresses."""
+    with wiring() as wires:
+        switch = wires.space("sw")
+        wires.ip("-n", switch, "link", "add", "br0", "type", "bridge")
+        wires.ip("-n", switch, "link", "set", "br0", "up")
+        spaces = []
+        for i in range(1, count + 1):
+            name = wires.space(f"m{i}")
+            wires.cable(name, "eth0", switch, f"p{i}")
+            wires.ip("-n", switch, "link", "set", f"p{i}", "master", "br0")
+            wires.ip("-n", name, "addr", "add", f"10.79.0.{i}/24", "dev", "eth0")
+            wires.ip("-n", name, "addr", "add", f"fd79::{i}/64", "dev", "eth0", "nodad")
+            spaces.append(Machine(f"10.79.0.{i}", name))
+        yield spaces
+
+
+INSIDE, OUTSIDE, FAR = "10.78.0.1", "11.22.33.1", "11.22.33.2"
+"""The gateway's addresses, and a machine on the Internet."""
+
+
+@contextlib.contextmanager
+def behind_gateway() -> Iterator[tuple[Machine, Machine, Machine]]:
+    """A machine at home, the gateway (which forwards nothing that was not asked for), a machine outside."""
+    iptables = need_program("iptables-legacy")
+    with wiring() as wires:
+        home, gateway, outside = (wires.space(name) for name in ("home", "gate", "out"))
+        wires.cable(home, "eth0", gateway, "in0")
+        wires.cable(outside, "eth0", gateway, "ext0")
+        for name, end, address in [
+            (home, "eth0", "10.78.0.2"),
+            (gateway, "in0", INSIDE),
+            (gateway, "ext0", OUTSIDE),
+            (outside, "eth0", FAR),
+        ]:
+            wires.ip("-n", name, "addr", "add", f"{address}/24", "dev", end)
+        wires.ip("-n", home, "route", "add", "default", "via", INSIDE)
+        wires.run(gateway, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+        for rule in [
+            "-t nat -N MINIUPNPD",
+            "-t nat -A PREROUTING -i ext0 -j MINIUPNPD",
+            "-t nat -N MINIUPNPD-POSTROUTING",
+            "-t nat -A POSTROUTING -o ext0 -j MINIUPNPD-POSTROUTING",
+            "-t nat -A POSTROUTING -o ext0 -j MASQUERADE",
+            "-N MINIUPNPD",
+            "-P FORWARD DROP",
+            "-A FORWARD -i in0 -j ACCEPT",
+            "-A FORWARD -i ext0 -j MINIUPNPD",
+        ]:
+            wires.run(gateway, iptables, *rule.split())
+        yield Machine("10.78.0.2", home), Machine(INSIDE, gateway), Machine(FAR, outside)

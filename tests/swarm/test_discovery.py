@@ -1,0 +1,227 @@
+"""Where peers come from: trackers over HTTP and UDP, names, links. What they are told, and when."""
+
+import pytest
+import trio
+
+import torrentlite as tl
+from tests.strangers import Stranger, background, session_on, simulated, until, where
+from torrentlite.limits import MAX_NAMED_PEERS, MIN_ANNOUNCE_INTERVAL, STOP_TIMEOUT
+from torrentlite.wire.address import Scope
+
+
+def told(tracker):
+    return [(announce.event, announce.left) for announce in tracker.announces]
+
+
+@pytest.mark.parametrize("scheme", ["url", "udp_url"])
+@simulated()
+async def test_what_a_tracker_is_told_during_a_life(world, scheme):
+    tracker = world.tracker()
+    metainfo, data = world.torrent(300_000, trackers=[getattr(tracker, scheme)])
+    seed, machine = world.host(up=100_000), world.host()
+    seed.put(metainfo.info, data)
+    async with session_on(seed) as sharing:
+        shared = sharing.add(metainfo)
+        await shared.wait_complete()
+        await until(lambda: len(tracker.announces) == 1)
+        async with session_on(machine) as session:
+            torrent = session.add(metainfo)
+            assert torrent.trackers()[0].state in ("waiting", "announcing")
+            await torrent.wait_complete()
+            await trio.sleep(1)
+            (row,) = torrent.trackers()
+            assert (row.state, row.seeders, row.leechers, row.failures) == ("ok", 2, 0, 0)
+            assert row.next_announce > 100
+            (peer,) = torrent.swarm.peerlist
+            assert (peer.source, str(peer.address)) == ("tracker", f"{seed.network.ip}:{sharing.port}")
+            torrent.pause()
+            await trio.sleep(1)
+            torrent.resume()
+            await trio.sleep(2)
+    mine = [announce for announce in tracker.announces if announce.peer.host == machine.network.ip]
+    assert [(a.event, a.left) for a in mine] == [
+        ("started", 300_000), ("completed", 0), ("stopped", 0), ("started", 0), ("stopped", 0),
+    ]  # fmt: skip
+    assert mine[1].downloaded == 300_000
+    assert mine[1].uploaded == 0
+    assert all(announce.peer.port == session.port for announce in mine)
+    first = [announce for announce in tracker.announces if announce.peer.host == seed.network.ip]
+    assert [(a.event, a.left) for a in first] == [("started", 0), ("stopped", 0)]
+    assert first[1].uploaded == 300_000
+
+
+@simulated()
+async def test_a_tracker_added_later_and_asked_by_hand(world):
+    one, two = world.tracker(), world.tracker()
+    metainfo, data = world.torrent(trackers=[one.url])
+    async with session_on(world.host()) as session:
+        torrent = session.add(metainfo)
+        await until(lambda: one.announces)
+        assert two.announces == []
+        torrent.add_tracker(two.udp_url)
+        torrent.add_tracker(two.udp_url)
+        await until(lambda: two.announces)
+        assert len(torrent.trackers()) == 2
+        await trio.sleep(5)
+        torrent.announce()
+        await trio.sleep(5)
+        assert len(one.announces) == 1, "not more often than it allows"
+        await trio.sleep(MIN_ANNOUNCE_INTERVAL)
+        assert (len(one.announces), len(two.announces)) == (2, 2)
+
+
+@simulated()
+async def test_a_tracker_that_refuses_and_one_that_is_silent(world):
+    bad, mute, good = world.tracker(), world.tracker(), world.tracker()
+    bad.failure = "go away \x1b[31mnow"
+    mute.silent = True
+    metainfo, data = world.torrent(100_000, trackers=[[bad.url], [mute.url], [good.url]])
+    seed = world.host()
+    seed.put(metainfo.info, data)
+    got = []
+    async with background() as nursery, session_on(seed) as sharing, session_on(world.host()) as session:
+        sharing.add(metainfo, trackers=[good.url])
+        torrent = session.add(metainfo)
+
+        async def read():
+            async with torrent.events() as events:
+                got.extend([event async for event in events])
+
+        nursery.start_soon(read)
+        with trio.fail_after(20):
+            await torrent.wait_complete()
+        rows = {row.state: row for row in torrent.trackers()}
+        assert "go away" in rows["failed"].message
+        assert "\x1b" not in rows["failed"].message
+        await trio.sleep(60)
+        left_at = trio.current_time()
+    assert trio.current_time() - left_at <= STOP_TIMEOUT + 1, "who is silent does not hold us up"
+    await trio.sleep(1)
+    replies = [event for event in got if isinstance(event, tl.TrackerReplied)]
+    assert {reply.ok for reply in replies} == {True, False}
+
+
+@simulated()
+async def test_all_trackers_fail_and_why(world):
+    tracker = world.tracker()
+    tracker.failure = "not registered"
+    metainfo, data = world.torrent(trackers=[tracker.url])
+    async with session_on(world.host()) as session:
+        torrent = session.add(metainfo)
+        await trio.sleep(30)
+        why = torrent.why()
+        assert why.reason is tl.Reason.TRACKERS_FAIL
+        assert "not registered" in why.message
+
+
+@simulated()
+async def test_peers_by_name(world):
+    metainfo, data = world.torrent(100_000)
+    seed = world.host()
+    seed.put(metainfo.info, data)
+    world.network.names["seed.example"] = (seed.network.ip,)
+    async with session_on(seed) as sharing, session_on(world.host()) as session:
+        sharing.add(metainfo)
+        torrent = session.add(metainfo, peers=[("nowhere.example", 5), ("seed.example", sharing.port)])
+        await torrent.wait_complete()
+
+
+@simulated()
+async def test_names_without_end(world):
+    looked_up = []
+    async with session_on(machine := world.host()) as session:
+        real = machine.network.resolve
+
+        async def resolve(host, port, *, within):
+            looked_up.append(host)
+            return await real(host, port, within=within)
+
+        machine.network.resolve = resolve
+        torrent = session.add("ab" * 20)
+        for number in range(2 * MAX_NAMED_PEERS):
+            torrent.add_peer(f"host{number}.example", 80)
+        await trio.sleep(5)
+    assert len(looked_up) == MAX_NAMED_PEERS
+
+
+@pytest.mark.parametrize(
+    ("ip", "dialled"), [("11.3.3.3", True), ("10.3.3.3", False), ("169.254.169.254", False), ("127.0.0.1", False)]
+)
+@simulated()
+async def test_what_a_public_tracker_may_name(world, ip, dialled):
+    """Nobody outside can point us at what is inside."""
+    tracker = world.tracker()
+    metainfo, data = world.torrent(trackers=[tracker.url])
+    async with session_on(world.host()) as session:
+        torrent = session.add(metainfo)
+        await until(lambda: torrent.trackers()[0].state == "ok")
+        torrent.swarm.owner.peers_found((tl.session.Address(ip, 80),), "tracker", Scope.PUBLIC)
+        await trio.sleep(5)
+    assert bool(world.trace.counts["unanswered"] + world.trace.counts["refused"]) is dialled
+
+
+@simulated()
+async def test_peers_of_a_link_may_be_at_home_but_not_in_this_machine(world):
+    metainfo, data = world.torrent(100_000)
+    seed = world.host("10.4.4.4")
+    seed.put(metainfo.info, data)
+    machine = world.host("10.4.4.5")
+    async with session_on(seed) as sharing, session_on(machine) as session:
+        sharing.add(metainfo)
+        (listener,) = await machine.network.listen("127.0.0.1", 4000, fallback=False)
+        link = f"{metainfo.magnet}&x.pe=127.0.0.1:4000&x.pe=10.4.4.4:{sharing.port}"
+        torrent = session.add(link)
+        await torrent.wait_complete()
+        assert torrent.peers() == () or {peer.source for peer in torrent.peers()} == {"magnet"}
+        assert not listener._queue
+        listener.close()
+
+
+@simulated()
+async def test_an_announce_that_meets_a_bug_of_ours_is_contained(world):
+    tracker, other = world.tracker(), world.tracker()
+    metainfo, data = world.torrent(100_000, trackers=[tracker.url])
+    seed = world.host()
+    seed.put(metainfo.info, data)
+    async with session_on(seed) as sharing, session_on(world.host(), bugs=2) as session:
+        sharing.add(metainfo)
+        torrent = session.add(metainfo, trackers=[other.url])
+        client = torrent.swarm.commons.trackers
+        await until(lambda: tracker.announces and other.announces)
+        await trio.sleep(1)
+        real = client.announce
+
+        async def announce(url, request, *, within):
+            if url == tracker.url:
+                raise ZeroDivisionError("planted")
+            return await real(url, request, within=within)
+
+        client.announce = announce
+        await trio.sleep(MIN_ANNOUNCE_INTERVAL)
+        torrent.announce()
+        await trio.sleep(5)
+        assert session.stats().internal_errors == 1
+        torrent.add_peer(*where(seed, sharing))
+        await torrent.wait_complete()
+        await session.remove(torrent)
+        assert session.stats().internal_errors == 2
+    assert other.announces[-2].event == "stopped" or other.announces[-1].event == "stopped"
+
+
+@simulated()
+async def test_a_private_torrent_gives_nobody_away(world):
+    """BEP 27: its peers come from its trackers."""
+    tracker = world.tracker()
+    metainfo, data = world.torrent(100_000, private=True, trackers=[tracker.url])
+    seed = world.host()
+    seed.put(metainfo.info, data)
+    async with background() as nursery, session_on(seed) as session:
+        torrent = session.add(metainfo)
+        await torrent.wait_complete()
+        talks = [
+            await Stranger(world.host(), metainfo.info, has=0).call(nursery, where(seed, session)) for _ in range(3)
+        ]
+        await trio.sleep(200)
+        assert torrent.stats().private
+        names = {type(message).__name__ for talk in talks for message in talk.heard}
+        assert "Pex" not in names

@@ -1,0 +1,169 @@
+"""The public names: all there, all described, and of the kind that their name promises."""
+
+import ast
+import dataclasses
+import enum
+import inspect
+import itertools
+import pathlib
+import typing
+
+import pytest
+
+import torrentlite as tl
+from torrentlite import errors, events, settings, stats
+
+SOURCE = pathlib.Path(tl.__file__).parent
+
+WISHES = {"pause", "resume", "recheck", "select_files", "add_peer", "add_tracker", "announce", "set_limits"}
+WAITS = {"wait_metadata", "wait_checked", "wait_complete"}
+LOOKS = {"stats", "peers", "files", "pieces", "trackers", "paths", "why"}
+FACTS = {"name", "info_hash", "hashes", "metainfo", "magnet", "save_to", "state", "error"}
+
+
+def test_every_public_name_can_be_had():
+    for name in tl.__all__:
+        assert getattr(tl, name) is not None
+    assert set(tl.__all__) <= set(dir(tl))
+    promised = {
+        "open_session",
+        "create",
+        "load",
+        "fetch",
+        "verify",
+        "Session",
+        "Torrent",
+        "Settings",
+        "Metainfo",
+        "Magnet",
+    }
+    assert promised <= set(tl.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = tl.nothing  # type: ignore[attr-defined]
+
+
+def test_type_checkers_see_the_same_names():
+    tree = ast.parse((SOURCE / "__init__.py").read_text())
+    seen = [
+        alias.asname
+        for block in tree.body
+        if isinstance(block, ast.If)
+        for statement in block.body
+        if isinstance(statement, ast.ImportFrom)
+        for alias in statement.names
+    ]
+    assert sorted(map(str, seen)) == sorted(set(tl.__all__) - {"__version__"})
+
+
+def public(cls):
+    return [(name, member) for name, member in vars(cls).items() if not name.startswith("_")]
+
+
+@pytest.mark.parametrize("name", sorted(set(tl.__all__) - {"__version__", "Event"}))
+def test_everything_public_is_described_and_annotated(name):
+    thing = getattr(tl, name)
+    assert inspect.getdoc(thing), name
+    members = [("", thing)] if inspect.isfunction(thing) else public(thing)
+    for member_name, member in members:
+        function = member.fget if isinstance(member, property) else getattr(member, "__func__", member)
+        if not inspect.isfunction(inspect.unwrap(function)):
+            continue
+        where = f"{name}.{member_name}"
+        assert inspect.getdoc(function), where
+        signature = inspect.signature(inspect.unwrap(function))
+        assert signature.return_annotation is not inspect.Signature.empty, where
+        for parameter in list(signature.parameters.values()):
+            if parameter.name not in ("self", "cls"):
+                assert parameter.annotation is not inspect.Parameter.empty, f"{where}: {parameter.name}"
+
+
+def test_a_wish_a_wait_a_look():
+    members = dict(public(tl.Torrent))
+    for name in WISHES | LOOKS:
+        assert not inspect.iscoroutinefunction(members[name]), f"{name} returns at once"
+    for name in WAITS:
+        assert inspect.iscoroutinefunction(members[name])
+        assert list(inspect.signature(members[name]).parameters) == ["self"], "time limits are cancel scopes"
+    for name in FACTS:
+        assert isinstance(members[name], property)
+        assert members[name].fset is None
+    assert {name for name in members if name.startswith("wait_")} == WAITS
+
+
+def test_what_a_session_offers():
+    members = dict(public(tl.Session))
+    assert {"add", "remove", "stats", "set_limits", "torrents", "port"} <= set(members)
+    assert not inspect.iscoroutinefunction(members["add"])
+    assert inspect.iscoroutinefunction(members["remove"])
+    options = inspect.signature(members["add"]).parameters
+    assert [name for name, option in options.items() if option.kind is option.KEYWORD_ONLY][:4] == [
+        "select", "paused", "sequential", "overwrite",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("module", [stats, events])
+def test_snapshots_and_events_are_frozen_values(module):
+    found = [
+        thing for name, thing in vars(module).items()
+        if dataclasses.is_dataclass(thing) and thing.__module__ == module.__name__
+    ]  # fmt: skip
+    assert len(found) >= 7
+    for cls in found:
+        assert cls.__dataclass_params__.frozen, cls
+        assert not hasattr(cls, "__dict__") or "__slots__" in vars(cls), cls
+        assert getattr(tl, cls.__name__) is cls
+        for field in dataclasses.fields(cls):
+            assert "dict" not in str(field.type), f"{cls.__name__}.{field.name} can be changed"
+            assert "list" not in str(field.type), f"{cls.__name__}.{field.name} can be changed"
+
+
+def test_the_event_type_names_all_events():
+    kinds = {
+        cls for cls in vars(events).values() if dataclasses.is_dataclass(cls) and cls.__module__ == events.__name__
+    }
+    assert set(typing.get_args(tl.Event)) == kinds
+
+
+def test_states_and_reasons_are_words_for_people():
+    for kind in (tl.State, tl.Reason):
+        assert issubclass(kind, enum.Enum)
+        values = [member.value for member in kind]
+        assert len(values) == len(set(values))
+        assert all(value == value.lower() and value.replace(" ", "").isalpha() for value in values)
+
+
+def test_every_error_is_a_torrent_error_with_room_for_a_hint():
+    kinds = [cls for cls in vars(errors).values() if inspect.isclass(cls) and issubclass(cls, Exception)]
+    assert len(kinds) >= 15
+    for kind in kinds:
+        assert issubclass(kind, tl.TorrentError)
+        error = kind("what happened", hint="what to do")
+        assert (str(error), error.hint, kind("x").hint) == ("what happened", "what to do", "")
+    assert issubclass(tl.DiskFullError, tl.StorageError)
+    assert issubclass(tl.UnsupportedTorrentError, tl.MetainfoError)
+    full = tl.DiskFullError("full", errno=28, path="/x")
+    assert (full.errno, full.path) == (28, "/x")
+
+
+def test_settings_are_frozen_described_and_checked():
+    chosen = tl.Settings(port=6881, upload_limit=5)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        chosen.port = 1  # type: ignore[misc]
+    assert dataclasses.replace(chosen, port=7).upload_limit == 5
+    with pytest.raises(TypeError):
+        tl.Settings("127.0.0.1")  # type: ignore[misc]
+    for field in dataclasses.fields(tl.Settings):
+        if field.type == "int":
+            with pytest.raises(ValueError, match=field.name):
+                tl.Settings(**{field.name: -1})
+    with pytest.raises(ValueError, match="port"):
+        tl.Settings(port=65536)
+    body = next(n for n in ast.parse(inspect.getsource(settings)).body if isinstance(n, ast.ClassDef)).body
+    for statement, after in itertools.pairwise(body):
+        if isinstance(statement, ast.AnnAssign):
+            assert isinstance(after, ast.Expr), f"{ast.unparse(statement)} is not described"
+
+
+def test_the_version_is_one():
+    assert tl.__version__.count(".") == 2
+    assert all(part.isdigit() for part in tl.__version__.split("."))

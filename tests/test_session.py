@@ -1,0 +1,361 @@
+"""The door: sessions, what is added to them, and how they are left."""
+
+import base64
+import dataclasses
+import logging
+import os
+
+import pytest
+import trio
+
+import torrentlite as tl
+from tests.strangers import Stranger, background, session_on, simulated, until, where
+from torrentlite.bencode import encode
+from torrentlite.wire import messages as wm
+
+
+def with_real_files(machine):
+    """Simulated network and clock, real files."""
+    return dataclasses.replace(machine, storage=None)
+
+
+def tree(folder):
+    return sorted(
+        os.path.relpath(os.path.join(root, name), folder) for root, _, names in os.walk(folder) for name in names
+    )
+
+
+async def pair(world, *sizes, up=0, **torrent):
+    metainfo, data = world.torrent(*(sizes or (200_000,)), **torrent)
+    seed = world.host(up=up)
+    seed.put(metainfo.info, data)
+    return metainfo, data, seed
+
+
+# -- adding ------------------------------------------------------------------------------------------------------------
+
+
+@simulated()
+async def test_all_the_ways_to_name_a_torrent(world):
+    metainfo, data, _ = await pair(world)
+    hashed = metainfo.info_hash
+    for source in (
+        metainfo,
+        metainfo.encode(),
+        metainfo.magnet,
+        tl.Magnet.parse(metainfo.magnet),
+        hashed,
+        hashed.upper(),
+        base64.b32encode(bytes.fromhex(hashed)).decode(),
+    ):
+        async with session_on(world.host()) as session:
+            torrent = session.add(source)
+            assert torrent.info_hash == hashed
+            assert torrent.hashes.v1.hex() == hashed
+            assert (torrent.metainfo is None) is not isinstance(source, tl.Metainfo | bytes)
+            assert hashed in torrent.magnet
+            assert session.torrents == (torrent,)
+            for again in (metainfo, metainfo.encode(), hashed):
+                with pytest.raises(tl.DuplicateTorrentError, match=torrent.name):
+                    session.add(again)
+            assert session.stats().torrents == 1
+            await session.remove(torrent)
+            session.add(metainfo)
+
+
+@pytest.mark.parametrize(
+    ("source", "error"),
+    [
+        ("", tl.MagnetError),
+        ("magnet:?dn=x", tl.MagnetError),
+        ("magnet:?xt=urn:btih:12", tl.MagnetError),
+        ("magnet:?xt=urn:btmh:1220" + "0" * 64, tl.UnsupportedTorrentError),
+        ("zz" * 20, tl.MagnetError),
+        (b"", tl.MetainfoError),
+        (b"garbage", tl.MetainfoError),
+        (encode({"info": {"name": "x"}}), tl.MetainfoError),
+    ],
+)
+@simulated()
+async def test_what_is_no_torrent(world, source, error):
+    async with session_on(world.host()) as session:
+        with pytest.raises(error) as caught:
+            session.add(source)
+        assert str(caught.value)
+        assert session.torrents == ()
+
+
+@simulated()
+async def test_many_torrents_at_once_and_both_ways(world):
+    """Each machine seeds what the other fetches, several at a time, over one port each."""
+    one, two = world.host(up=400_000), world.host(up=400_000)
+    shares = []
+    for number in range(6):
+        metainfo, data = world.torrent(100_000 + number, 3, name=f"share {number}")
+        (one, two)[number % 2].put(metainfo.info, data)
+        shares.append((metainfo, data))
+    async with session_on(one) as first, session_on(two) as second:
+        torrents = []
+        for metainfo, _ in shares:
+            torrents.append(first.add(metainfo, peers=[where(two, second)]))
+            torrents.append(second.add(metainfo))
+        assert first.torrents == tuple(torrents[::2])
+        for torrent in torrents:
+            await torrent.wait_complete()
+        for metainfo, data in shares:
+            assert one.disk.storage(metainfo.info).content() == data
+            assert two.disk.storage(metainfo.info).content() == data
+        assert first.stats().downloaded == second.stats().uploaded > 300_000
+        assert first.stats().torrents == 6
+
+
+@simulated()
+async def test_an_idle_torrent_has_no_task(world):
+    async with session_on(world.host()) as session:
+        session.add(world.torrent(5, name="first")[0])
+        await trio.sleep(5)
+        before = trio.lowlevel.current_statistics().tasks_living
+        for number in range(50):
+            session.add(world.torrent(5, name=f"number {number}")[0])
+        for torrent in session.torrents:
+            await torrent.wait_checked()
+        await trio.sleep(5)
+        assert trio.lowlevel.current_statistics().tasks_living == before
+
+
+@simulated()
+async def test_in_order(world):
+    metainfo, data = world.torrent(640_000, piece_length=16 << 10)
+    async with background() as nursery, session_on(world.host()) as session:
+        stranger = await Stranger(world.host(up=100_000), metainfo.info, data).serve(nursery)
+        torrent = session.add(metainfo, peers=[stranger.place], sequential=True)
+        await torrent.wait_complete()
+        asked = [request.piece for request in stranger.talk.all(wm.Request)]
+        assert asked == sorted(asked)
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+@simulated()
+async def test_nothing_is_written_but_the_files(world, tmp_path):
+    metainfo, data, seed = await pair(world, 100_000, 50_000)
+    machine = with_real_files(world.host())
+    async with session_on(seed) as sharing, session_on(machine) as session:
+        sharing.add(metainfo)
+        torrent = session.add(metainfo, tmp_path / "new" / "folder", peers=[where(seed, sharing)])
+        (top,) = await torrent.wait_complete()
+        assert top == tmp_path / "new" / "folder" / "made-up"
+        assert torrent.save_to == tmp_path / "new" / "folder"
+        assert (top / "0.bin").read_bytes() + (top / "1.bin").read_bytes() == data
+    assert tree(tmp_path) == ["new/folder/made-up/0.bin", "new/folder/made-up/1.bin"]
+
+
+@simulated()
+async def test_another_file_in_the_way(world, tmp_path):
+    metainfo, data, seed = await pair(world)
+    (tmp_path / "made-up").write_bytes(b"something precious")
+    async with session_on(seed) as sharing, session_on(with_real_files(world.host())) as session:
+        sharing.add(metainfo)
+        torrent = session.add(metainfo, tmp_path, peers=[where(seed, sharing)])
+        with pytest.raises(tl.FileInTheWayError):
+            await torrent.wait_complete()
+        assert torrent.state is tl.State.ERROR
+        assert torrent.why().reason is tl.Reason.ERROR
+        assert (tmp_path / "made-up").read_bytes() == b"something precious"
+        await session.remove(torrent)
+        torrent = session.add(metainfo, tmp_path, peers=[where(seed, sharing)], overwrite=True)
+        await torrent.wait_complete()
+        assert (tmp_path / "made-up").read_bytes() == data
+
+
+@simulated()
+async def test_an_error_can_be_cured_and_resumed(world, tmp_path):
+    metainfo, data, seed = await pair(world)
+    (tmp_path / "made-up").mkdir()
+    async with session_on(seed) as sharing, session_on(with_real_files(world.host())) as session:
+        sharing.add(metainfo)
+        torrent = session.add(metainfo, tmp_path, peers=[where(seed, sharing)])
+        with pytest.raises(tl.StorageError):
+            await torrent.wait_complete()
+        torrent.resume()
+        with pytest.raises(tl.StorageError):
+            await torrent.wait_complete()
+        (tmp_path / "made-up").rmdir()
+        torrent.resume()
+        await torrent.wait_complete()
+        assert torrent.error is None
+
+
+@simulated()
+async def test_resume_data_saves_hashing_and_a_second_user_is_told(world, tmp_path):
+    metainfo, data, seed = await pair(world, 300_000, up=100_000)
+    state = tmp_path / "state"
+    async with session_on(seed) as sharing:
+        sharing.add(metainfo)
+        async with session_on(with_real_files(world.host()), state_dir=state) as session:
+            torrent = session.add(metainfo, tmp_path / "save", peers=[where(seed, sharing)])
+            await until(lambda: torrent.stats().pieces_done >= 2)
+            async with session_on(with_real_files(world.host()), state_dir=state) as other:
+                with pytest.raises(tl.StorageError, match="being saved"):
+                    await other.add(metainfo, tmp_path / "save").wait_complete()
+        async with session_on(with_real_files(world.host()), state_dir=state) as session:
+            torrent = session.add(metainfo, tmp_path / "save", peers=[where(seed, sharing)])
+            await torrent.wait_checked()
+            assert torrent.stats().pieces_done >= 2
+            assert torrent.stats().check_total == 0, "what was saved is not hashed"
+            await torrent.wait_complete()
+    assert {name.split("/")[0] for name in tree(tmp_path)} == {"save", "state"}
+
+
+async def test_what_create_hashed_is_not_hashed_by_add(tmp_path):
+    (tmp_path / "data.bin").write_bytes(os.urandom(200_000))
+    metainfo = await tl.create(tmp_path / "data.bin")
+    async with tl.open_session(tl.Settings(host="127.0.0.1")) as session:
+        torrent = session.add(metainfo, tmp_path)
+        await torrent.wait_complete()
+        assert torrent.stats().check_total == 0
+        again = tl.Metainfo.from_bytes(metainfo.encode())
+        await session.remove(torrent)
+        torrent = session.add(again, tmp_path)
+        await torrent.wait_complete()
+        assert torrent.stats().checked == 200_000, "from elsewhere it is"
+        assert session.stats().internal_errors == 0
+
+
+# -- in a hurry --------------------------------------------------------------------------------------------------------
+
+
+async def test_fetch_gives_up_in_time_and_says_why(tmp_path):
+    settings = tl.Settings(host="127.0.0.1")
+    with pytest.raises(tl.NoPeersError, match=r"not complete after 0\.1 s"):
+        await tl.fetch("ab" * 20, tmp_path, settings=settings, timeout=0.1)
+    with pytest.raises(tl.SourceError, match="no such file"):
+        await tl.fetch(tmp_path / "nothing.torrent", tmp_path, settings=settings)
+    assert tree(tmp_path) == []
+
+
+async def test_fetch_of_what_is_here_already(tmp_path):
+    (tmp_path / "data.bin").write_bytes(os.urandom(100_000))
+    metainfo = await tl.create(tmp_path / "data.bin")
+    (tmp_path / "x.torrent").write_bytes(metainfo.encode())
+    found = await tl.fetch(tmp_path / "x.torrent", tmp_path, settings=tl.Settings(host="127.0.0.1"), timeout=10)
+    assert found == (tmp_path / "data.bin",)
+
+
+# -- the session itself ------------------------------------------------------------------------------------------------
+
+
+@simulated()
+async def test_looks_at_a_session(world):
+    metainfo, data, seed = await pair(world, 600_000, up=200_000)
+    machine = world.host("11.8.8.8", "2a01:db8::8")
+    async with session_on(seed) as sharing, session_on(machine, port=7000) as session:
+        assert session.port == 7000 == session.stats().port
+        assert {(address.host, address.port) for address in session.addresses} == {("0.0.0.0", 7000), ("::", 7000)}
+        assert session.settings.port == 7000
+        assert "port 7000, 0 torrents" in repr(session)
+        sharing.add(metainfo)
+        torrent = session.add(metainfo, peers=[where(seed, sharing)])
+        await until(lambda: torrent.stats().pieces_done >= 3)
+        stats = session.stats()
+        assert (stats.torrents, stats.peers, stats.half_open, stats.pending_handshakes) == (1, 1, 0, 0)
+        assert 0 < stats.piece_memory <= session.settings.piece_memory
+        assert stats.down_rate > 100_000
+        assert stats.downloaded >= 3 * metainfo.piece_length
+        await torrent.wait_complete()
+        await trio.sleep(60)
+        stats = session.stats()
+        assert (stats.piece_memory, stats.peers) == (0, 0)
+        assert stats.down_rate < 1
+
+
+@simulated()
+async def test_limits_must_make_sense(world):
+    async with session_on(world.host()) as session:
+        torrent = session.add("ab" * 20)
+        for owner in (session, torrent):
+            for wrong in ({"upload": -1}, {"download": -5}, {"upload": 5, "download": -1}):
+                with pytest.raises(ValueError, match="negative"):
+                    owner.set_limits(**wrong)
+            owner.set_limits()
+            owner.set_limits(upload=0, download=0)
+
+
+@simulated()
+async def test_a_session_that_was_left_takes_nothing(world):
+    async with session_on(world.host()) as session:
+        torrent = session.add("ab" * 20)
+    with pytest.raises(RuntimeError, match="left"):
+        session.add("cd" * 20)
+    assert torrent.state is tl.State.CLOSED
+    with pytest.raises(tl.TorrentRemovedError):
+        await torrent.wait_complete()
+    assert session.stats().torrents == 1
+    assert torrent.stats().state is tl.State.CLOSED
+
+
+@pytest.mark.parametrize("moment", [0.0, 0.005, 0.06, 0.3, 1.0])
+@simulated()
+async def test_leaving_at_any_moment_leaves_nothing(world, moment):
+    """``session_on`` looks at what is left; peers, trackers, dials and pieces are under way."""
+    tracker = world.tracker()
+    metainfo, data, seed = await pair(world, 400_000, up=100_000, trackers=[tracker.url, tracker.udp_url])
+    machine = world.host()
+    async with session_on(seed) as sharing:
+        sharing.add(metainfo)
+        async with session_on(machine) as session:
+            torrent = session.add(metainfo, peers=[where(seed, sharing), ("11.77.0.1", 5)])
+            await trio.sleep(moment)
+            left_at = trio.current_time()
+        assert trio.current_time() - left_at <= 5
+        assert torrent.state is tl.State.CLOSED
+        await trio.sleep(10)
+        assert sharing.stats().peers == 0
+
+
+@simulated()
+async def test_an_error_and_a_cancellation_in_the_block(world):
+    machine = world.host()
+    mine = KeyError("mine")
+    with pytest.raises(KeyError) as caught:
+        async with tl.open_session(world=machine) as session:
+            session.add("ab" * 20)
+            raise mine
+    assert caught.value is mine
+    with trio.move_on_after(1) as scope:
+        async with tl.open_session(world=machine):
+            await trio.sleep_forever()
+    assert scope.cancelled_caught
+    with pytest.raises(ExceptionGroup) as group:
+        async with tl.open_session(world=machine), trio.open_nursery():
+            raise mine
+    assert group.value.exceptions == (mine,), "the caller's own nursery wraps, nobody else does"
+    assert machine.network.sockets == 0
+
+
+@simulated()
+async def test_the_port_is_taken(world):
+    machine = world.host()
+    async with session_on(machine, port=6881):
+        with pytest.raises(tl.ListenError):
+            async with tl.open_session(tl.Settings(port=6881), world=machine):
+                pass
+        async with session_on(machine, port=6881, port_fallback=True) as other:
+            assert other.port != 6881
+
+
+@simulated()
+async def test_logs_name_no_passkey(world, caplog):
+    caplog.set_level(logging.DEBUG, "torrentlite")
+    tracker = world.tracker()
+    key = "0123456789abcdef0123456789abcdef"
+    metainfo, data, _ = await pair(world, trackers=[tracker.url.replace("/announce", f"/{key}/announce")])
+    async with session_on(world.host()) as session:
+        torrent = session.add(metainfo, trackers=[f"http://tracker.example/announce?passkey={key}"])
+        await trio.sleep(40)
+        assert {row.state for row in torrent.trackers()} <= {"ok", "failed"}
+        assert key not in str(torrent.trackers())
+        assert key not in str(torrent.why())
+    assert "tracker" in caplog.text
+    assert key not in caplog.text

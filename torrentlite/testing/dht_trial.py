@@ -1,0 +1,145 @@
+"""How well a simulated DHT finds what was announced in it, also among hostile members."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections.abc import Sequence
+
+from ..wire.address import Address, Scope
+from .dht import SimulatedDht, SimulatedNode, SimulatedSearch
+from .dht_hostile import HostileNode, ring
+
+_PORT = 7777
+_DEADLINE = 120.0  # virtual seconds for one search
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Result:
+    """Of a number of lookups.
+
+    Attributes:
+        lookups: how many there were.
+        found: share that found the announced peer.
+        queries: median of those sent for one.
+        most: the largest number of them.
+        seconds: median time until a lookup was over.
+        first: median time until its first peer.
+        stored: mean of the nodes that took an announce.
+        hostile: share of hostile members in the tables of the others.
+        deeds: what the hostile ones did.
+        sent: bytes per lookup, everybody's, in the time of the trial.
+    """
+
+    lookups: int
+    found: float
+    queries: float
+    most: int
+    seconds: float
+    first: float
+    stored: float
+    hostile: float
+    deeds: int
+    sent: float
+
+
+def mixed(
+    count: int, kinds: Sequence[type[HostileNode]], share: float, *, seed: int | str = 0, loss: float = 0
+) -> SimulatedDht:
+    """A DHT that has been there for long, and a share of which turns hostile now, of these kinds in equal parts."""
+    world = SimulatedDht(seed=seed, loss=loss)
+    members = [world.node() for _ in range(count - round(count * share))]
+    for turn in range(count - len(members)):
+        hostile = kinds[turn % len(kinds)](world, world.unused_address())
+        world.add(hostile)
+    world.plant(member for member in world.members.values() if isinstance(member, SimulatedNode))
+    for member in world.members.values():
+        if isinstance(member, HostileNode):
+            member.turn()
+    return world
+
+
+def measure(world: SimulatedDht, lookups: int, *, pause: float = 1.0, sybils: int = 0) -> Result:
+    """Announce and find so many times, each time another torrent, by honest nodes drawn by lot.
+
+    Args:
+        world: is run meanwhile.
+        lookups: how many.
+        pause: seconds between two.
+        sybils: so many of them around each torrent before it is announced.
+    """
+    rng = world.dice.rng("trial")
+    found = 0
+    gets: list[SimulatedSearch] = []
+    stored = []
+    rings = 0
+    size = world.size
+    for _ in range(lookups):
+        info_hash = rng.randbytes(20)
+        attackers = ring(world, info_hash, sybils) if sybils else []
+        if attackers:
+            world.run(20)
+        announcer, seeker = rng.sample(world.nodes, 2)
+        announcer.stays = seeker.stays = True
+        announced = _finish(world, announcer.announce(info_hash, _PORT))
+        stored.append(len(announced.errand.stored))
+        search = _finish(world, seeker.get_peers(info_hash))
+        announcer.stays = seeker.stays = False
+        gets.append(search)
+        found += Address(announcer.address.host, _PORT) in search.peers
+        rings += sum(sybil.deeds for sybil in attackers)
+        for sybil in attackers:
+            world.remove(sybil)
+        world.run(pause)
+    return Result(
+        lookups=lookups,
+        found=found / lookups,
+        queries=statistics.median(search.errand.queries for search in gets),
+        most=max(search.errand.queries for search in gets),
+        seconds=statistics.median(search.seconds for search in gets),
+        first=statistics.median(
+            search.seconds if search.first is None else search.first - search.started for search in gets
+        ),
+        stored=statistics.mean(stored),
+        hostile=hostile_share(world),
+        deeds=rings + sum(member.deeds for member in world.members.values() if isinstance(member, HostileNode)),
+        sent=(world.size - size) / lookups,
+    )
+
+
+def hostile_share(world: SimulatedDht) -> float:
+    """What part of the entries in honest nodes' tables are hostile members, or nobody at all."""
+    honest = {node.address: node.own_id for node in world.nodes}
+    entries = [node.contact for member in world.nodes for node in member.core.sides[member.address.is_ipv6].table]
+    return sum(honest.get(contact.address) != contact.id for contact in entries) / max(1, len(entries))
+
+
+class Guard:
+    """Looks at every datagram that honest nodes send: none to a martian, to port 0, or to its own sender.
+
+    Args:
+        world: is watched from now on.
+
+    Attributes:
+        wrong: datagrams that should not have been sent: sender and destination.
+        seen: datagrams looked at.
+    """
+
+    def __init__(self, world: SimulatedDht) -> None:
+        self.wrong: list[tuple[Address, Address]] = []
+        self.seen = 0
+        self._members = world.members
+        world.watch = self._look
+
+    def _look(self, data: bytes, sender: Address, to: Address) -> None:
+        member = self._members.get(sender)
+        if isinstance(member, HostileNode) and member.turned:
+            return
+        self.seen += 1
+        if to.scope is not Scope.PUBLIC or to == sender:
+            self.wrong.append((sender, to))
+
+
+def _finish(world: SimulatedDht, search: SimulatedSearch) -> SimulatedSearch:
+    world.run(_DEADLINE, until=lambda: search.ended is not None)
+    return search
