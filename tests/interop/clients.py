@@ -232,13 +232,15 @@ class Libtorrent:
         self.port: int = self._session.listen_port()
 
     def add(self, source: str | pathlib.Path, folder: pathlib.Path, port: int = 0) -> Any:
-        """Share or fetch a .torrent or a magnet link, from the peer at that port if one is given."""
+        """Fetch a .torrent or a magnet link from the peer at that port, or share a .torrent if there is no port."""
         if isinstance(source, pathlib.Path):
             params = self._lt.add_torrent_params()
             params.ti = self._lt.torrent_info(str(source))
         else:
             params = self._lt.parse_magnet_uri(source)
         params.save_path = str(folder)
+        if not port:
+            params.flags |= self._lt.torrent_flags.seed_mode  # it hashes what is there when it is asked for it
         handle = self._session.add_torrent(params)
         if port:
             handle.connect_peer(("127.0.0.1", port))

@@ -3,7 +3,7 @@
 It goes several ways at once that share no node (S/Kademlia's disjoint paths): whoever is met on one of them decides
 what that one hears of, and the others go on. Further:
 
-- what one node names is doubted once several of it do not answer, and asked last;
+- what one node names is doubted once several of it do not answer, and asked only if too little else is there;
 - of one public /24 (/64) only one node counts;
 - it ends when the eight nearest *secure* nodes have answered, those whose id fits their address (BEP 42). Ids next to a
   target cost nothing otherwise. Where few are secure, two dozen of any kind do.
@@ -247,7 +247,7 @@ class Lookup:
             heapq.heappush(path.known, candidate)
 
     def _pick(self, path: _Path) -> Candidate | None:
-        """The nearest node of a path that is of use; doubtful ones when there are no others."""
+        """The nearest node of a path that is of use; doubtful ones only where there are too few others."""
         while path.known:
             candidate = heapq.heappop(path.known)
             if not self._useful(candidate):
@@ -256,7 +256,7 @@ class Lookup:
                 heapq.heappush(path.put_off, candidate)
                 continue
             return candidate
-        while path.put_off:
+        while path.put_off and self._bound is None:
             candidate = heapq.heappop(path.put_off)
             if self._useful(candidate):
                 return candidate

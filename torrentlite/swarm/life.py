@@ -178,15 +178,16 @@ class Life:
         if content is not None:
             before = content.selection.files
             content.select(chosen)
-            if self.state is State.SEEDING and not content.selection.files <= before:
+            if content.left or not content.selection.files <= before:
                 self._reopen()  # also where nothing is left: the disk has to give names to what is there
             if content.pieces is not None:
                 self._crew.start(self._reselect, name="select files")
 
     def _reopen(self, message: str = "") -> None:
-        """A torrent that was complete is not any more."""
-        self.swarm.complete, self.swarm.downloading = False, True
-        self._set_state(State.DOWNLOADING, message)
+        """A torrent that was complete, or about to be, is not any more."""
+        if self.state in (State.CHECKING, State.DOWNLOADING, State.SEEDING) and self._opening is None:
+            self.swarm.complete, self.swarm.downloading = False, True
+            self._set_state(State.DOWNLOADING, message)
 
     # -- looks -------------------------------------------------------------------------------------------------------
 
@@ -367,7 +368,7 @@ class Life:
         assert self.content is not None
         log.error("%s: %s", self.name, error)
         self.content.recount()
-        if self.content.left and self.state is State.SEEDING:
+        if self.content.left:
             self._reopen(str(error))
         self.want_requests()
 

@@ -186,7 +186,8 @@ class Peer:
     @property
     def is_seed(self) -> bool:
         """Whether it has every piece."""
-        return self.upload_only if not self.joined else self.swarm.pieces.picker.is_seed(self)  # type: ignore[union-attr]
+        pieces = self.swarm.pieces
+        return pieces.picker.is_seed(self) if self.joined and pieces else self.upload_only
 
     def got_have(self, message: wm.Have) -> None:
         """One more piece."""

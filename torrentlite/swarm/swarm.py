@@ -159,10 +159,9 @@ class Swarm:
             self.half_open -= 1
             if stream is not None and theirs is None:
                 stream.close()
-        now = trio.current_time()
         if stream is None or theirs is None:
-            self.peerlist.failed(address, now)
-            self.dial_more(now)
+            self.peerlist.failed(address, trio.current_time())
+            self.dial_more(trio.current_time())
             return
         await self._host(stream, theirs, incoming=False, source=known.source)
 

@@ -6,6 +6,8 @@ later, with an id next to its target.
 
 from __future__ import annotations
 
+import bisect
+import functools
 import random
 from collections.abc import Iterable
 from typing import Final
@@ -13,12 +15,14 @@ from typing import Final
 from ..bencode import encode
 from ..dht.contact import Contact, write_contacts
 from ..dht.krpc import Query, encode_query, encode_reply, parse
-from ..dht.nodeid import number
+from ..dht.nodeid import make_id, number
 from ..errors import ProtocolError
-from ..wire.address import Address
+from ..wire.address import Address, Scope
 from .dht import SimulatedDht, SimulatedNode
 
 _NAMED: Final = 8
+_MADE_UP: Final = 20_000
+_NEIGHBOURS: Final = 64  # honest nodes that Sybils make themselves known to
 
 
 class HostileNode(SimulatedNode):
@@ -111,7 +115,10 @@ class Reflecting(HostileNode):
 
 
 class Poisoning(HostileNode):
-    """Names nodes that do not exist, right at the target, and false peers; asks everybody under ever new ids."""
+    """Names nodes that do not exist, at the target, and false peers; asks everybody under ever new ids.
+
+    The ids that it makes up fit the addresses that go with them (BEP 42), which is cheap: there are many addresses.
+    """
 
     def turn(self) -> None:
         """See ``HostileNode``."""
@@ -133,7 +140,8 @@ class Poisoning(HostileNode):
         if not isinstance(target, bytes):
             self.reply(query, sender)
             return
-        named = [Contact(near(target, self.dice), random_address(self.dice)) for _ in range(_NAMED)]
+        named = self.dice.sample(_nearest(made_up(self.world.dice.seed), target, 25 * _NAMED), _NAMED - 2)
+        named += [Contact(near(target, self.dice), random_address(self.dice)) for _ in range(2)]
         values = [self.dice.randbytes(6) for _ in range(_NAMED)]
         self.reply(query, sender, nodes=write_contacts(named), values=values, token=self.dice.randbytes(8))
 
@@ -161,7 +169,7 @@ class Sybil(HostileNode):
 
 
 def ring(world: SimulatedDht, target: bytes, count: int, *, networks: int = 8) -> list[Sybil]:
-    """So many Sybils around a target, in so many /24s, known to everybody."""
+    """So many Sybils around a target, in so many /24s, known to everybody who is near it."""
     prefixes = [world.unused_address().host.rpartition(".")[0] for _ in range(networks)]
     sybils = []
     for turn in range(count):
@@ -169,11 +177,26 @@ def ring(world: SimulatedDht, target: bytes, count: int, *, networks: int = 8) -
         world.add(sybil)
         sybils.append(sybil)
     contacts = [Contact(sybil.own_id, sybil.address) for sybil in sybils]
-    others = [node.address for node in world.nodes]
+    neighbours = sorted(world.nodes, key=lambda node: number(node.own_id) ^ number(target))[:_NEIGHBOURS]
     for sybil in sybils:
         sybil.ring = contacts
-        sybil.introduce(others)
+        sybil.introduce(node.address for node in neighbours)
     return sybils
+
+
+@functools.lru_cache(maxsize=1)
+def made_up(seed: int | str) -> list[Contact]:
+    """Thousands of nodes that do not exist, by id; their ids fit their addresses."""
+    dice = random.Random(f"{seed}/made up")
+    addresses = (random_address(dice) for _ in range(_MADE_UP))
+    contacts = [Contact(make_id(address.host, dice.randbytes), address) for address in addresses]
+    return sorted(contact for contact in contacts if contact.address.scope is Scope.PUBLIC)
+
+
+def _nearest(contacts: list[Contact], target: bytes, count: int) -> list[Contact]:
+    place = bisect.bisect(contacts, (target,))
+    around = contacts[max(0, place - count) : place + count]
+    return sorted(around, key=lambda contact: number(contact.id) ^ number(target))[:count]
 
 
 def near(target: bytes, dice: random.Random, *, bits: int = 60) -> bytes:

@@ -98,7 +98,7 @@ def measure(world: SimulatedDht, lookups: int, *, pause: float = 1.0, sybils: in
         most=max(search.errand.queries for search in gets),
         seconds=statistics.median(search.seconds for search in gets),
         first=statistics.median(
-            search.seconds if search.first is None else search.first - search.started for search in gets
+            [search.first - search.started for search in gets if search.first is not None] or [0.0]
         ),
         stored=statistics.mean(stored),
         hostile=hostile_share(world),
