@@ -15,15 +15,19 @@ BEP44 = [
         b"",
         b"3:seqi1e1:v12:Hello World!",
         "4a533d47ec9c7d95b1ad75f576cffc641853b750",
-        "305ac8aeb6c9c151fa120f120ea2cfb923564e11552d06a5d856091e5e853cff"
-        "1260d3f39e4999684aa92eb73ffd136e6f4f3ecbfda0ce53a1608ecd7ae21f01",
+        (
+            "305ac8aeb6c9c151fa120f120ea2cfb923564e11552d06a5d856091e5e853cff"
+            "1260d3f39e4999684aa92eb73ffd136e6f4f3ecbfda0ce53a1608ecd7ae21f01"
+        ),
     ),
     (
         b"foobar",
         b"4:salt6:foobar3:seqi1e1:v12:Hello World!",
         "411eba73b6f087ca51a3795d9c8c938d365e32c1",
-        "6834284b6b24c3204eb2fea824d82f88883a3d95e8b4a21b8c0ded553d17d17d"
-        "df9a8a7104b1258f30bed3787e6cb896fca78c58f8e03b5f18f14951a87d9a08",
+        (
+            "6834284b6b24c3204eb2fea824d82f88883a3d95e8b4a21b8c0ded553d17d17d"
+            "df9a8a7104b1258f30bed3787e6cb896fca78c58f8e03b5f18f14951a87d9a08"
+        ),
     ),
 ]
 

@@ -1,6 +1,5 @@
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from torrentlite import limits
 from torrentlite.bencode import encode
@@ -36,8 +35,10 @@ BEP5 = [
         Reply(b"aa", A, {b"id": A, b"nodes": b"def456...", b"token": b"aoeusnth"}, None),
     ),
     (
-        b"d1:ad2:id20:abcdefghij012345678912:implied_porti1e9:info_hash20:mnopqrstuvwxyz1234564:porti6881e"
-        b"5:token8:aoeusnthe1:q13:announce_peer1:t2:aa1:y1:qe",
+        (
+            b"d1:ad2:id20:abcdefghij012345678912:implied_porti1e9:info_hash20:mnopqrstuvwxyz1234564:porti6881e"
+            b"5:token8:aoeusnthe1:q13:announce_peer1:t2:aa1:y1:qe"
+        ),
         Query(
             b"aa",
             A,

@@ -1,8 +1,7 @@
 import random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from torrentlite.dht.nodeid import crc32c, id_in_bucket, is_secure, make_id, number, shared_bits
 

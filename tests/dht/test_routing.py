@@ -1,7 +1,6 @@
 import random
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from torrentlite import limits
 from torrentlite.dht.contact import Contact, subnet
