@@ -223,9 +223,6 @@ class Libtorrent:
                 "enable_upnp": False,
                 "enable_natpmp": False,
                 "allow_multiple_connections_per_ip": True,
-                "active_downloads": -1,
-                "active_seeds": -1,
-                "active_limit": -1,
             }
         )
         wait_for("libtorrent listens", self._session.listen_port)
@@ -239,8 +236,10 @@ class Libtorrent:
         else:
             params = self._lt.parse_magnet_uri(source)
         params.save_path = str(folder)
+        flags = self._lt.torrent_flags
+        params.flags &= ~(flags.auto_managed | flags.paused)  # else it begins when its queue has been looked at
         if not port:
-            params.flags |= self._lt.torrent_flags.seed_mode  # it hashes what is there when it is asked for it
+            params.flags |= flags.seed_mode  # it hashes what is there when it is asked for it
         handle = self._session.add_torrent(params)
         if port:
             handle.connect_peer(("127.0.0.1", port))

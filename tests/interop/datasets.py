@@ -1,13 +1,15 @@
 """What is shared in the matrix: made from a seed, the same each time."""
 
 import dataclasses
+import functools
 import hashlib
 import pathlib
 import random
-import subprocess
+
+import trio
 
 import torrentlite
-from tests.interop.clients import TL, missing
+from tests.interop.clients import missing
 
 KINDS = ("one file", "folder", "small pieces", "padded", "hybrid")
 """64 MiB; 200 files with all sorts of names; 300 KiB in pieces of 16 KiB; a v1 torrent of libtorrent's with pad files
@@ -15,7 +17,7 @@ KINDS = ("one file", "folder", "small pieces", "padded", "hybrid")
 
 SOURCES = ("torrent", "magnet")
 
-_PIECE_SIZES = {"one file": "256K", "folder": "64K", "small pieces": "16K"}
+_PIECE_SIZES = {"one file": 256 << 10, "folder": 64 << 10, "small pieces": 16 << 10}
 _NAMES = (
     "empty",
     "one byte",
@@ -105,8 +107,8 @@ def make_dataset(kind: str, how: str, folder: pathlib.Path) -> Dataset:
     root = _make_data(kind, how, data)
     torrent = torrents / f"{root.name}.torrent"
     if kind in _PIECE_SIZES:
-        command = [*TL, "create", str(root), "-O", str(torrent), "--piece-size", _PIECE_SIZES[kind]]
-        subprocess.run(command, check=True, capture_output=True)
+        create = functools.partial(torrentlite.create, root, piece_length=_PIECE_SIZES[kind])
+        torrent.write_bytes(trio.run(create).encode())
     else:
         torrent.write_bytes(_libtorrent_creates(root, hybrid=kind == "hybrid"))
     metainfo = torrentlite.Metainfo.from_bytes(torrent.read_bytes())
