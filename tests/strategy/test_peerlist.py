@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from torrentlite import limits
-from torrentlite.strategy.peerlist import BY_HAND, RETRY, RETRY_USEFUL, PeerAddress, PeerList
+from torrentlite.strategy.peerlist import BY_HAND, MAGNET, RETRY, RETRY_NAMED, RETRY_USEFUL, PeerAddress, PeerList
 from torrentlite.wire.address import Address, Scope
 
 PUBLIC, PRIVATE, LOOPBACK = Scope.PUBLIC, Scope.PRIVATE, Scope.LOOPBACK
@@ -171,6 +171,25 @@ def test_by_hand_is_asked_every_minute() -> None:
             dialled += 1
         now += 1.0
     assert dialled >= 59
+
+
+@pytest.mark.parametrize(
+    ("source", "delays"),
+    [
+        (BY_HAND, (*RETRY_NAMED, RETRY_NAMED[-1], RETRY_NAMED[-1])),
+        (MAGNET, (*RETRY_NAMED, RETRY[-1], RETRY[-1])),
+    ],
+)
+def test_who_was_named_is_soon_tried_again(source: str, delays: tuple[float, ...]) -> None:
+    peers, now = PeerList(random.Random()), 0.0
+    peers.add(public(0), source, PUBLIC, now)
+    for delay in delays:
+        assert dial(peers, now) == public(0)
+        peers.failed(public(0), now)
+        assert peers.failing == 1
+        assert dial(peers, now + delay - 0.1) is None
+        now += delay
+    assert RETRY_NAMED[0] <= 1
 
 
 def test_each_source_has_its_turn() -> None:

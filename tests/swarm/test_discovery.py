@@ -225,3 +225,25 @@ async def test_a_private_torrent_gives_nobody_away(world):
         assert torrent.stats().private
         names = {type(message).__name__ for talk in talks for message in talk.heard}
         assert "Pex" not in names
+
+
+@pytest.mark.parametrize("named", ["hand", "link"])
+@simulated()
+async def test_a_named_peer_that_is_started_a_little_later(world, named):
+    metainfo, data = world.torrent(100_000)
+    seed = world.host()
+    seed.put(metainfo.info, data)
+    place = (seed.network.ip, 6881)
+    async with session_on(world.host()) as session:
+        if named == "hand":
+            torrent = session.add(metainfo, peers=[place])
+        else:
+            torrent = session.add(tl.Magnet.parse(metainfo.to_magnet(peers=[place])))
+        await trio.sleep(7)
+        assert torrent.stats().peers == 0
+        assert [peer.failures for peer in torrent.swarm.peerlist] == [3], "it was tried, and was not there"
+        async with session_on(seed, port=6881) as sharing:
+            sharing.add(metainfo)
+            began = trio.current_time()
+            await torrent.wait_complete()
+            assert trio.current_time() - began < 5

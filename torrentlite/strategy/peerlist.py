@@ -17,6 +17,9 @@ from ..wire.address import Address, Scope
 BY_HAND: Final = "peer"
 """The source of addresses that the user named: dialled first, asked again every minute at least, never evicted."""
 
+MAGNET: Final = "magnet"
+"""The source of addresses in a link (``x.pe``)."""
+
 RETRY_USEFUL: Final = 5.0
 """Seconds until a peer that gave us something is dialled again: it is known to be good (Transmission has the same)."""
 
@@ -24,8 +27,9 @@ RETRY: Final = (10.0, 60.0, 300.0, 900.0, 1800.0, 3600.0)
 """Seconds until the next attempt after one failure, two, …; the last for ever. Of a swarm's addresses most are dead,
 but a program that is being restarted is back within the first two."""
 
-RETRY_BY_HAND: Final = 2
-"""The steps of RETRY that an address given by hand goes through: the user says that it is, or will be, there."""
+RETRY_NAMED: Final = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+"""The same for an address named by hand or in a link, while it cannot be reached: somebody says that it is, or will be,
+there, and often both sides are just being started. By hand the last is for ever; of a link, RETRY goes on from there."""
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -127,6 +131,7 @@ class PeerList:
         self._by_hand = _Line()
         self._useful = _Line()
         self._untried: dict[str, _Bag] = {}  # by source; the one whose turn it is comes first
+        self._named = tuple(_Line() for _ in RETRY_NAMED)
         self._failed = tuple(_Line() for _ in RETRY)
         self._per_host: dict[str, int] = {}
         self._ourselves: dict[Address, None] = {}
@@ -145,7 +150,7 @@ class PeerList:
     @property
     def failing(self) -> int:
         """Known addresses that were of no use when last dialled, and wait for another attempt."""
-        return sum(map(len, self._failed))
+        return sum(map(len, (*self._named, *self._failed)))
 
     # -- learning ----------------------------------------------------------------------------------------------------
 
@@ -224,8 +229,14 @@ class PeerList:
             return
         self._take(peer)
         peer.failures += 1
-        step = min(peer.failures, RETRY_BY_HAND if peer.source == BY_HAND else len(RETRY)) - 1
-        self._put(peer, self._failed[step], now + RETRY[step])
+        step = peer.failures - 1
+        if peer.source == BY_HAND:
+            step = min(step, len(RETRY_NAMED) - 1)
+        if peer.source in (BY_HAND, MAGNET) and step < len(RETRY_NAMED):
+            self._put(peer, self._named[step], now + RETRY_NAMED[step])
+        else:
+            step = min(step, len(RETRY) - 1)
+            self._put(peer, self._failed[step], now + RETRY[step])
 
     def disconnected(self, address: Address, now: float, *, useful: bool) -> None:
         """The connection ended. If it was of use it is soon dialled again, else that was one more failure."""
@@ -240,7 +251,7 @@ class PeerList:
     # -- queues ------------------------------------------------------------------------------------------------------
 
     def _queues(self) -> list[_Queue]:
-        return [self._by_hand, self._useful, *self._untried.values(), *self._failed]
+        return [self._by_hand, self._useful, *self._untried.values(), *self._named, *self._failed]
 
     def _put(self, peer: PeerAddress, queue: _Queue, retry_at: float) -> None:
         peer.retry_at = retry_at
@@ -270,7 +281,7 @@ class PeerList:
             return False
         if len(self._known) < self._limit:
             return True
-        for line in reversed(self._failed):
+        for line in (*reversed(self._failed), *reversed(self._named)):
             worst = line.head()
             if worst is not None and worst.source != BY_HAND:
                 self._remove(worst.address)

@@ -20,6 +20,7 @@ from ..limits import DISK_RETRY, DOWNLOAD_BURST, PROGRESS_INTERVAL
 from ..metainfo.magnet import Magnet
 from ..metainfo.metainfo import Info, InfoHashes, Metainfo
 from ..stats import State, TorrentStats, Why
+from ..strategy.peerlist import MAGNET
 from ..strategy.rate import TokenBucket
 from ..strategy.verdict import why
 from ..tracker.tiers import Tiers
@@ -255,7 +256,7 @@ class Life:
         if self._magnet is not None and not self.private:
             scope = Scope.LOOPBACK if self._commons.loopback else Scope.PRIVATE
             for host, port in self._magnet.peers:
-                self.discovery.add_named(host, port, "magnet", scope)
+                self.discovery.add_named(host, port, MAGNET, scope)
         self.swarm.dial_more(trio.current_time())
         self.tick_discovery()
 
