@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from torrentlite.cli import arguments
+from torrentlite.cli import arguments, values
 from torrentlite.cli.exits import UsageError
 
 
@@ -47,19 +47,19 @@ def test_every_flag_of_create() -> None:
     ("text", "found"), [("6881", ("", 6881)), ("0", ("", 0)), ("h:1", ("h", 1)), (":5", ("", 5)), ("[::]:5", ("::", 5))]
 )
 def test_listen(text: str, found: tuple[str, int]) -> None:
-    assert arguments.parse_listen(text) == found
+    assert values.parse_listen(text) == found
 
 
 @pytest.mark.parametrize("text", ["", "x", "h:", "h:65536", "h:-1", "::1:5", "[::1]", "h h:1", "h:1:2", "h:１"])
 def test_bad_listen(text: str) -> None:
     with pytest.raises(ValueError):
-        arguments.parse_listen(text)
+        values.parse_listen(text)
 
 
 @pytest.mark.parametrize("text", ["", ":1", "h:0", "h", "[]:1"])
 def test_bad_peer(text: str) -> None:
     with pytest.raises(ValueError):
-        arguments.parse_peer(text)
+        values.parse_peer(text)
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,11 @@ import argparse
 import os
 import re
 import shlex
-import urllib.parse
 from collections.abc import Callable
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 from .. import __version__
-from . import units
+from . import values
 from .exits import UsageError, closest
 from .sources import is_link
 
@@ -46,7 +45,6 @@ _EXAMPLES: Final = {
     "  tl seed debian.torrent -o ~/Downloads",
     "create": "example:\n  tl create photos/ -t udp://tracker.example:6969 -O photos.torrent",
 }
-_TRACKER_SCHEMES: Final = ("udp", "http", "https")
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -144,9 +142,11 @@ def _seed(add: _Parser) -> None:
 def _create(add: _Parser) -> None:
     add.add_argument("path", metavar="PATH", help="the file or folder to share")
     add.add_argument("-O", "--torrent", metavar="FILE", help="write here (default: NAME.torrent in this folder)")
-    add.add_argument("-w", "--web-seed", metavar="URL", type=_web_url, action="append", default=[], help="repeatable")
     add.add_argument(
-        "--piece-size", metavar="SIZE", type=_piece_size, help="a power of two, 16k to 16M (default: by size)"
+        "-w", "--web-seed", metavar="URL", type=values.WEB_SEED, action="append", default=[], help="repeatable"
+    )
+    add.add_argument(
+        "--piece-size", metavar="SIZE", type=values.PIECE_SIZE, help="a power of two, 16k to 16M (default: by size)"
     )
     add.add_argument("--private", action="store_true", help="peers from the trackers only")
     add.add_argument("--comment", metavar="TEXT", default="", help="kept in the .torrent, for people")
@@ -173,7 +173,7 @@ def _magnet(add: _Parser) -> None:
 
 
 def _demo(add: _Parser) -> None:
-    add.add_argument("--size", metavar="SIZE", type=_size, default=256 << 20, help="of the file (default: 256M)")
+    add.add_argument("--size", metavar="SIZE", type=values.SIZE, default=256 << 20, help="of the file (default: 256M)")
 
 
 _FLAGS: Final[dict[str, Callable[[_Parser], None]]] = {
@@ -191,27 +191,27 @@ def _add_timeout(add: _Parser) -> None:
     add.add_argument(
         "--timeout",
         metavar="TIME",
-        type=_duration,
+        type=values.DURATION,
         help="give up after this long without peers, metadata or progress (default: never on a terminal, else 30m)",
     )
 
 
 def _add_swarm(add: _Parser) -> None:
-    add.add_argument("--listen", metavar="[HOST:]PORT", type=_listen, help="default: all interfaces, a kept port")
+    add.add_argument("--listen", metavar="[HOST:]PORT", type=values.LISTEN, help="default: all interfaces, a kept port")
     add.add_argument("--no-pex", action="store_true", help="do not exchange peers with peers")
-    add.add_argument("--peer", metavar="HOST:PORT", type=_peer, action="append", default=[], help="repeatable")
+    add.add_argument("--peer", metavar="HOST:PORT", type=values.PEER, action="append", default=[], help="repeatable")
     _add_trackers(add)
 
 
 def _add_trackers(add: _Parser) -> None:
     add.add_argument(
-        "-t", "--tracker", metavar="URL", type=_tracker_url, action="append", default=[], help="repeatable"
+        "-t", "--tracker", metavar="URL", type=values.TRACKER, action="append", default=[], help="repeatable"
     )
 
 
 def _add_rates(add: _Parser) -> None:
-    add.add_argument("-d", "--down", metavar="RATE", type=_size, default=0, help="bytes a second: 500k, 2M")
-    add.add_argument("-u", "--up", metavar="RATE", type=_size, default=0, help="bytes a second: 500k, 2M")
+    add.add_argument("-d", "--down", metavar="RATE", type=values.SIZE, default=0, help="bytes a second: 500k, 2M")
+    add.add_argument("-u", "--up", metavar="RATE", type=values.SIZE, default=0, help="bytes a second: 500k, 2M")
 
 
 def _add_common(add: _Parser) -> None:
@@ -222,67 +222,6 @@ def _add_common(add: _Parser) -> None:
     add.add_argument("--no-color", action="store_true", help="also by NO_COLOR")
     add.add_argument("--log-file", metavar="FILE", help="write the log here")
     add.add_argument("--state-dir", metavar="DIR", help="resume data, port and hash cache (default: the platform's)")
-
-
-def _checked(read: Callable[[str], Any]) -> Callable[[str], Any]:
-    """Hand a ValueError's own words through argparse, which would replace them."""
-
-    def checked(text: str) -> Any:
-        try:
-            return read(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return checked
-
-
-def parse_peer(text: str) -> tuple[str, int]:
-    """The host (a name or an IP address, IPv6 in brackets) and port of ``HOST:PORT``."""
-    host, port = _split_port(text)
-    if not host or not port:
-        raise ValueError(f"{text!r} is not HOST:PORT")
-    return host, port
-
-
-def parse_listen(text: str) -> tuple[str, int]:
-    """The host (may be empty) and port (may be 0) of ``[HOST:]PORT``."""
-    return _split_port(text if ":" in text else f":{text}")
-
-
-def _split_port(text: str) -> tuple[str, int]:
-    match = re.fullmatch(r"(?:\[([0-9a-fA-F:.%\w]+)\]|([^\s:\[\]]*)):([0-9]{1,5})", text, re.ASCII)
-    if not match or int(match[3]) > 65535:
-        raise ValueError(f"{text.removeprefix(':')!r} is not HOST:PORT (an IPv6 address goes in brackets)")
-    return match[1] or match[2], int(match[3])
-
-
-def parse_url(text: str, schemes: tuple[str, ...]) -> str:
-    """A URL with a host and one of these schemes."""
-    try:
-        parts = urllib.parse.urlsplit(text)
-        host = parts.hostname
-    except ValueError:
-        host = None
-    if not host or parts.scheme not in schemes:
-        raise ValueError(f"{text!r} is not a URL that starts with {', '.join(f'{scheme}://' for scheme in schemes)}")
-    return text
-
-
-def parse_piece_size(text: str) -> int:
-    """A piece size: a power of two that clients agree on."""
-    size = units.parse_size(text)
-    if size & (size - 1) or not 16 << 10 <= size <= 16 << 20:
-        raise ValueError(f"{text!r}: a piece size is a power of two from 16k to 16M")
-    return size
-
-
-_size: Final = _checked(units.parse_size)
-_duration: Final = _checked(units.parse_duration)
-_peer: Final = _checked(parse_peer)
-_listen: Final = _checked(parse_listen)
-_piece_size: Final = _checked(parse_piece_size)
-_tracker_url: Final = _checked(lambda text: parse_url(text, _TRACKER_SCHEMES))
-_web_url: Final = _checked(lambda text: parse_url(text, ("http", "https")))
 
 
 def _unknown_command(word: str) -> UsageError:

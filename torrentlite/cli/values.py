@@ -1,0 +1,74 @@
+"""What may stand after a flag: checked where it is typed, and refused in words that help."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import urllib.parse
+from collections.abc import Callable
+from typing import Any, Final
+
+from . import units
+
+_TRACKER_SCHEMES: Final = ("udp", "http", "https")
+
+
+def checked(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Hand a ValueError's own words through argparse, which would replace them."""
+
+    def run(text: str) -> Any:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return run
+
+
+def parse_peer(text: str) -> tuple[str, int]:
+    """The host (a name or an IP address, IPv6 in brackets) and port of ``HOST:PORT``."""
+    host, port = _split_port(text)
+    if not host or not port:
+        raise ValueError(f"{text!r} is not HOST:PORT")
+    return host, port
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """The host (may be empty) and port (may be 0) of ``[HOST:]PORT``."""
+    return _split_port(text if ":" in text else f":{text}")
+
+
+def _split_port(text: str) -> tuple[str, int]:
+    match = re.fullmatch(r"(?:\[([0-9a-fA-F:.%\w]+)\]|([^\s:\[\]]*)):([0-9]{1,5})", text, re.ASCII)
+    if not match or int(match[3]) > 65535:
+        raise ValueError(f"{text.removeprefix(':')!r} is not HOST:PORT (an IPv6 address goes in brackets)")
+    return match[1] or match[2], int(match[3])
+
+
+def parse_url(text: str, schemes: tuple[str, ...]) -> str:
+    """A URL with a host and one of these schemes."""
+    try:
+        parts = urllib.parse.urlsplit(text)
+        host = parts.hostname
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in schemes:
+        raise ValueError(f"{text!r} is not a URL that starts with {', '.join(f'{scheme}://' for scheme in schemes)}")
+    return text
+
+
+def parse_piece_size(text: str) -> int:
+    """A piece size: a power of two that clients agree on."""
+    size = units.parse_size(text)
+    if size & (size - 1) or not 16 << 10 <= size <= 16 << 20:
+        raise ValueError(f"{text!r}: a piece size is a power of two from 16k to 16M")
+    return size
+
+
+SIZE: Final = checked(units.parse_size)
+DURATION: Final = checked(units.parse_duration)
+PEER: Final = checked(parse_peer)
+LISTEN: Final = checked(parse_listen)
+PIECE_SIZE: Final = checked(parse_piece_size)
+TRACKER: Final = checked(lambda text: parse_url(text, _TRACKER_SCHEMES))
+WEB_SEED: Final = checked(lambda text: parse_url(text, ("http", "https")))
