@@ -28,8 +28,8 @@ RETRY: Final = (10.0, 60.0, 300.0, 900.0, 1800.0, 3600.0)
 but a program that is being restarted is back within the first two."""
 
 RETRY_NAMED: Final = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
-"""The same for an address named by hand or in a link, while it cannot be reached: somebody says that it is, or will be,
-there, and often both sides are just being started. By hand the last is for ever; of a link, RETRY goes on from there."""
+"""The same for an address named by hand or in a link: somebody says that it is, or will be, there, and often both sides
+are just being started. By hand the last is for ever; of a link, RETRY goes on from there."""
 
 
 @dataclasses.dataclass(slots=True, eq=False)
