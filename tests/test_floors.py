@@ -110,6 +110,21 @@ def test_low_floors_are_pure(name):
             assert allowed, f"{name} is pure and must not import {top}"
 
 
+# Parts of the DHT node that have to do with tasks, sockets or files; the rest is pure, as on the floors below.
+IMPURE_DHT = {f"torrentlite.dht.{name}" for name in ("node", "opening", "peersearch", "statefile")}
+
+
+def test_the_dht_is_pure_but_for_its_rim():
+    reaching = set()
+    for name, path in MODULES.items():
+        if name.startswith("torrentlite.dht"):
+            targets = imports(name, path)
+            outside = {target.split(".")[0] for target in targets} & (OUTSIDE - {"random"})
+            if outside or any(target.startswith(("torrentlite.net", "torrentlite.storage")) for target in targets):
+                reaching.add(name)
+    assert reaching - {"torrentlite.dht"} == IMPURE_DHT
+
+
 def test_sockets_are_made_at_the_door_only():
     for name, path in MODULES.items():
         if name.startswith(("torrentlite.net", "torrentlite.testing", "torrentlite.cli")):

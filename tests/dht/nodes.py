@@ -23,7 +23,7 @@ def make_core(families=(False,), *, settings: DhtSettings = OPEN, seed: int = 1,
 def stranger(index: int, *, port: int = 6881) -> Contact:
     """A node in a public /24 of its own."""
     host = f"{20 + index // 65536}.{index // 256 % 256}.{index % 256}.1"
-    return Contact(random.Random(index).randbytes(20), Address(host, port))
+    return Contact(random.Random(f"stranger {index}").randbytes(20), Address(host, port))
 
 
 def fill(core: Core, count: int, now: float = 0.0) -> list[Contact]:
@@ -58,10 +58,10 @@ def query(
     return answers[0]
 
 
-def reply_to(core: Core, data: bytes, sender: Contact, now: float, values: dict | None = None, *, to=OWN, **changes):
+def reply_to(core: Core, data: bytes, contact: Contact, now: float, values: dict | None = None, *, to=OWN, **changes):
     """Answer a query that it sent."""
     asked = parse(data)
     answer = encode_reply(
-        changes.get("transaction", asked.transaction), changes.get("node_id", sender.id), values or {}, to
+        changes.get("transaction", asked.transaction), changes.get("node_id", contact.id), values or {}, to
     )
-    return say(core, answer, changes.get("sender", sender.address), now)
+    return say(core, answer, changes.get("sender", contact.address), now)

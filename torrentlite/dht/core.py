@@ -128,7 +128,7 @@ class Core:
                 pending.slow(now)
         for pending in lost:
             self.counters.timeouts += 1
-            if self._heard >= pending.sent:
+            if self._heard > pending.sent:
                 self.sides[pending.to.is_ipv6].table.failed(pending.to, now)
             pending.done(None, now)
         for upkeep in self.upkeeps.values():
@@ -294,7 +294,7 @@ class Core:
 
     def _got_query(self, query: Query, sender: Address, data: bytes, now: float) -> None:
         side = self.sides[sender.is_ipv6]
-        if query.id == side.own_id:  # our own query, sent back to us
+        if self._mirrored(query.id, side):
             self.counters.reflected += 1
             return
         self.counters.queries_received += 1
@@ -314,7 +314,7 @@ class Core:
     def _got_reply(self, reply: Reply, pending: Pending, now: float) -> None:
         self.counters.replies_received += 1
         side = self.sides[pending.to.is_ipv6]
-        if reply.id == side.own_id:  # an answer in our own name
+        if self._mirrored(reply.id, side):
             self.counters.reflected += 1
             pending.done(None, now)
             return
@@ -323,6 +323,11 @@ class Core:
             self._moved(side, now)
         right = pending.expected is None or pending.expected == reply.id
         pending.done(reply if right else None, now)
+
+    @staticmethod
+    def _mirrored(node_id: bytes, side: Side) -> bool:
+        """Whether this is our own query sent back to us, or an answer in our own name."""
+        return node_id == side.own_id
 
     def _moved(self, side: Side, now: float) -> None:
         """Our external address is another one than we thought."""

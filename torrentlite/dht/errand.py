@@ -72,16 +72,20 @@ class Errand:
         families = [ipv6 for ipv6, side in core.sides.items() if len(side.table)]
         self._left = len(families)
         for ipv6 in families:
-            search = core.search(
-                self.target,
-                self.method,
-                {self.target_name: self.target, **self.arguments()},
-                now,
-                ipv6=ipv6,
-                found=self.found,
-                store=self.store if self.stores else None,
-                end=self._ended,
-            )
+            try:
+                search = core.search(
+                    self.target,
+                    self.method,
+                    {self.target_name: self.target, **self.arguments()},
+                    now,
+                    ipv6=ipv6,
+                    found=self.found,
+                    store=self.store if self.stores else None,
+                    end=self._ended,
+                )
+            except DhtError:  # nothing of it goes on
+                self.stop()
+                raise
             if not search.over:
                 self._searches.append(search)
         if not families:

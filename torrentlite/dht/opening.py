@@ -58,7 +58,7 @@ async def open_node(
     network = network or RealNetwork(host)
     failure: BaseException | None = None
     try:
-        async with trio.open_nursery() as nursery, contextlib.AsyncExitStack() as stack:
+        async with contextlib.AsyncExitStack() as stack, trio.open_nursery() as nursery:
             # A nursery would wrap what is raised in it, so it is carried out by hand.
             try:
                 sockets = await network.open_datagrams(host, port)

@@ -55,6 +55,10 @@ class Server:
         try:
             values = self._values(query, side, sender, raw, now)
             data = encode_reply(query.transaction, side.own_id, values, sender)
+            over = len(data) - _most(raw, item=b"v" in values)
+            if over > 0:
+                _shorten(values, over, ipv6=sender.is_ipv6)
+                data = encode_reply(query.transaction, side.own_id, values, sender)
         except _RefusedError as refused:
             data = encode_refusal(query.transaction, refused.code, str(refused))
         return data if self._budget.answer(owner, len(data), now) else None
@@ -106,7 +110,7 @@ class Server:
                 values[b"BFsd"], values[b"BFpe"] = filters
         if info_hash in side.peers:
             size = len(encode_reply(query.transaction, side.own_id, values, sender)) + _ROOM
-            room = min(limits.DHT_MAX_SENT, limits.DHT_AMPLIFICATION * len(raw)) - size
+            room = _most(raw, item=False) - size
             most = max(0, min(limits.DHT_MAX_VALUES, room // (21 if sender.is_ipv6 else 8)))
             no_seeds = query.arguments.get(b"noseed") == 1
             peers = side.peers.peers_of(info_hash, most, now, scope=sender.scope, no_seeds=no_seeds)
@@ -141,8 +145,6 @@ class Server:
             if item.mutable:
                 values[b"k"], values[b"sig"] = item.key, item.signature
             values[b"v"] = Raw(item.encoded)
-            if len(item.encoded) + 500 > limits.DHT_MAX_SENT_ITEM:
-                values.pop(b"nodes6" if not sender.is_ipv6 else b"nodes", None)
         return values
 
     def _put(self, query: Query, side: Side, sender: Address, raw: bytes, now: float) -> dict[bytes, object]:
@@ -178,6 +180,21 @@ _WHY = {
     Code.OLD_SEQUENCE: "the sequence number is not newer",
     Code.SERVER: "no room",
 }
+
+
+def _most(raw: bytes, *, item: bool) -> int:
+    """How long the answer to this datagram may be."""
+    return limits.DHT_MAX_SENT_ITEM if item else min(limits.DHT_MAX_SENT, limits.DHT_AMPLIFICATION * len(raw))
+
+
+def _shorten(values: dict[bytes, object], over: int, *, ipv6: bool) -> None:
+    """Leave out nodes, so many bytes of them: first those of the other family, then the farthest."""
+    for name, size in ((b"nodes", 26), (b"nodes6", 38)) if ipv6 else ((b"nodes6", 38), (b"nodes", 26)):
+        nodes = values.get(name)
+        if isinstance(nodes, bytes) and over > 0:
+            cut = min(len(nodes), -(-over // size) * size)
+            values[name] = nodes[: len(nodes) - cut]
+            over -= cut
 
 
 def _target(query: Query, name: bytes) -> bytes:

@@ -2,25 +2,65 @@
 
 from __future__ import annotations
 
+import random
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Final, Protocol
 
 from .. import limits
 from ..wire.address import Address
 from .contact import Contact, subnet
 from .krpc import Refusal, Reply
 from .nodeid import id_in_bucket
+from .rpc import Done
 from .search import Search
 from .side import Side
-
-if TYPE_CHECKING:
-    from .core import Core
 
 _EXPIRE: Final = 60.0  # seconds between two looks at what is stored
 _PINGS: Final = 8  # unknown nodes asked at once
 _FILLED: Final = 8  # nodes below which the search for neighbours is repeated soon
 _NEVER: Final = float("inf")
+
+
+class UpkeepOwner(Protocol):
+    """What the upkeep needs of its node; ``core.Core`` is one, and says what the methods do."""
+
+    rng: random.Random
+    now: float
+    sides: dict[bool, Side]
+    upkeeps: dict[bool, Upkeep]
+
+    @property
+    def full(self) -> bool:
+        """Whether no more searches may begin by themselves."""
+
+    def ask(
+        self,
+        to: Address,
+        method: bytes,
+        arguments: Mapping[bytes, object],
+        now: float,
+        done: Done,
+        *,
+        expected: bytes | None = None,
+    ) -> bool:
+        """Send a query."""
+
+    def search(
+        self,
+        target: bytes,
+        method: bytes,
+        arguments: Mapping[bytes, object],
+        now: float,
+        *,
+        ipv6: bool = False,
+        seeds: Iterable[Contact] = (),
+        end: Callable[[Search], object] | None = None,
+    ) -> Search:
+        """Begin a search."""
+
+    def contacts(self, reply: Reply, sender: Address, *, ipv6: bool) -> list[Contact]:
+        """The nodes that a reply names."""
 
 
 class Upkeep:
@@ -36,7 +76,7 @@ class Upkeep:
         news: that has changed; the owner takes it back.
     """
 
-    def __init__(self, core: Core, side: Side, now: float) -> None:
+    def __init__(self, core: UpkeepOwner, side: Side, now: float) -> None:
         self._core = core
         self._side = side
         self.joined = False
@@ -48,6 +88,8 @@ class Upkeep:
         self._verifying: dict[Hashable, None] = {}
         self._to_fill: list[int] = []  # depths of buckets
         self._next_join = _NEVER
+        self._calls = 0  # for help, on the other family
+        self._next_call = now
         self._next_ping = now + limits.DHT_UPKEEP
         self._next_expiry = now + _EXPIRE
 
@@ -78,14 +120,12 @@ class Upkeep:
 
     def add_contacts(self, contacts: Iterable[Contact], now: float) -> None:
         """Nodes of an earlier run, the best first."""
-        self._contacts.extend(contacts)
-        while len(self._contacts) > limits.DHT_MAX_CONTACTS:
-            self._contacts.pop()
+        self._remember(contacts)
         self.join_soon(now)
 
     def heard_of(self, contact: Contact, now: float) -> None:
         """Somebody has asked us; if it also answers us, it is a node."""
-        if self._side.table.wants(contact, now):
+        if len(self._verifying) < _PINGS and self._side.table.wants(contact, now):
             self._verify(contact.address, now)
 
     def join_soon(self, now: float) -> None:
@@ -99,6 +139,11 @@ class Upkeep:
         self._next_join = now + limits.DHT_SELF_LOOKUP * self._core.rng.uniform(0.1, 1.2)
 
     # -- inside
+
+    def _remember(self, contacts: Iterable[Contact]) -> None:
+        self._contacts.extend(contacts)
+        while len(self._contacts) > limits.DHT_MAX_CONTACTS:
+            self._contacts.pop()
 
     def _join(self, now: float) -> None:
         """Search for our own id: who is met on the way, and who is near, fills the table."""
@@ -136,20 +181,13 @@ class Upkeep:
         for _ in range(min(len(self._addresses), _PINGS)):
             address = self._addresses[0]
             self._addresses.rotate(-1)
-
-            def done(reply: Reply | Refusal | None, now: float, address: Address = address) -> None:
-                if isinstance(reply, Reply):
-                    for ipv6, upkeep in self._core.upkeeps.items():
-                        upkeep._contacts.extend(self._core.contacts(reply, address, ipv6=ipv6))
-                        upkeep._begin_search(now)
-
-            arguments: dict[bytes, object] = {b"target": self._side.own_id}
-            if len(self._core.sides) > 1:  # each family helps the other into its DHT (BEP 32, "Bootstrapping")
-                arguments[b"want"] = [b"n4", b"n6"]
-            self._core.ask(address, b"find_node", arguments, now, done)
+            # Each family helps the other into its DHT (BEP 32, "Bootstrapping").
+            self._ask_for_neighbours(address, [b"n4", b"n6"], now)
 
     def _look_after(self, now: float) -> None:
         table = self._side.table
+        if not self.joined and now >= self._next_call:
+            self._call_for_help(now)
         node = table.stale(now)
         if node is not None:
             self._core.ask(node.contact.address, b"ping", {}, now, _ignore, expected=node.contact.id)
@@ -160,6 +198,28 @@ class Upkeep:
             depth = self._to_fill.pop(0) if self._to_fill else table.unchanged(now)
             if depth is not None:
                 self._find(id_in_bucket(self._side.own_id, min(depth, 159), self._core.rng.randbytes), now)
+
+    def _call_for_help(self, now: float) -> None:
+        """Ask somebody in the other DHT for nodes of this one (BEP 32): many live in both."""
+        self._next_call = now + limits.DHT_JOIN_RETRY[min(self._calls, len(limits.DHT_JOIN_RETRY) - 1)]
+        self._calls += 1
+        others = [node for side in self._core.sides.values() if side is not self._side for node in side.table]
+        if others:
+            address = self._core.rng.choice(others).contact.address
+            want = [b"n6" if self._side.ipv6 else b"n4"]
+            self._ask_for_neighbours(address, want, now)
+
+    def _ask_for_neighbours(self, address: Address, want: list[bytes], now: float) -> None:
+        def done(reply: Reply | Refusal | None, now: float) -> None:
+            if isinstance(reply, Reply):
+                for ipv6, upkeep in self._core.upkeeps.items():
+                    upkeep._remember(self._core.contacts(reply, address, ipv6=ipv6))
+                    upkeep._begin_search(now)
+
+        arguments: dict[bytes, object] = {b"target": self._side.own_id}
+        if len(self._core.sides) > 1:
+            arguments[b"want"] = want
+        self._core.ask(address, b"find_node", arguments, now, done)
 
     def _verify(self, address: Address, now: float) -> None:
         network = subnet(address)

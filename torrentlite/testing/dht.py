@@ -113,6 +113,8 @@ class SimulatedNode:
             ids={address.is_ipv6: own_id or make_id(address.host if secure else "", secret)},
             own=[address],
         )
+        if not secure:  # a program that knows nothing of it
+            self.core.sides[address.is_ipv6].id_since = _NEVER
         self.stays = False
         self._wake = _NEVER
 
@@ -286,7 +288,7 @@ class SimulatedDht:
             address: where; None: in a public /24 of its own.
             contacts: members that it is told of to begin with, by lot.
             settings: its owner's choices.
-            secure: whether its id fits its address (BEP 42).
+            secure: whether its id fits its address (BEP 42); else it never will.
         """
         node = SimulatedNode(self, address or self.unused_address(), settings, secure=secure)
         known = self.rng.sample(self.nodes, min(contacts, len(self.nodes)))

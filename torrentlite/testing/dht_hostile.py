@@ -22,7 +22,8 @@ from .dht import SimulatedDht, SimulatedNode
 
 _NAMED: Final = 8
 _MADE_UP: Final = 20_000
-_NEIGHBOURS: Final = 64  # honest nodes that Sybils make themselves known to
+_FORGED: Final = 24  # made-up nodes that one victim is told of at a time
+_NEIGHBOURS: Final = 32  # honest nodes that Sybils make themselves known to
 
 
 class HostileNode(SimulatedNode):
@@ -82,7 +83,12 @@ class Garbage(HostileNode):
         """See ``HostileNode``."""
         self.deeds += 1
         junk = self.dice.randbytes
-        answer = encode_reply(query.transaction, self.own_id, {b"nodes": junk(208), b"token": junk(8)}, sender)
+        target = query.arguments.get(b"info_hash", junk(20))
+        named = write_contacts(
+            Contact(near(target if isinstance(target, bytes) else junk(20), self.dice), random_address(self.dice))
+            for _ in range(_NAMED)
+        )
+        answer = encode_reply(query.transaction, self.own_id, {b"nodes": named, b"token": junk(8)}, sender)
         kinds = [
             junk(self.dice.randrange(1, 200)),
             answer[: self.dice.randrange(len(answer))],
@@ -115,7 +121,7 @@ class Reflecting(HostileNode):
 
 
 class Poisoning(HostileNode):
-    """Names nodes that do not exist, at the target, and false peers; asks everybody under ever new ids.
+    """Names nodes that do not exist, at the target, and false peers; and forges queries that seem to come from them.
 
     The ids that it makes up fit the addresses that go with them (BEP 42), which is cheap: there are many addresses.
     """
@@ -126,10 +132,11 @@ class Poisoning(HostileNode):
         self.world.call_at(self.world.now + self.dice.random() * 10, self._spread)
 
     def _spread(self) -> None:
-        """Queries to strangers, to get into their tables under other ids."""
-        for to in self.dice.sample(self.world.addresses, min(5, len(self.world.addresses))):
-            query = encode_query(self.dice.randbytes(4), self.dice.randbytes(20), b"ping", {})
-            self.world.post(query, self.address, to)
+        """Queries in the names of nodes that do not exist, near to somebody's own id, to get them into its table."""
+        victim = self.dice.choice(self.world.nodes)
+        for contact in _nearest(made_up(self.world.dice.seed), victim.own_id, _FORGED):
+            query = encode_query(self.dice.randbytes(4), contact.id, b"ping", {})
+            self.world.post(query, contact.address, victim.address)
             self.deeds += 1
         self.world.call_at(self.world.now + 10, self._spread)
 

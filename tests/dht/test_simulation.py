@@ -1,0 +1,71 @@
+"""Hundreds of honest nodes in virtual time."""
+
+from torrentlite.testing.dht import SimulatedDht
+from torrentlite.testing.dht_hostile import Silent
+from torrentlite.testing.dht_trial import Guard, measure, mixed
+
+
+def test_the_same_seed_gives_the_same_run():
+    runs = []
+    for seed in (5, 5, 6):
+        world = SimulatedDht(seed=seed, loss=0.02)
+        world.grow(25, over=10)
+        result = measure(world, 3)
+        runs.append((world.datagrams, world.size, result))
+    assert runs[0] == runs[1] != runs[2]
+
+
+def test_five_hundred_join_and_find():
+    world = SimulatedDht(seed=1)
+    guard = Guard(world)
+    world.grow(500, over=120)
+    world.run(60)
+    assert all(node.joined for node in world.nodes)
+    result = measure(world, 200, pause=0.1)
+    assert result.found >= 0.995
+    assert result.queries <= 60
+    assert result.stored >= 7.9
+    assert result.seconds < 3
+    assert not guard.wrong
+    assert guard.seen > 50_000
+    assert sum(node.core.counters.malformed + node.core.counters.unasked for node in world.nodes) == 0
+    # Nobody is asked for more than its share, and nobody spends more than it may.
+    assert all(node.core.counters.unanswered == 0 for node in world.nodes)
+
+
+def test_half_of_the_nodes_have_no_secure_id():
+    world = SimulatedDht(seed=2)
+    world.grow(200, over=60, secure=0.5)
+    world.run(30)
+    result = measure(world, 60)
+    assert result.found >= 0.995
+    assert result.queries <= 60
+    assert 8 < result.stored <= 24, "the nearest of any kind, and the nearest secure ones"
+
+
+def test_churn_and_loss():
+    """Half of the nodes are replaced in an hour, 5 % of the datagrams lost; who is looked for has just announced."""
+    world = mixed(150, [Silent], 0, seed=3, loss=0.05)
+    before = set(world.addresses)
+    world.churn(0.5)
+    world.run(1800)
+    assert 22 < len(before - set(world.addresses)) < 55, "a quarter of them"
+    result = measure(world, 60, pause=10)
+    assert result.found >= 0.98
+    assert result.queries <= 60
+
+
+def test_an_announce_outlives_some_of_its_holders():
+    world = mixed(200, [Silent], 0, seed=4, loss=0.05)
+    world.churn(0.5)
+    rng = world.dice.rng("test")
+    searches = []
+    for _ in range(60):
+        info_hash = rng.randbytes(20)
+        announcer = rng.choice(world.nodes)
+        announcer.announce(info_hash, 5)
+        searches.append((info_hash, announcer.address.host))
+    world.run(840)  # nearly the quarter of an hour after which it is repeated
+    gets = [(host, rng.choice(world.nodes).get_peers(info_hash)) for info_hash, host in searches]
+    world.run(60)
+    assert sum(host in {peer.host for peer in get.peers} for host, get in gets) >= 59
