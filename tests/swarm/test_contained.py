@@ -83,7 +83,7 @@ async def test_a_bug_while_sending(world, monkeypatch):
 async def test_a_bug_in_a_handshake(world, monkeypatch):
     metainfo, data = world.torrent(400_000)
     async with background() as nursery, session_on(world.host(), bugs=1) as session:
-        monkeypatch.setattr("torrentlite.swarm.swarm.greet", once(greeting.greet))
+        monkeypatch.setattr("torrentlite.swarm.dialler.greet", once(greeting.greet))
         honest = await Stranger(world.host(), metainfo.info, data).serve(nursery)
         torrent = session.add(metainfo, peers=[honest.place])
         await until(lambda: session.stats().internal_errors)

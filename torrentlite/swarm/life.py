@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import logging
 import pathlib
-from collections.abc import Awaitable, Callable, Iterable
-from typing import TypeVar
+from collections.abc import Iterable
 
 import trio
 
 from .. import events as ev
 from ..errors import DiskFullError, MetainfoError, StorageError, TorrentError
-from ..limits import DISK_RETRY, DOWNLOAD_BURST, PROGRESS_INTERVAL
+from ..limits import DOWNLOAD_BURST, PROGRESS_INTERVAL
 from ..metainfo.magnet import Magnet
 from ..metainfo.metainfo import Info, InfoHashes, Metainfo
 from ..stats import State, TorrentStats, Why
@@ -31,14 +30,13 @@ from .discovery import Discovery
 from .eventstream import Streams
 from .looks import torrent_facts, torrent_stats
 from .metadata import MetadataExchange
+from .opening import Opening
 from .pieces import Pieces
 from .selection import check_indexes
 from .swarm import Swarm
 from .throttle import Throttle
 
 log = logging.getLogger("torrentlite")
-
-T = TypeVar("T")
 
 
 class Life:
@@ -93,10 +91,7 @@ class Life:
         for url in trackers:
             self.discovery.tiers.add(url, typed=True)
         self.content: Content | None = None
-        self._opening: trio.CancelScope | None = None
-        self._openings = 0
-        self._recheck = False
-        self._stays_paused = False
+        self._opening = Opening(self, self._crew)
         self._finishing = False
         self.changed = trio.Event()
         self.streams = Streams()
@@ -148,13 +143,12 @@ class Life:
             return
         self._set_state(State.PAUSED)
         self.swarm.close_all("paused")
-        if self._opening is not None:
-            self._opening.cancel()
+        self._opening.cancel()
         self._crew.start(self.discovery.stop, name="say stopped")
 
     def resume(self) -> None:
         """See ``Torrent.resume``."""
-        self._stays_paused = False
+        self._opening.stays_paused = False
         if self.state in (State.PAUSED, State.ERROR):
             self.error = None
             self.go()
@@ -163,8 +157,8 @@ class Life:
         """See ``Torrent.recheck``."""
         if self.metainfo is not None and self.state is not State.CLOSED:
             if self.state is not State.CHECKING:
-                self._stays_paused = self.state is State.PAUSED
-            self._recheck = True
+                self._opening.stays_paused = self.state is State.PAUSED
+            self._opening.recheck = True
             self.error = None
             self.swarm.end()
             self._start_opening()
@@ -186,7 +180,7 @@ class Life:
 
     def _reopen(self, message: str = "") -> None:
         """A torrent that was complete, or about to be, is not any more."""
-        if self.state in (State.CHECKING, State.DOWNLOADING, State.SEEDING) and self._opening is None:
+        if self.state in (State.CHECKING, State.DOWNLOADING, State.SEEDING) and not self._opening.under_way:
             self.swarm.complete, self.swarm.downloading = False, True
             self._set_state(State.DOWNLOADING, message)
 
@@ -243,7 +237,7 @@ class Life:
         """Start, or go on, with whatever comes next."""
         self.swarm.open = True
         if self.metainfo is None:
-            self.swarm.exchange = MetadataExchange(self.hashes.v1)
+            self.swarm.extensions.exchange = MetadataExchange(self.hashes.v1)
             self._set_state(State.METADATA)
             self._meet()
         elif self.content is not None and self.content.pieces is not None:
@@ -257,51 +251,24 @@ class Life:
             scope = Scope.LOOPBACK if self._commons.loopback else Scope.PRIVATE
             for host, port in self._magnet.peers:
                 self.discovery.add_named(host, port, MAGNET, scope)
-        self.swarm.dial_more(trio.current_time())
+        self.swarm.dialler.dial_more(trio.current_time())
         self.tick_discovery()
 
     def _start_opening(self) -> None:
-        if self._opening is not None:
-            self._opening.cancel()
         self._set_state(State.CHECKING)
-        self._openings += 1
-        self._opening = self._crew.start(self._open, self._openings, name="open files")
+        self._opening.start()
 
-    async def _open(self, number: int) -> None:
-        """Look at what lies on the disk, then join the swarm."""
-        content = self.content
-        assert content is not None
-        try:
-            pieces = await self._patiently(lambda: content.open(recheck=self._recheck))
-        except TorrentError as error:
-            self._fail(error)
-            return
-        finally:
-            if self._openings == number:
-                self._opening = None
-        self._recheck = False
-        if self._openings == number and self.state is State.CHECKING:
-            if self._stays_paused:
+    def opened(self, pieces: Pieces, *, stays_paused: bool) -> None:
+        """It is known what lies on the disk: join the swarm."""
+        if self.state is State.CHECKING:
+            if stays_paused:
                 self._set_state(State.PAUSED)
             else:
                 self._run(pieces)
 
-    async def _patiently(self, use_disk: Callable[[], Awaitable[T]]) -> T:
-        """Do this, and again every DISK_RETRY seconds while the disk refuses for now.
-
-        Raises:
-            TorrentError: it refuses for good.
-        """
-        while True:
-            try:
-                result = await use_disk()
-                break
-            except DiskFullError as error:
-                self.disk_trouble(error)
-            await trio.sleep(DISK_RETRY)
-        if isinstance(self.error, DiskFullError):
-            self.disk_trouble(None)
-        return result
+    def open_failed(self, error: TorrentError) -> None:
+        """The disk refuses for good."""
+        self._fail(error)
 
     def _run(self, pieces: Pieces) -> None:
         """The pieces are known: fetch, or share."""
@@ -328,7 +295,7 @@ class Life:
         content = self.content
         assert content is not None
         try:
-            await self._patiently(content.reselect)
+            await self._opening.patiently(content.reselect)
         except StorageError as error:
             self._fail(error)
             return
@@ -444,8 +411,8 @@ class Life:
     def peers_found(self, addresses: tuple[Address, ...], source: str, within: Scope) -> None:
         """Somebody named peers."""
         for address in addresses:
-            self.swarm.add_address(address, source, within)
-        self.swarm.dial_more(trio.current_time())
+            self.swarm.dialler.add(address, source, within)
+        self.swarm.dialler.dial_more(trio.current_time())
 
     def tracker_replied(self, url: str, ok: bool, message: str, peers: int) -> None:
         """A tracker answered, or failed to."""

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import trio
 
 from ..errors import DiskFullError
-from ..stats import TorrentStats
+from ..stats import PeerStats, TorrentStats
 from ..strategy.verdict import Facts
 from .content import Content
 from .swarm import Swarm
 
 if TYPE_CHECKING:
     from .life import Life
+    from .peer import Peer
 
 
 def torrent_stats(torrent: Life, content: Content | None, swarm: Swarm) -> TorrentStats:
@@ -22,7 +23,8 @@ def torrent_stats(torrent: Life, content: Content | None, swarm: Swarm) -> Torre
     pieces = content.pieces if content else None
     total, left = (content.selection.total, content.left) if content else (0, 0)
     downloaded, uploaded = content.transferred() if content else (0, 0)
-    metadata_done, metadata_total = swarm.exchange.progress() if swarm.exchange else (0, 0)
+    exchange = swarm.extensions.exchange
+    metadata_done, metadata_total = exchange.progress() if exchange else (0, 0)
     return TorrentStats(
         info_hash=torrent.info_hash,
         name=torrent.name,
@@ -41,7 +43,7 @@ def torrent_stats(torrent: Life, content: Content | None, swarm: Swarm) -> Torre
         up_rate=pieces.up_meter.rate(now) if pieces else 0.0,
         peers=len(swarm.peers),
         seeds=sum(peer.is_seed for peer in swarm.peers),
-        half_open=swarm.half_open,
+        half_open=swarm.dialler.half_open,
         known_peers=len(swarm.peerlist),
         distributed_copies=pieces.picker.availability.copies() if pieces else 0.0,
         checked=content.checked if content else 0,
@@ -50,6 +52,33 @@ def torrent_stats(torrent: Life, content: Content | None, swarm: Swarm) -> Torre
         metadata_total=metadata_total,
         private=torrent.private,
         added_at=torrent.added_at,
+    )
+
+
+def peer_stats(peer: Peer, now: float) -> PeerStats:
+    """One peer."""
+    pieces = peer.swarm.pieces
+    count = pieces.layout.piece_count if pieces else 0
+    return PeerStats(
+        host=peer.address.host,
+        port=peer.address.port,
+        client=peer.client,
+        incoming=peer.incoming,
+        source=peer.source,
+        progress=peer.has.bit_count() / count if count else 0.0,
+        down_rate=peer.down_meter.rate(now),
+        up_rate=peer.up_meter.rate(now),
+        downloaded=peer.downloaded,
+        uploaded=peer.uploaded,
+        queue=peer.pipeline.outstanding,
+        queue_target=peer.pipeline.target,
+        upload_queue=len(peer.uploads),
+        am_choking=peer.am_choking,
+        am_interested=peer.am_interested,
+        peer_choking=peer.peer_choking,
+        peer_interested=peer.peer_interested,
+        snubbed=peer.pipeline.snubbed(now),
+        connected_for=now - peer.connected_at,
     )
 
 

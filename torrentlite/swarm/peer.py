@@ -14,8 +14,6 @@ import trio
 from ..errors import NetworkError, ProtocolError
 from ..limits import (
     MAX_ALLOWED_FAST,
-    MAX_EARLY_HAVES,
-    MAX_METADATA_REQUESTS,
     MAX_OUTBOX,
     MAX_REJECTS,
     MAX_UNWANTED_BLOCKS,
@@ -23,7 +21,6 @@ from ..limits import (
 )
 from ..metainfo.layout import Block
 from ..net.network import Stream
-from ..stats import PeerStats
 from ..strategy.pipeline import Pipeline
 from ..strategy.rate import RateMeter
 from ..wire import bitfield, messages as wm
@@ -31,6 +28,7 @@ from ..wire.address import Address
 from ..wire.clients import client_name
 from ..wire.handshake import Handshake
 from ..wire.peerwire import PeerWire
+from .early import Early
 from .sender import Sender
 from .uploads import Uploads
 
@@ -84,9 +82,8 @@ class Peer:
         self.down_meter = RateMeter()
         self.up_meter = RateMeter()
         self.unwanted = 0
-        self._early: wm.Bitfield | wm.HaveAll | wm.HaveNone | None = None
-        self._early_haves: list[int] = []
-        self._metadata_requests = 0
+        self.metadata_requests = 0
+        self._early = Early()
         self._scope = trio.CancelScope()
         self.why_closed = ""
 
@@ -161,7 +158,7 @@ class Peer:
         elif self.fast:
             send(wm.encode(wm.HaveNone()))
         if self.extended:
-            send(self.swarm.extended_handshake(self))
+            send(self.swarm.extensions.handshake(self))
 
     # -- what it has -------------------------------------------------------------------------------------------------
 
@@ -172,11 +169,8 @@ class Peer:
         self.wire.set_piece_count(pieces.layout.piece_count)
         pieces.picker.add_peer(self, 0)
         self.joined = True
-        if self._early is not None:
-            self._HANDLERS[type(self._early)](self, self._early)
-        for piece in self._early_haves:
-            self.got_have(wm.Have(piece))
-        self._early, self._early_haves = None, []
+        for message in self._early.take():
+            self._HANDLERS[type(message)](self, message)
 
     @property
     def has(self) -> int:
@@ -193,8 +187,7 @@ class Peer:
         """One more piece."""
         pieces = self.swarm.pieces
         if not self.joined or pieces is None:
-            if len(self._early_haves) < MAX_EARLY_HAVES:
-                self._early_haves.append(message.piece)
+            self._early.keep(message)
             return
         # Parsed in the same batch as the end of the metadata, it was not yet held to the number of pieces.
         if message.piece >= pieces.layout.piece_count:
@@ -207,7 +200,7 @@ class Peer:
     def got_bitfield(self, message: wm.Bitfield) -> None:
         """What it has: at the start, and from some (aria2) later too, in place of many Haves."""
         if not self.joined:
-            self._early = message
+            self._early.keep(message)
             return
         assert self.swarm.pieces is not None
         self._set_pieces(bitfield.from_wire(message.data, self.swarm.pieces.layout.piece_count))
@@ -215,7 +208,7 @@ class Peer:
     def got_have_all(self, message: wm.HaveAll) -> None:
         """It is a seed."""
         if not self.joined:
-            self._early = message
+            self._early.keep(message)
             return
         if self.is_seed:
             return  # said again and again, five bytes each would cost us a pass over all pieces
@@ -225,7 +218,7 @@ class Peer:
     def got_have_none(self, message: wm.HaveNone) -> None:
         """It has nothing yet."""
         if not self.joined:
-            self._early = message
+            self._early.keep(message)
 
     def _set_pieces(self, has: int) -> None:
         assert self.swarm.pieces is not None
@@ -371,43 +364,11 @@ class Peer:
         self.unchoked_at = now
         self.sender.send(wm.encode(wm.Unchoke()))
 
-    # -- extensions --------------------------------------------------------------------------------------------------
+    # -- what else is said -------------------------------------------------------------------------------------------
 
-    def got_extended_handshake(self, message: wm.ExtendedHandshake) -> None:
-        """Its name, its limits, its metadata's size (BEP 10)."""
-        if message.client:
-            self.client = message.client
-        if message.reqq:
-            self.pipeline.reqq = message.reqq
-        if message.upload_only is not None:
-            self.upload_only = message.upload_only
-        if message.port and self.incoming:
-            self.listen_port = message.port
-            self.swarm.add_address(Address(self.address.host, message.port), "incoming", self.address.scope)
-        if message.metadata_size:
-            self.swarm.metadata_offered(self, message.metadata_size)
-
-    def got_pex(self, message: wm.Pex) -> None:
-        """It tells whom it is connected to (BEP 11)."""
-        self.swarm.heard_of_peers(self, message)
-
-    def got_upload_only(self, message: wm.UploadOnly) -> None:
-        """It will ask for nothing (BEP 21)."""
-        self.upload_only = message.value
-
-    def got_metadata_request(self, message: wm.MetadataRequest) -> None:
-        """Serve the info dictionary, a bounded number of times, and not to who does not read it (BEP 9)."""
-        self._metadata_requests += 1
-        refuse = self._metadata_requests > MAX_METADATA_REQUESTS or self.sender.size > MAX_OUTBOX // 2
-        self.sender.send(self.swarm.metadata_answer(self, message.piece, refuse=refuse))
-
-    def got_metadata_data(self, message: wm.MetadataData) -> None:
-        """A piece of the info dictionary."""
-        self.swarm.metadata_arrived(self, message)
-
-    def got_metadata_reject(self, message: wm.MetadataReject) -> None:
-        """It has no metadata to give."""
-        self.swarm.metadata_refused(self)
+    def got_extended(self, message: wm.Message) -> None:
+        """An extended message (BEP 10)."""
+        self.swarm.extensions.got(self, message)
 
     def got_nothing(self, message: object) -> None:
         """Keep-alives, and what is meant for others or not understood."""
@@ -428,12 +389,12 @@ class Peer:
         wm.AllowedFast: got_allowed_fast,
         wm.SuggestPiece: got_nothing,
         wm.Port: got_nothing,
-        wm.ExtendedHandshake: got_extended_handshake,
-        wm.UploadOnly: got_upload_only,
-        wm.Pex: got_pex,
-        wm.MetadataRequest: got_metadata_request,
-        wm.MetadataData: got_metadata_data,
-        wm.MetadataReject: got_metadata_reject,
+        wm.ExtendedHandshake: got_extended,
+        wm.UploadOnly: got_extended,
+        wm.Pex: got_extended,
+        wm.MetadataRequest: got_extended,
+        wm.MetadataData: got_extended,
+        wm.MetadataReject: got_extended,
         wm.UnknownExtended: got_nothing,
         wm.Unknown: got_nothing,
     }
@@ -472,29 +433,3 @@ class Peer:
             self.reconsider_interest()
         if not self.peer_choking or self.allowed_fast:
             self.request(now)
-
-    def stats(self, now: float) -> PeerStats:
-        """A snapshot."""
-        pieces = self.swarm.pieces
-        count = pieces.layout.piece_count if pieces else 0
-        return PeerStats(
-            host=self.address.host,
-            port=self.address.port,
-            client=self.client,
-            incoming=self.incoming,
-            source=self.source,
-            progress=self.has.bit_count() / count if count else 0.0,
-            down_rate=self.down_meter.rate(now),
-            up_rate=self.up_meter.rate(now),
-            downloaded=self.downloaded,
-            uploaded=self.uploaded,
-            queue=self.pipeline.outstanding,
-            queue_target=self.pipeline.target,
-            upload_queue=len(self.uploads),
-            am_choking=self.am_choking,
-            am_interested=self.am_interested,
-            peer_choking=self.peer_choking,
-            peer_interested=self.peer_interested,
-            snubbed=self.pipeline.snubbed(now),
-            connected_for=now - self.connected_at,
-        )

@@ -7,28 +7,24 @@ from typing import TYPE_CHECKING, Protocol
 
 import trio
 
-from ..errors import DiskFullError, NetworkError, ProtocolError, StorageError
+from ..errors import DiskFullError, ProtocolError, StorageError
 from ..limits import (
     CHOKE_INTERVAL,
-    CONNECT_TIMEOUT,
-    METADATA_PIECE,
     MOST_IN_VAIN_ASKED,
     PEER_TICK,
     QUOTA_PIECES,
 )
 from ..net.network import Stream
 from ..strategy.choker import Choker
-from ..strategy.peerlist import PeerAddress, PeerList
+from ..strategy.peerlist import PeerList
 from ..wire import bitfield, messages as wm
 from ..wire.address import Address, Scope
-from ..wire.extensions import OUR_IDS
 from ..wire.handshake import Handshake
 from .commons import Commons
 from .crew import Crew
-from .greeting import greet
-from .metadata import MetadataExchange
+from .dialler import Dialler
+from .extensions import Extensions
 from .peer import Peer
-from .pex import PeerExchange
 from .throttle import Throttle
 
 if TYPE_CHECKING:
@@ -62,7 +58,7 @@ class SwarmOwner(Protocol):
 class Swarm:
     """The peers of one torrent.
 
-    One place adds a peer (``_host``) and, in its ``finally``, takes it out again: availability, outstanding requests,
+    One place adds a peer (``host``) and, in its ``finally``, takes it out again: availability, outstanding requests,
     upload slot and counts all return there.
 
     Attributes:
@@ -83,13 +79,12 @@ class Swarm:
         self.peers: dict[Peer, None] = {}
         self.pieces: Pieces | None = None
         self.peerlist = PeerList(commons.world.rng)
+        self.dialler = Dialler(self, self.peerlist)
         self.choker: Choker[Peer] = Choker()
-        self.exchange: MetadataExchange[Peer] | None = None
-        self.pex: PeerExchange[Peer] = PeerExchange()
+        self.extensions = Extensions(self)
         self.downloading = False
         self.complete = False
         self.open = False
-        self.half_open = 0
         self.wasted = 0
         self._turn = 0
         self._next_choke = now
@@ -105,65 +100,10 @@ class Swarm:
         """
         return address.host if address.scope is Scope.PUBLIC else str(address)
 
-    def add_address(self, address: Address, source: str, within: Scope) -> bool:
-        """Somebody named a peer."""
-        if address in self.commons.own_addresses:
-            self.peerlist.ourselves(address)
-            return False
-        return self.peerlist.add(address, source, within, trio.current_time())
-
-    def dial_more(self, now: float) -> None:
-        """Start as many connection attempts as the limits allow."""
-        commons, settings = self.commons, self.commons.settings
-        connected = dict.fromkeys(peer.callable_at for peer in self.peers)
-        while (
-            self.open
-            and self.wants_peers
-            and commons.half_open < settings.half_open
-            and commons.connected + commons.half_open < settings.connections
-            and len(self.peers) + self.half_open < settings.connections_per_torrent
-        ):
-            known = self.peerlist.candidate(now)
-            if known is None:
-                return
-            if known.address in connected:
-                self.peerlist.connected(known.address)
-                continue
-            self.peerlist.dialing(known, now)
-            commons.half_open += 1
-            self.half_open += 1
-            if self.crew.start(self._dial, known, name=f"dial {known.address}") is None:
-                commons.half_open -= 1
-                self.half_open -= 1
-                return
-
     @property
     def wants_peers(self) -> bool:
         """Whether addresses are of use: a complete torrent waits to be called, and dials only while nobody is there."""
         return not self.complete or not self.peers
-
-    async def _dial(self, known: PeerAddress) -> None:
-        address = known.address
-        stream: Stream | None = None
-        theirs: Handshake | None = None
-        try:
-            async with self.commons.door.turn(address):
-                with trio.move_on_after(CONNECT_TIMEOUT):
-                    stream = await self.commons.world.network.connect(address, within=known.within)
-                if stream is not None:
-                    theirs = await greet(stream, self.info_hash, self.commons.peer_id)
-        except (NetworkError, ProtocolError) as error:
-            log.debug("%s: %s: %s", self.owner.info_hash, address, error)
-        finally:
-            self.commons.half_open -= 1
-            self.half_open -= 1
-            if stream is not None and theirs is None:
-                stream.close()
-        if stream is None or theirs is None:
-            self.peerlist.failed(address, trio.current_time())
-            self.dial_more(trio.current_time())
-            return
-        await self._host(stream, theirs, incoming=False, source=known.source)
 
     def welcome(self, stream: Stream, theirs: Handshake) -> None:
         """Somebody connected to us and said hello: the stream is ours from here on."""
@@ -172,7 +112,7 @@ class Swarm:
             stream.close()
 
     async def _host_incoming(self, stream: Stream, theirs: Handshake) -> None:
-        await self._host(stream, theirs, incoming=True, source="incoming")
+        await self.host(stream, theirs, incoming=True, source="incoming")
 
     def _refusal(self, address: Address, theirs: Handshake, *, incoming: bool) -> str:
         """Why this connection is not wanted, or an empty string."""
@@ -204,7 +144,7 @@ class Swarm:
             return "enough connections from that address"
         return ""
 
-    async def _host(self, stream: Stream, theirs: Handshake, *, incoming: bool, source: str) -> None:
+    async def host(self, stream: Stream, theirs: Handshake, *, incoming: bool, source: str) -> None:
         """A peer's whole stay."""
         address, commons = stream.remote, self.commons
         refusal = self._refusal(address, theirs, incoming=incoming)
@@ -216,7 +156,7 @@ class Swarm:
             return
         peer = Peer(self, stream, theirs, incoming=incoming, source=source)
         self.peers[peer] = None
-        self.pex.joined(peer, trio.current_time())
+        self.extensions.joined(peer, trio.current_time())
         commons.joined(address.host)
         if not incoming:
             self.peerlist.connected(address)
@@ -225,17 +165,15 @@ class Swarm:
         finally:
             now = trio.current_time()
             del self.peers[peer]
-            self.pex.left(peer)
+            self.extensions.left(peer)
             commons.left(address.host)
             if self.pieces is not None and peer.joined:
                 self.pieces.peer_left(peer)
-            if self.exchange is not None:
-                self.exchange.left(peer)
             if (home := peer.callable_at) and all(other.callable_at != home for other in self.peers):
                 self.peerlist.disconnected(home, now, useful=peer.useful)
             log.debug("%s: %s gone: %s", self.owner.info_hash, address, peer.why_closed)
             self._slot_free = True
-            self.dial_more(now)
+            self.dialler.dial_more(now)
 
     def close_all(self, why: str) -> None:
         """Say goodbye to everybody and take nobody in."""
@@ -258,7 +196,7 @@ class Swarm:
     def begin(self, pieces: Pieces) -> None:
         """The pieces are known and checked: those who came before (for the metadata) take part from now on."""
         self.pieces = pieces
-        self.exchange = None
+        self.extensions.exchange = None
         self.choker.total = pieces.layout.total
         self.choker.quota = QUOTA_PIECES * pieces.layout.piece_length
         for peer in list(self.peers):
@@ -382,93 +320,6 @@ class Swarm:
             elif not peer.am_choking:
                 peer.choke()
 
-    # -- peers of peers (BEP 11) -------------------------------------------------------------------------------------
-
-    @property
-    def speaks_pex(self) -> bool:
-        """Whether peers are told about each other: never in a private torrent (BEP 27)."""
-        return self.commons.settings.pex and not self.owner.private
-
-    def heard_of_peers(self, peer: Peer, message: wm.Pex) -> None:
-        """A peer names others. What it names must be as wide as it is itself."""
-        now = trio.current_time()
-        if self.speaks_pex and self.pex.heard(peer, now):
-            for address in message.added:
-                if not (self.complete and address in message.seeds):
-                    self.add_address(address, "pex", peer.address.scope)
-            self.dial_more(now)
-
-    def _tell_of_peers(self, now: float) -> None:
-        callable_at = [(address, peer.is_seed) for peer in self.peers if (address := peer.callable_at) is not None]
-        for peer in self.peers:
-            if peer.extended:
-                message = self.pex.due(peer, peer.address, callable_at, now)
-                data = peer.wire.encode_pex(message) if message is not None else None
-                if data:
-                    peer.sender.send(data)
-
-    # -- metadata (BEP 9) --------------------------------------------------------------------------------------------
-
-    def extended_handshake(self, peer: Peer) -> bytes:
-        """What we tell this peer of ourselves (BEP 10)."""
-        raw = self.owner.info_raw
-        return peer.wire.encode_extended_handshake(
-            wm.ExtendedHandshake(
-                extensions=OUR_IDS if self.speaks_pex else {k: v for k, v in OUR_IDS.items() if k != "ut_pex"},
-                client=self.commons.user_agent,
-                reqq=self.commons.settings.request_queue,
-                port=self.commons.port,
-                metadata_size=len(raw) if raw else None,
-                your_ip=peer.address.host,
-                upload_only=self.complete,
-            )
-        )
-
-    def metadata_offered(self, peer: Peer, size: int) -> None:
-        """A peer has the metadata."""
-        if self.exchange is not None:
-            self.exchange.got_size(peer, size)
-            self._ask_metadata()
-
-    def metadata_refused(self, peer: Peer) -> None:
-        """A peer does not give it (now)."""
-        if self.exchange is not None:
-            self.exchange.rejected(peer, trio.current_time())
-            self._ask_metadata()
-
-    def metadata_arrived(self, peer: Peer, message: wm.MetadataData) -> None:
-        """A piece of it."""
-        if self.exchange is None:
-            return
-        try:
-            raw = self.exchange.got_data(peer, message.piece, message.data, trio.current_time())
-        except ValueError as error:
-            self.ban([peer.key], str(error))
-            raise ProtocolError(str(error)) from None
-        if raw is not None:
-            self.exchange = None
-            self.owner.metadata_received(raw)
-        else:
-            self._ask_metadata()
-
-    def metadata_answer(self, peer: Peer, piece: int, *, refuse: bool) -> bytes:
-        """A piece of our info dictionary, or a refusal."""
-        raw = self.owner.info_raw
-        if raw is None or refuse or not 0 <= piece < -(-len(raw) // METADATA_PIECE):
-            return peer.wire.encode_metadata_reject(piece) or b""
-        part = raw[piece * METADATA_PIECE : (piece + 1) * METADATA_PIECE]
-        return peer.wire.encode_metadata_data(piece, len(raw), part) or b""
-
-    def _ask_metadata(self) -> None:
-        if self.exchange is None:
-            return
-        for peer, piece in self.exchange.requests(trio.current_time()):
-            data = peer.wire.encode_metadata_request(piece)
-            if data:
-                peer.sender.send(data)
-            else:
-                self.exchange.rejected(peer, trio.current_time())
-
     # -- time --------------------------------------------------------------------------------------------------------
 
     def tick(self, now: float) -> None:
@@ -485,15 +336,13 @@ class Swarm:
                     peer.close("an internal error")
             if self.pieces is not None:
                 self.pieces.fastest = max((peer.pipeline.rate for peer in self.peers), default=0.0)
-            if self.speaks_pex:
-                self._tell_of_peers(now)
+            self.extensions.tell_of_peers(now)
         if self.peers and (now >= self._next_choke or self._slot_free):
             self._next_choke = now + CHOKE_INTERVAL if now >= self._next_choke else self._next_choke
             self._slot_free = False
             self._rechoke(now)
-        if self.exchange is not None:
-            self._ask_metadata()
+        self.extensions.ask_metadata()
         if self.downloading and self.throttle.download_limited:
             # A limit may have let everything run dry, and then no block comes that would make us ask for more.
             self.request_all(now)
-        self.dial_more(now)
+        self.dialler.dial_more(now)

@@ -21,6 +21,7 @@ from .content import Content
 from .discovery import check_port
 from .eventstream import EventStream
 from .life import Life
+from .looks import peer_stats
 from .swarm import Swarm
 from .throttle import set_rates
 
@@ -187,7 +188,7 @@ class Torrent:
     def peers(self) -> tuple[PeerStats, ...]:
         """The connected peers."""
         now = trio.current_time()
-        return tuple(peer.stats(now) for peer in self.swarm.peers)
+        return tuple(peer_stats(peer, now) for peer in self.swarm.peers)
 
     def files(self) -> tuple[FileStats, ...]:
         """The files and how far they are; empty before the metadata."""

@@ -1,0 +1,91 @@
+"""Who of the known peers is dialled, and how many at once."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import trio
+
+from ..errors import NetworkError, ProtocolError
+from ..limits import CONNECT_TIMEOUT
+from ..net.network import Stream
+from ..strategy.peerlist import PeerAddress, PeerList
+from ..wire.address import Address, Scope
+from ..wire.handshake import Handshake
+from .greeting import greet
+
+if TYPE_CHECKING:
+    from .swarm import Swarm
+
+log = logging.getLogger("torrentlite")
+
+
+class Dialler:
+    """Connects to known peers of one torrent, as many as the limits allow; ``Swarm.host`` has them from there on.
+
+    Attributes:
+        peerlist: whom we know.
+        half_open: connection attempts under way.
+    """
+
+    def __init__(self, swarm: Swarm, peerlist: PeerList) -> None:
+        self._swarm = swarm
+        self.peerlist = peerlist
+        self.half_open = 0
+
+    def add(self, address: Address, source: str, within: Scope) -> bool:
+        """Somebody named a peer: whether that is news. ``dial_more`` when all are named."""
+        if address in self._swarm.commons.own_addresses:
+            self.peerlist.ourselves(address)
+            return False
+        return self.peerlist.add(address, source, within, trio.current_time())
+
+    def dial_more(self, now: float) -> None:
+        """Start as many connection attempts as the limits allow."""
+        swarm = self._swarm
+        commons, settings = swarm.commons, swarm.commons.settings
+        connected = dict.fromkeys(peer.callable_at for peer in swarm.peers)
+        while (
+            swarm.open
+            and swarm.wants_peers
+            and commons.half_open < settings.half_open
+            and commons.connected + commons.half_open < settings.connections
+            and len(swarm.peers) + self.half_open < settings.connections_per_torrent
+        ):
+            known = self.peerlist.candidate(now)
+            if known is None:
+                return
+            if known.address in connected:
+                self.peerlist.connected(known.address)
+                continue
+            self.peerlist.dialing(known, now)
+            commons.half_open += 1
+            self.half_open += 1
+            if swarm.crew.start(self._dial, known, name=f"dial {known.address}") is None:
+                commons.half_open -= 1
+                self.half_open -= 1
+                return
+
+    async def _dial(self, known: PeerAddress) -> None:
+        address, commons = known.address, self._swarm.commons
+        stream: Stream | None = None
+        theirs: Handshake | None = None
+        try:
+            async with commons.door.turn(address):
+                with trio.move_on_after(CONNECT_TIMEOUT):
+                    stream = await commons.world.network.connect(address, within=known.within)
+                if stream is not None:
+                    theirs = await greet(stream, self._swarm.info_hash, commons.peer_id)
+        except (NetworkError, ProtocolError) as error:
+            log.debug("%s: %s: %s", self._swarm.owner.info_hash, address, error)
+        finally:
+            commons.half_open -= 1
+            self.half_open -= 1
+            if stream is not None and theirs is None:
+                stream.close()
+        if stream is None or theirs is None:
+            self.peerlist.failed(address, trio.current_time())
+            self.dial_more(trio.current_time())
+            return
+        await self._swarm.host(stream, theirs, incoming=False, source=known.source)

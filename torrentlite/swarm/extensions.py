@@ -1,0 +1,172 @@
+"""What peers tell each other beside the blocks (BEP 10): of themselves, of other peers, and the metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar
+
+import trio
+
+from ..errors import ProtocolError
+from ..limits import MAX_METADATA_REQUESTS, MAX_OUTBOX, METADATA_PIECE
+from ..wire import messages as wm
+from ..wire.address import Address
+from ..wire.extensions import OUR_IDS
+from .metadata import MetadataExchange
+from .pex import PeerExchange
+
+if TYPE_CHECKING:
+    from .peer import Peer
+    from .swarm import Swarm
+
+
+class Extensions:
+    """The extended messages of one torrent: what they mean to it, and what it says.
+
+    Attributes:
+        exchange: the metadata on its way here, while a magnet has none.
+    """
+
+    def __init__(self, swarm: Swarm) -> None:
+        self._swarm = swarm
+        self._pex: PeerExchange[Peer] = PeerExchange()
+        self.exchange: MetadataExchange[Peer] | None = None
+
+    def joined(self, peer: Peer, now: float) -> None:
+        """A peer is connected."""
+        self._pex.joined(peer, now)
+
+    def left(self, peer: Peer) -> None:
+        """A peer is gone."""
+        self._pex.left(peer)
+        if self.exchange is not None:
+            self.exchange.left(peer)
+
+    def got(self, peer: Peer, message: wm.Message) -> None:
+        """A peer says something.
+
+        Raises:
+            ProtocolError: it may not say that; it is to be dropped.
+        """
+        self._HANDLERS[type(message)](self, peer, message)
+
+    # -- itself (BEP 10, 21) -----------------------------------------------------------------------------------------
+
+    def handshake(self, peer: Peer) -> bytes:
+        """What we tell this peer of ourselves."""
+        swarm = self._swarm
+        raw = swarm.owner.info_raw
+        return peer.wire.encode_extended_handshake(
+            wm.ExtendedHandshake(
+                extensions=OUR_IDS if self.speaks_pex else {k: v for k, v in OUR_IDS.items() if k != "ut_pex"},
+                client=swarm.commons.user_agent,
+                reqq=swarm.commons.settings.request_queue,
+                port=swarm.commons.port,
+                metadata_size=len(raw) if raw else None,
+                your_ip=peer.address.host,
+                upload_only=swarm.complete,
+            )
+        )
+
+    def _got_handshake(self, peer: Peer, message: wm.ExtendedHandshake) -> None:
+        """Its name, its limits, its metadata's size."""
+        if message.client:
+            peer.client = message.client
+        if message.reqq:
+            peer.pipeline.reqq = message.reqq
+        if message.upload_only is not None:
+            peer.upload_only = message.upload_only
+        if message.port and peer.incoming:
+            peer.listen_port = message.port
+            self._swarm.dialler.add(Address(peer.address.host, message.port), "incoming", peer.address.scope)
+        if message.metadata_size and self.exchange is not None:
+            self.exchange.got_size(peer, message.metadata_size)
+            self.ask_metadata()
+
+    def _got_upload_only(self, peer: Peer, message: wm.UploadOnly) -> None:
+        """It will ask for nothing."""
+        peer.upload_only = message.value
+
+    # -- peers of peers (BEP 11) -------------------------------------------------------------------------------------
+
+    @property
+    def speaks_pex(self) -> bool:
+        """Whether peers are told about each other: never in a private torrent (BEP 27)."""
+        return self._swarm.commons.settings.pex and not self._swarm.owner.private
+
+    def _got_pex(self, peer: Peer, message: wm.Pex) -> None:
+        """It names those it is connected to. What it names must be as wide as it is itself."""
+        swarm, now = self._swarm, trio.current_time()
+        if self.speaks_pex and self._pex.heard(peer, now):
+            for address in message.added:
+                if not (swarm.complete and address in message.seeds):
+                    swarm.dialler.add(address, "pex", peer.address.scope)
+            swarm.dialler.dial_more(now)
+
+    def tell_of_peers(self, now: float) -> None:
+        """Tell those whose turn it is whom we are connected to."""
+        if not self.speaks_pex:
+            return
+        peers = self._swarm.peers
+        callable_at = [(address, peer.is_seed) for peer in peers if (address := peer.callable_at) is not None]
+        for peer in peers:
+            if peer.extended:
+                message = self._pex.due(peer, peer.address, callable_at, now)
+                data = peer.wire.encode_pex(message) if message is not None else None
+                if data:
+                    peer.sender.send(data)
+
+    # -- metadata (BEP 9) --------------------------------------------------------------------------------------------
+
+    def ask_metadata(self) -> None:
+        """Ask for what is to be asked for now."""
+        if self.exchange is None:
+            return
+        for peer, piece in self.exchange.requests(trio.current_time()):
+            data = peer.wire.encode_metadata_request(piece)
+            if data:
+                peer.sender.send(data)
+            else:
+                self.exchange.rejected(peer, trio.current_time())
+
+    def _got_metadata_request(self, peer: Peer, message: wm.MetadataRequest) -> None:
+        """Serve the info dictionary, a bounded number of times, and not to who does not read it."""
+        peer.metadata_requests += 1
+        raw, piece = self._swarm.owner.info_raw, message.piece
+        refuse = peer.metadata_requests > MAX_METADATA_REQUESTS or peer.sender.size > MAX_OUTBOX // 2
+        if raw is None or refuse or not 0 <= piece < -(-len(raw) // METADATA_PIECE):
+            answer = peer.wire.encode_metadata_reject(piece)
+        else:
+            part = raw[piece * METADATA_PIECE : (piece + 1) * METADATA_PIECE]
+            answer = peer.wire.encode_metadata_data(piece, len(raw), part)
+        peer.sender.send(answer or b"")
+
+    def _got_metadata_data(self, peer: Peer, message: wm.MetadataData) -> None:
+        """A piece of it."""
+        if self.exchange is None:
+            return
+        try:
+            raw = self.exchange.got_data(peer, message.piece, message.data, trio.current_time())
+        except ValueError as error:
+            self._swarm.ban([peer.key], str(error))
+            raise ProtocolError(str(error)) from None
+        if raw is not None:
+            self.exchange = None
+            self._swarm.owner.metadata_received(raw)
+        else:
+            self.ask_metadata()
+
+    def _got_metadata_reject(self, peer: Peer, message: wm.MetadataReject) -> None:
+        """It does not give it (now)."""
+        if self.exchange is not None:
+            self.exchange.rejected(peer, trio.current_time())
+            self.ask_metadata()
+
+    _HANDLERS: ClassVar[dict[type, Callable[..., None]]] = {
+        wm.ExtendedHandshake: _got_handshake,
+        wm.UploadOnly: _got_upload_only,
+        wm.Pex: _got_pex,
+        wm.MetadataRequest: _got_metadata_request,
+        wm.MetadataData: _got_metadata_data,
+        wm.MetadataReject: _got_metadata_reject,
+    }
