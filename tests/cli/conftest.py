@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import pathlib
 
 import pytest
@@ -16,3 +17,11 @@ settings.load_profile("torrentlite")
 def place(tmp_path: pathlib.Path) -> Place:
     """A folder to run ``tl`` in."""
     return Place(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_chosen(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What whoever runs the tests has chosen for themselves is left out of them."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / ".config"))
+    for name in [name for name in os.environ if name.startswith("TL_")]:
+        monkeypatch.delenv(name)

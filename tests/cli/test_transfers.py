@@ -329,3 +329,18 @@ def test_an_interrupted_create_writes_nothing(place: Place) -> None:
     assert result.code == 143
     assert result.events[-1]["code"] == 143
     assert not (place / "x.bin.torrent").exists()
+
+
+def test_a_seed_that_has_given_enough_ends_by_itself(place: Place) -> None:
+    place.make_file("x.bin", 300_000)
+    with place.start("seed", "x.bin", *LOOPBACK, "--ratio", "1") as seed:
+        fetched = place.tl("fetch", seed.line(), "-o", "down", *LOOPBACK)
+        assert fetched.code == 0
+        result = seed.end()
+    assert result.code == 0
+    assert "x.bin: shared 293 KiB in " in result.err
+    assert ", 1.00 times its size" in result.err
+    torrent = place.tl("create", "x.bin", "-q")
+    again = place.tl("fetch", torrent.out.strip(), "--seed-time", "0.5s", *LOOPBACK)
+    assert (again.code, again.out) == (0, f"{place / 'x.bin'}\n")
+    assert "shared 0 B" in again.err

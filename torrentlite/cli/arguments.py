@@ -11,40 +11,13 @@ import os
 import re
 import shlex
 from collections.abc import Callable
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from .. import __version__
-from . import values
+from . import config, values
+from .commands import COMMANDS, SRC
 from .exits import UsageError, closest
 from .sources import is_link
-
-COMMANDS: Final = {
-    "fetch": "download, verify, and leave when complete",
-    "seed": "share a file or a folder until Ctrl-C",
-    "create": "write a .torrent",
-    "info": "show what a torrent holds",
-    "verify": "compare data on disk with a torrent",
-    "magnet": "print the magnet link of a torrent",
-    "demo": "share and fetch a file over loopback, with nothing else needed",
-}
-_ARGUMENTS: Final = {
-    "fetch": "SRC…",
-    "seed": "PATH…",
-    "create": "PATH",
-    "info": "SRC",
-    "verify": "SRC PATH",
-    "magnet": "SRC",
-    "demo": "",
-}
-_SRC: Final = (
-    "SRC is a .torrent file, a magnet link, an info-hash, an http(s) URL of a .torrent, or - (a .torrent on stdin)."
-)
-_EXAMPLES: Final = {
-    "fetch": "examples:\n  tl fetch debian.torrent -o ~/Downloads\n  tl fetch 'magnet:?xt=urn:btih:…' -s '*.mkv'",
-    "seed": "examples:\n  tl seed holiday.mp4\n  tl seed photos/ -t udp://tracker.example:6969\n"
-    "  tl seed debian.torrent -o ~/Downloads",
-    "create": "example:\n  tl create photos/ -t udp://tracker.example:6969 -O photos.torrent",
-}
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -60,25 +33,33 @@ def parse(argv: list[str]) -> argparse.Namespace:
         raise UsageError("a command is missing", hint=f"one of {', '.join(COMMANDS)}; tl --help tells more")
     word = argv[0]
     if word in ("-h", "--help"):
-        print(_overview())
+        print(overview())
         raise SystemExit(0)
     if word == "--version":
         print(f"tl {__version__}")
         raise SystemExit(0)
     if word not in COMMANDS:
         raise _unknown_command(word)
-    parser = _Parser(word)
+    parser = CommandParser(word)
     args, extra = parser.parse_known_intermixed_args(_without_dashes(argv[1:]))
     if extra:
-        known = [option for action in parser._actions for option in action.option_strings]
+        known = [option for flag in parser.flags for option in flag.option_strings]
         meant = closest(extra[0].partition("=")[0], known)
         hint = f"did you mean {meant}?" if meant else f"tl {word} --help lists its flags"
         raise UsageError(f"{word} does not know {extra[0]!r}", hint=hint)
+    config.fill(args, word, parser.untyped(args), os.environ, flag_names)
+    for flag in parser.untyped(args):
+        setattr(args, flag.dest, parser.defaults[flag.dest])
     if word == "fetch" and args.output == "-":
         raise UsageError("'-o -': fetch writes to a folder only")
     args.command = word
     args.argv = argv
     return args
+
+
+def flag_names() -> dict[str, list[str]]:
+    """The long names of all flags without their dashes, by command."""
+    return {word: [config.name_of(flag) for flag in CommandParser(word).flags] for word in COMMANDS}
 
 
 def _without_dashes(words: list[str]) -> list[str]:
@@ -92,23 +73,44 @@ def _without_dashes(words: list[str]) -> list[str]:
     return words[:end] + [f"./{word}" if word.startswith("-") else word for word in words[end + 1 :]]
 
 
-class _Parser(argparse.ArgumentParser):
-    """The flags of one command."""
+class CommandParser(argparse.ArgumentParser):
+    """The arguments and flags of one command.
 
-    def __init__(self, command: str) -> None:
-        epilog = _EXAMPLES.get(command, "")
-        if "SRC" in _ARGUMENTS[command]:
-            epilog = f"{_SRC}\n\n{epilog}".rstrip()
+    Attributes:
+        defaults: what a flag is that was named nowhere, by its ``dest``.
+    """
+
+    def __init__(self, name: str) -> None:
+        command = COMMANDS[name]
+        examples = "\n".join(["examples:", *(f"  {line}" for line in command.examples)])
         super().__init__(
-            prog=f"tl {command}",
-            usage=" ".join(["tl", command, *_ARGUMENTS[command].split(), "[flags]"]),
-            description=f"{COMMANDS[command][0].upper()}{COMMANDS[command][1:]}.",
-            epilog=epilog,
+            prog=f"tl {name}",
+            usage=" ".join(["tl", name, *command.arguments.split(), "[flags]"]),
+            description=f"{command.summary[0].upper()}{command.summary[1:]}.",
+            epilog=f"{SRC}\n\n{examples}" if "SRC" in command.arguments else examples,
             formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=32),
             allow_abbrev=False,
         )
-        _FLAGS[command](self)
+        _FLAGS[name](self)
         _add_common(self)
+        # What was not typed stays unset, so that the environment and the file can be asked before the default.
+        self.defaults: dict[str, Any] = {}
+        for flag in self.flags:
+            self.defaults[flag.dest], flag.default = flag.default, argparse.SUPPRESS
+
+    @property
+    def flags(self) -> list[argparse.Action]:
+        """All but ``--help``."""
+        return [action for action in self._actions if action.option_strings and action.dest != "help"]
+
+    @property
+    def words(self) -> list[argparse.Action]:
+        """What is typed without dashes, in order."""
+        return [action for action in self._actions if not action.option_strings]
+
+    def untyped(self, args: argparse.Namespace) -> list[argparse.Action]:
+        """The flags that have no value yet."""
+        return [flag for flag in self.flags if not hasattr(args, flag.dest)]
 
     def error(self, message: str) -> NoReturn:
         """Say it our way instead of printing the usage and leaving."""
@@ -117,7 +119,7 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(message, hint=f"usage: {self.usage}   (tl {self.prog[3:]} --help)")
 
 
-def _fetch(add: _Parser) -> None:
+def _fetch(add: CommandParser) -> None:
     add.add_argument("source", metavar="SRC", nargs="+", help="what to fetch")
     add.add_argument("-o", "--output", metavar="DIR", default=".", help="save into this folder (default: this one)")
     add.add_argument(
@@ -125,6 +127,7 @@ def _fetch(add: _Parser) -> None:
     )
     add.add_argument("--list", action="store_true", help="list the files with their numbers, and leave")
     add.add_argument("--seed", action="store_true", help="go on sharing after completion, until Ctrl-C")
+    _add_sharing(add)
     add.add_argument("--sequential", action="store_true", help="fetch from the first byte to the last")
     add.add_argument("--overwrite", action="store_true", help="replace a different file that is in the way")
     _add_timeout(add)
@@ -132,14 +135,16 @@ def _fetch(add: _Parser) -> None:
     _add_rates(add)
 
 
-def _seed(add: _Parser) -> None:
+def _seed(add: CommandParser) -> None:
     add.add_argument("path", metavar="PATH", nargs="+", help="a file, a folder, or a .torrent with -o")
     add.add_argument("-o", "--output", metavar="DIR", default=".", help="where the data of a .torrent lies")
+    add.add_argument("--qr", action="store_true", help="draw the link as a QR code too")
+    _add_sharing(add)
     _add_swarm(add)
     _add_rates(add)
 
 
-def _create(add: _Parser) -> None:
+def _create(add: CommandParser) -> None:
     add.add_argument("path", metavar="PATH", help="the file or folder to share")
     add.add_argument("-O", "--torrent", metavar="FILE", help="write here (default: NAME.torrent in this folder)")
     add.add_argument(
@@ -155,28 +160,29 @@ def _create(add: _Parser) -> None:
     _add_trackers(add)
 
 
-def _info(add: _Parser) -> None:
+def _info(add: CommandParser) -> None:
     add.add_argument("source", metavar="SRC", help="a magnet's metadata is fetched")
     _add_timeout(add)
     _add_swarm(add)
 
 
-def _verify(add: _Parser) -> None:
+def _verify(add: CommandParser) -> None:
     add.add_argument("source", metavar="SRC")
     add.add_argument("path", metavar="PATH", help="the file or folder, or the folder that it lies in")
     _add_timeout(add)
     _add_swarm(add)
 
 
-def _magnet(add: _Parser) -> None:
+def _magnet(add: CommandParser) -> None:
     add.add_argument("source", metavar="SRC", help="only a URL is fetched for it")
+    add.add_argument("--qr", action="store_true", help="draw it as a QR code too")
 
 
-def _demo(add: _Parser) -> None:
+def _demo(add: CommandParser) -> None:
     add.add_argument("--size", metavar="SIZE", type=values.SIZE, default=256 << 20, help="of the file (default: 256M)")
 
 
-_FLAGS: Final[dict[str, Callable[[_Parser], None]]] = {
+_FLAGS: Final[dict[str, Callable[[CommandParser], None]]] = {
     "fetch": _fetch,
     "seed": _seed,
     "create": _create,
@@ -187,7 +193,7 @@ _FLAGS: Final[dict[str, Callable[[_Parser], None]]] = {
 }
 
 
-def _add_timeout(add: _Parser) -> None:
+def _add_timeout(add: CommandParser) -> None:
     add.add_argument(
         "--timeout",
         metavar="TIME",
@@ -196,25 +202,32 @@ def _add_timeout(add: _Parser) -> None:
     )
 
 
-def _add_swarm(add: _Parser) -> None:
+def _add_swarm(add: CommandParser) -> None:
     add.add_argument("--listen", metavar="[HOST:]PORT", type=values.LISTEN, help="default: all interfaces, a kept port")
     add.add_argument("--no-pex", action="store_true", help="do not exchange peers with peers")
     add.add_argument("--peer", metavar="HOST:PORT", type=values.PEER, action="append", default=[], help="repeatable")
     _add_trackers(add)
 
 
-def _add_trackers(add: _Parser) -> None:
+def _add_trackers(add: CommandParser) -> None:
     add.add_argument(
         "-t", "--tracker", metavar="URL", type=values.TRACKER, action="append", default=[], help="repeatable"
     )
 
 
-def _add_rates(add: _Parser) -> None:
+def _add_sharing(add: CommandParser) -> None:
+    add.add_argument(
+        "--ratio", metavar="R", type=values.RATIO, help="share until R times the size was given (1.0: once)"
+    )
+    add.add_argument("--seed-time", metavar="TIME", type=values.DURATION, help="share for so long: 90s, 30m, 2d")
+
+
+def _add_rates(add: CommandParser) -> None:
     add.add_argument("-d", "--down", metavar="RATE", type=values.SIZE, default=0, help="bytes a second: 500k, 2M")
     add.add_argument("-u", "--up", metavar="RATE", type=values.SIZE, default=0, help="bytes a second: 500k, 2M")
 
 
-def _add_common(add: _Parser) -> None:
+def _add_common(add: CommandParser) -> None:
     add.add_argument("--json", action="store_true", help="JSON on stdout instead of everything else")
     add.add_argument("-q", "--quiet", action="store_true", help="results and errors only")
     add.add_argument("-v", "--verbose", action="count", default=0, help="say more; -vv for everything")
@@ -234,8 +247,9 @@ def _unknown_command(word: str) -> UsageError:
     return UsageError(f"unknown command {word!r}", hint=hint)
 
 
-def _overview() -> str:
+def overview() -> str:
+    """What ``tl --help`` says: it fits on a screen of 80 columns and 24 lines."""
     lines = ["usage: tl COMMAND …", ""]
-    lines += [f"  {f'{name} {_ARGUMENTS[name]}':<16} {summary}" for name, summary in COMMANDS.items()]
-    lines += ["", _SRC, "", "tl COMMAND --help lists the flags of a command; tl --version. New here? Try: tl demo"]
-    return "\n".join(lines)
+    lines += [f"  {f'{name} {command.arguments}':<16} {command.summary}" for name, command in COMMANDS.items()]
+    lines += ["", SRC, "", "tl COMMAND --help lists the flags of a command, with examples; tl --version."]
+    return "\n".join([*lines, "New here? Try: tl demo"])

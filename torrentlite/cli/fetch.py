@@ -13,7 +13,7 @@ from .. import FileInTheWayError, Magnet, Metainfo, Session, Torrent, open_sessi
 from ..errors import DuplicateTorrentError, NoPeersError, StorageError, TorrentError
 from ..metainfo.text import display
 from ..stats import Reason
-from . import progress, sessions, sources, units
+from . import progress, sessions, sharing, sources, units
 from .exits import Exit
 from .files import require_folder
 from .listing import describe_size, file_names, print_files
@@ -106,7 +106,7 @@ class _Fetch:
             )
             try:
                 async with tell_events(torrent, self._output):
-                    await self._wait(torrent)
+                    await self._wait(torrent, session)
                 return
             except FileInTheWayError as error:
                 if self._overwrite or not await _may_overwrite(error, self._output):
@@ -115,10 +115,10 @@ class _Fetch:
             self._overwrite = True
             await session.remove(torrent)
 
-    async def _wait(self, torrent: Torrent) -> None:
+    async def _wait(self, torrent: Torrent, session: Session) -> None:
         args, output = self._args, self._output
         job = Job(
-            lambda: progress.look(torrent.stats(), torrent.why(), sharing=args.seed),
+            lambda: progress.look(torrent.stats(), torrent.why(), sharing=sharing.wanted(args)),
             info_hash=torrent.info_hash,
             timeout=sessions.timeout(args),
         )
@@ -129,6 +129,7 @@ class _Fetch:
                 metainfo = await torrent.wait_metadata()
                 files = len(metainfo.info.wanted_files)
                 output.event("metadata", torrent.info_hash, name=metainfo.name, total=metainfo.total, files=files)
+                sessions.note_private(metainfo, output)
                 if output.mode is Mode.PLAIN:
                     output.note(f"fetching {display(metainfo.name)} ({describe_size(metainfo)}) into {args.output}")
                 await torrent.wait_complete()
@@ -136,8 +137,8 @@ class _Fetch:
                 raise _give_up(torrent, args)
             output.tell(job)
             self._say_complete(torrent, job, metainfo)
-            if args.seed:
-                await sessions.share(torrent)
+            if sharing.wanted(args):
+                await sharing.share(torrent, session, args, output)
 
     def _say_complete(self, torrent: Torrent, job: Job, metainfo: Metainfo) -> None:
         output, stats = self._output, torrent.stats()
@@ -149,7 +150,7 @@ class _Fetch:
             how = "was here already, and is right"
         shared = f", {units.size(stats.uploaded)} shared" if stats.uploaded else ""
         output.note(f"{display(metainfo.name)}: {units.size(stats.total)} {how}{shared}")
-        if output.mode is Mode.LIVE and not self._args.seed:
+        if output.mode is Mode.LIVE and not sharing.wanted(self._args):
             output.note("to keep sharing: the same with --seed")
         top = str(torrent.paths()[0])
         paths = [top]

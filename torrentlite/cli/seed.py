@@ -14,7 +14,7 @@ from .. import Magnet, Metainfo, Session, State, Torrent, open_session
 from ..errors import FileInTheWayError, SourceError, StorageError, VerifyError
 from ..metainfo.text import display
 from ..wire.address import Scope, scope_of
-from . import progress, sessions, sources
+from . import progress, qr, sessions, sharing, sources
 from .addresses import reachable_at
 from .exits import Exit
 from .files import full_path
@@ -25,7 +25,9 @@ from .telling import tell_events
 
 
 async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) -> int:
-    """Hash, print the magnets, share. Ctrl-C is the ordinary end; a path that fails holds up none of the others."""
+    """Hash, print the magnets, share. Ctrl-C is an ordinary end; a path that fails holds up none of the others."""
+    if args.qr:
+        qr.require_qr()
     codes: list[int] = []
     state = sessions.state_dir(args, output)
     async with open_session(sessions.settings(args, state)) as session:
@@ -58,7 +60,7 @@ class _Seed:
         self._output = output
 
     async def run(self, codes: list[int]) -> None:
-        """Share until cancelled; errors are said here, and their codes kept."""
+        """Share until cancelled or until it is enough; errors are said here, and their codes kept."""
         try:
             if self._path == "-" or sources.is_link(self._path) or _is_torrent_file(self._path):
                 await self._share_torrent()
@@ -124,6 +126,9 @@ class _Seed:
         magnet = metainfo.to_magnet(peers=peers)
         self._output.event("seeding", metainfo.info_hash, magnet=magnet, name=metainfo.name, total=metainfo.total)
         self._output.result(magnet)
+        if self._args.qr:
+            qr.show(magnet, self._output)
+        sessions.note_private(metainfo, self._output)
         alone = bool(hosts) and all(scope_of(host) is Scope.LOOPBACK for host in hosts)
         if alone:  # a link may lead to this machine itself only where the session is bound to it
             self._output.note(f"In another terminal: tl fetch '{magnet}' --listen {hosts[0]}:0")
@@ -133,7 +138,7 @@ class _Seed:
     async def _share(self, torrent: Torrent) -> None:
         self.ready.set()
         with self._output.showing(_job(torrent)):
-            await sessions.share(torrent)
+            await sharing.share(torrent, self._session, self._args, self._output)
 
 
 def _is_torrent_file(path: str) -> bool:

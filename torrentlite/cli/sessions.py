@@ -7,10 +7,11 @@ import contextlib
 import pathlib
 import random
 import tempfile
-from typing import Final, NoReturn
+from typing import Final
 
-from .. import Magnet, Metainfo, Session, Settings, State, StateChanged, Torrent, open_session
-from ..errors import NoPeersError, StorageError, TorrentError
+from .. import Magnet, Metainfo, Session, Settings, open_session
+from ..errors import NoPeersError, StorageError
+from ..metainfo.text import display
 from ..wire.address import Scope, scope_of
 from . import progress
 from .files import write_whole
@@ -91,6 +92,12 @@ def announce_listening(session: Session, output: Output) -> None:
     output.event("listening", host=host, port=session.port)
 
 
+def note_private(metainfo: Metainfo, output: Output) -> None:
+    """Say what is different with a private torrent (BEP 27): people wonder why nobody else is found."""
+    if metainfo.private:
+        output.note(f"{display(metainfo.name)} is private: peers come from its trackers only (no DHT, LSD or PEX)")
+
+
 async def with_metadata(found: Metainfo | Magnet, args: argparse.Namespace, output: Output) -> Metainfo:
     """The metainfo itself, for a magnet fetched from its peers by a session of its own that keeps nothing.
 
@@ -123,20 +130,6 @@ async def metadata_in(session: Session, magnet: Magnet, args: argparse.Namespace
         f"{magnet.hashes.hex}: no metadata after {timeout(args):g} s",
         hint="--peer HOST:PORT names somebody who has it, -t URL a tracker",
     )
-
-
-async def share(torrent: Torrent) -> NoReturn:
-    """Share until cancelled.
-
-    Raises:
-        TorrentError: the torrent failed, for example because its file is gone.
-    """
-    async with torrent.events() as events:
-        failed = torrent.state is State.ERROR
-        while not failed:
-            event = await anext(events)
-            failed = isinstance(event, StateChanged) and event.after is State.ERROR
-    raise torrent.error or TorrentError(f"{torrent.name} failed")
 
 
 def names_this_machine(magnet: Magnet) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import urllib.parse
 from collections.abc import Callable
@@ -65,8 +66,20 @@ def parse_piece_size(text: str) -> int:
     return size
 
 
+def parse_ratio(text: str) -> float:
+    """How much to give: 0 and more, as a multiple of the size."""
+    try:
+        ratio = float(text)
+    except ValueError:
+        ratio = -1.0
+    if not 0 <= ratio < math.inf:
+        raise ValueError(f"{text!r} is not a ratio; write 1.0 for as much as its size")
+    return ratio
+
+
 SIZE: Final = checked(units.parse_size)
 DURATION: Final = checked(units.parse_duration)
+RATIO: Final = checked(parse_ratio)
 PEER: Final = checked(parse_peer)
 LISTEN: Final = checked(parse_listen)
 PIECE_SIZE: Final = checked(parse_piece_size)

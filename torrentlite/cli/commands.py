@@ -1,0 +1,73 @@
+"""The commands and their words: what --help, the man page and the completions are made of."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Command(NamedTuple):
+    """One command.
+
+    Attributes:
+        arguments: what stands after its name, for the usage line.
+        summary: what it does, in a few words.
+        examples: command lines that could be typed as they are.
+    """
+
+    arguments: str
+    summary: str
+    examples: tuple[str, ...]
+
+
+SRC: Final = """\
+SRC is a .torrent file, a magnet link, an info-hash, an http(s) URL of a
+.torrent, or - (a .torrent on stdin)."""
+
+COMMANDS: Final = {
+    "fetch": Command(
+        "SRC…",
+        "download, verify, and leave when complete",
+        (
+            "tl fetch debian.torrent -o ~/Downloads",
+            "tl fetch 'magnet:?xt=urn:btih:…' -s '*.mkv'",
+            "tl fetch debian.torrent --ratio 1.0     # share as much as was taken",
+        ),
+    ),
+    "seed": Command(
+        "PATH…",
+        "share a file or a folder until Ctrl-C",
+        (
+            "tl seed holiday.mp4",
+            "tl seed photos/ -t udp://tracker.example:6969",
+            "tl seed debian.torrent -o ~/Downloads   # its data lies there",
+        ),
+    ),
+    "create": Command(
+        "PATH",
+        "write a .torrent",
+        (
+            "tl create photos/ -t udp://tracker.example:6969 -O photos.torrent",
+            "tl create disk.img --piece-size 1M --comment 'nightly build' --magnet",
+        ),
+    ),
+    "info": Command(
+        "SRC",
+        "show what a torrent holds",
+        ("tl info debian.torrent", "tl info 'magnet:?xt=urn:btih:…' --json"),
+    ),
+    "verify": Command(
+        "SRC PATH",
+        "compare data on disk with a torrent",
+        ("tl verify photos.torrent photos/", "tl verify debian.torrent ~/Downloads && echo all right"),
+    ),
+    "magnet": Command(
+        "SRC",
+        "print the magnet link of a torrent",
+        ("tl magnet debian.torrent", "tl magnet debian.torrent --qr           # for a phone"),
+    ),
+    "demo": Command(
+        "",
+        "share and fetch a file over loopback, with nothing else needed",
+        ("tl demo", "tl demo --size 1G"),
+    ),
+}

@@ -1,0 +1,56 @@
+"""Sharing after completion: whether, and until when (``--seed``, ``--ratio``, ``--seed-time``)."""
+
+from __future__ import annotations
+
+import argparse
+
+import trio
+
+from .. import Session, State, Torrent
+from ..errors import TorrentError
+from ..metainfo.text import display
+from . import units
+from .output import Output
+
+_LOOK: float = 0.5
+"""Seconds between two looks at whether enough was shared."""
+_REST: float = 30.0
+"""Seconds that who is being served gets after the ratio is reached: 1.0 shall make one whole copy, and its end is still
+under way when we count it."""
+
+
+def wanted(args: argparse.Namespace) -> bool:
+    """Whether ``fetch`` goes on sharing: a limit for it is a wish for it."""
+    return args.seed or args.ratio is not None or args.seed_time is not None
+
+
+async def share(torrent: Torrent, session: Session, args: argparse.Namespace, output: Output) -> None:
+    """Share until cancelled, or until the first of the limits is reached; then the torrent leaves the session.
+
+    Raises:
+        TorrentError: the torrent failed, for example because its file is gone.
+    """
+    began = trio.current_time()
+    enough_at: float | None = None
+    while True:
+        now = trio.current_time()
+        if torrent.state is State.ERROR:
+            raise torrent.error or TorrentError(f"{torrent.name} failed")
+        stats = torrent.stats()
+        # Without a byte to give, any ratio is reached.
+        if enough_at is None and args.ratio is not None and (stats.ratio >= args.ratio or not stats.total):
+            enough_at = now
+        if enough_at is not None and (now - enough_at >= _REST or not _being_served(torrent)):
+            break
+        if args.seed_time is not None and now - began >= args.seed_time:
+            break
+        await trio.sleep(_LOOK)
+    await session.remove(torrent)
+    output.note(
+        f"{display(torrent.name)}: shared {units.size(stats.uploaded)} "
+        f"in {units.duration(trio.current_time() - began)}, {stats.ratio:.2f} times its size"
+    )
+
+
+def _being_served(torrent: Torrent) -> bool:
+    return any(peer.peer_interested and not peer.am_choking for peer in torrent.peers())
