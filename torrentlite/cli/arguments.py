@@ -91,6 +91,7 @@ class CommandParser(argparse.ArgumentParser):
             formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=32),
             allow_abbrev=False,
         )
+        self._positionals.title, self._optionals.title = "arguments", "flags"
         _FLAGS[name](self)
         _add_common(self)
         # What was not typed stays unset, so that the environment and the file can be asked before the default.
@@ -122,9 +123,7 @@ class CommandParser(argparse.ArgumentParser):
 def _fetch(add: CommandParser) -> None:
     add.add_argument("source", metavar="SRC", nargs="+", help="what to fetch")
     add.add_argument("-o", "--output", metavar="DIR", default=".", help="save into this folder (default: this one)")
-    add.add_argument(
-        "-s", "--select", metavar="WHICH", action="append", default=[], help="only these files: 1,3-5 or a glob"
-    )
+    _add_list(add, "-s", "--select", metavar="WHICH", help="only these files: 1,3-5 or a glob")
     add.add_argument("--list", action="store_true", help="list the files with their numbers, and leave")
     add.add_argument("--seed", action="store_true", help="go on sharing after completion, until Ctrl-C")
     _add_sharing(add)
@@ -147,9 +146,7 @@ def _seed(add: CommandParser) -> None:
 def _create(add: CommandParser) -> None:
     add.add_argument("path", metavar="PATH", help="the file or folder to share")
     add.add_argument("-O", "--torrent", metavar="FILE", help="write here (default: NAME.torrent in this folder)")
-    add.add_argument(
-        "-w", "--web-seed", metavar="URL", type=values.WEB_SEED, action="append", default=[], help="repeatable"
-    )
+    _add_list(add, "-w", "--web-seed", metavar="URL", type=values.WEB_SEED, help="where clients may fetch it from too")
     add.add_argument(
         "--piece-size", metavar="SIZE", type=values.PIECE_SIZE, help="a power of two, 16k to 16M (default: by size)"
     )
@@ -182,6 +179,10 @@ def _demo(add: CommandParser) -> None:
     add.add_argument("--size", metavar="SIZE", type=values.SIZE, default=256 << 20, help="of the file (default: 256M)")
 
 
+def _completions(add: CommandParser) -> None:
+    add.add_argument("shell", metavar="SHELL", choices=("bash", "zsh", "fish"), help="bash, zsh or fish")
+
+
 _FLAGS: Final[dict[str, Callable[[CommandParser], None]]] = {
     "fetch": _fetch,
     "seed": _seed,
@@ -190,7 +191,12 @@ _FLAGS: Final[dict[str, Callable[[CommandParser], None]]] = {
     "verify": _verify,
     "magnet": _magnet,
     "demo": _demo,
+    "completions": _completions,
 }
+
+
+def _add_list(add: CommandParser, *options: str, metavar: str, help: str, type: Callable[[str], Any] = str) -> None:
+    add.add_argument(*options, metavar=metavar, type=type, action="append", default=[], help=f"{help} (repeatable)")
 
 
 def _add_timeout(add: CommandParser) -> None:
@@ -203,16 +209,16 @@ def _add_timeout(add: CommandParser) -> None:
 
 
 def _add_swarm(add: CommandParser) -> None:
-    add.add_argument("--listen", metavar="[HOST:]PORT", type=values.LISTEN, help="default: all interfaces, a kept port")
+    add.add_argument(
+        "--listen", metavar="[HOST:]PORT", type=values.LISTEN, help="TCP and UDP (default: all interfaces, a kept port)"
+    )
     add.add_argument("--no-pex", action="store_true", help="do not exchange peers with peers")
-    add.add_argument("--peer", metavar="HOST:PORT", type=values.PEER, action="append", default=[], help="repeatable")
+    _add_list(add, "--peer", metavar="HOST:PORT", type=values.PEER, help="somebody who has it")
     _add_trackers(add)
 
 
 def _add_trackers(add: CommandParser) -> None:
-    add.add_argument(
-        "-t", "--tracker", metavar="URL", type=values.TRACKER, action="append", default=[], help="repeatable"
-    )
+    _add_list(add, "-t", "--tracker", metavar="URL", type=values.TRACKER, help="udp://, http:// or https://")
 
 
 def _add_sharing(add: CommandParser) -> None:
@@ -223,8 +229,12 @@ def _add_sharing(add: CommandParser) -> None:
 
 
 def _add_rates(add: CommandParser) -> None:
-    add.add_argument("-d", "--down", metavar="RATE", type=values.SIZE, default=0, help="bytes a second: 500k, 2M")
-    add.add_argument("-u", "--up", metavar="RATE", type=values.SIZE, default=0, help="bytes a second: 500k, 2M")
+    add.add_argument(
+        "-d", "--down", metavar="RATE", type=values.SIZE, default=0, help="take no more bytes a second: 500k, 2M"
+    )
+    add.add_argument(
+        "-u", "--up", metavar="RATE", type=values.SIZE, default=0, help="give no more bytes a second: 500k, 2M"
+    )
 
 
 def _add_common(add: CommandParser) -> None:

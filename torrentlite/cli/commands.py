@@ -70,4 +70,32 @@ COMMANDS: Final = {
         "share and fetch a file over loopback, with nothing else needed",
         ("tl demo", "tl demo --size 1G"),
     ),
+    "completions": Command(
+        "SHELL",
+        "print the tab completion for bash, zsh or fish",
+        (
+            'eval "$(tl completions bash)"          # for this shell',
+            "tl completions zsh > ~/.zfunc/_tl",
+            "tl completions fish > ~/.config/fish/completions/tl.fish",
+        ),
+    ),
 }
+
+EXITS: Final = {
+    "0": "done; also Ctrl-C of seed, and of fetch --seed after completion",
+    "1": "unexpected: a bug; -vv shows where",
+    "2": "usage: the command line, a variable or config.toml makes no sense",
+    "3": "no peers, metadata or progress before --timeout",
+    "4": "bad or missing torrent, magnet or URL",
+    "5": "disk or permission; a different file in the way",
+    "6": "data does not match",
+    "7": "the network refused everything; a port that is in use",
+    "130, 143, 129": "interrupted by SIGINT, SIGTERM, SIGHUP before it was done; state is saved",
+}
+"""The exit codes, for the manual."""
+
+FILES: Final = {
+    "~/.config/torrentlite/config.toml": "flags that are always given; the place is that of the platform",
+    "~/.local/state/torrentlite": "resume data, hash cache and kept port; --state-dir names another place",
+}
+"""The files, for the manual."""
