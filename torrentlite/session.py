@@ -11,21 +11,24 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import pathlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from os import PathLike
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import trio
 
 from . import __version__
 from .errors import DuplicateTorrentError, NoPeersError
-from .limits import LEAVE_TIMEOUT, TICK
+from .limits import LEAVE_TIMEOUT, PROGRESS_INTERVAL, TICK
+from .loops import require_trio
 from .metainfo.magnet import Magnet
 from .metainfo.metainfo import Metainfo
 from .net.http import HttpClient
 from .net.udp import UdpPort
 from .settings import Settings
-from .stats import SessionStats
+from .stats import SessionStats, TorrentStats
 from .storage.disk import Disk
 from .storage.hashing import create_metainfo
 from .storage.journal import Journal
@@ -48,8 +51,16 @@ log = logging.getLogger("torrentlite")
 
 USER_AGENT = f"torrentlite/{__version__}"
 
+if TYPE_CHECKING:
+    import typing_extensions
 
-class Session:
+    TorrentT = typing_extensions.TypeVar("TorrentT", bound=Torrent, default=Torrent)
+else:
+    TorrentT = TypeVar("TorrentT", bound=Torrent)
+SessionT = TypeVar("SessionT", bound="Session[Any]")
+
+
+class Session(Generic[TorrentT]):
     """Torrents that share one port, one set of limits and one lifetime. Made by ``open_session``.
 
     Attributes:
@@ -57,11 +68,13 @@ class Session:
         addresses: where it listens.
     """
 
+    _torrent_class: type[Torrent] = Torrent
+
     def __init__(self, settings: Settings, commons: Commons, addresses: tuple[Address, ...]) -> None:
         self.settings = settings
         self.addresses = addresses
         self._commons = commons
-        self._torrents: dict[bytes, tuple[Torrent, Life]] = {}
+        self._torrents: dict[bytes, tuple[TorrentT, Life]] = {}
         self._crew = commons.crew()
         self._reception = Reception(commons, self._crew, self._find)
         self._files = FilePool()
@@ -76,7 +89,7 @@ class Session:
         return self._commons.port
 
     @property
-    def torrents(self) -> tuple[Torrent, ...]:
+    def torrents(self) -> tuple[TorrentT, ...]:
         """All torrents, in the order they were added."""
         return tuple(torrent for torrent, _ in self._torrents.values())
 
@@ -91,7 +104,7 @@ class Session:
         overwrite: bool | None = None,
         peers: Iterable[tuple[str, int]] = (),
         trackers: Iterable[str] = (),
-    ) -> Torrent:
+    ) -> TorrentT:
         """Share or fetch something; it starts by itself. What lies in ``save_to`` already is checked and kept.
 
         Args:
@@ -134,7 +147,7 @@ class Session:
             overwrite=self.settings.overwrite if overwrite is None else overwrite,
             trackers=trackers,
         )
-        torrent = Torrent(life)
+        torrent = cast(TorrentT, self._torrent_class(life))
         self._torrents[key] = torrent, life
         if not paused:
             life.go()
@@ -142,7 +155,7 @@ class Session:
             torrent.add_peer(host, port)
         return torrent
 
-    async def remove(self, torrent: Torrent) -> None:
+    async def remove(self, torrent: TorrentT) -> None:
         """Leave its swarm and forget it; its files stay. Takes 5 seconds at most, with slow trackers."""
         known, life = self._torrents.get(torrent.hashes.v1, (None, None))
         if known is torrent and life is not None:  # not another one that was added since this was removed
@@ -151,7 +164,7 @@ class Session:
 
     def stats(self) -> SessionStats:
         """A snapshot of the whole."""
-        commons, now = self._commons, trio.current_time()
+        commons, now = self._commons, self._commons.now()
         return SessionStats(
             port=commons.port,
             torrents=len(self._torrents),
@@ -217,6 +230,7 @@ class Session:
                 for _, life in self._torrents.values():
                     nursery.start_soon(life.close)
             watch.cancel_scope.cancel()
+        self._commons.closed_at = trio.current_time()
 
     async def _name_what_hangs(self) -> None:
         """Only the disk can make leaving last longer: writes are waited for. Then at least say which."""
@@ -240,6 +254,16 @@ async def open_session(settings: Settings | None = None, *, world: World | None 
     Raises:
         ListenError: the port cannot be had.
     """
+    require_trio("open_session")
+    async with open_session_of(Session, settings, world) as session:
+        yield session
+
+
+@contextlib.asynccontextmanager
+async def open_session_of(
+    kind: type[SessionT], settings: Settings | None, world: World | None
+) -> AsyncIterator[SessionT]:
+    """The same, with a session of this class: ``torrentlite.aio`` has one of its own."""
     settings = settings or Settings()
     world = world or real_world(settings.host)
     failure: BaseException | None = None
@@ -247,7 +271,7 @@ async def open_session(settings: Settings | None = None, *, world: World | None 
         async with trio.open_nursery() as nursery:
             # A nursery would wrap what is raised in it, so it is carried out by hand.
             try:
-                async with _outside(settings, world, nursery) as session:
+                async with _outside(kind, settings, world, nursery) as session:
                     yield session
             except BaseException as error:
                 failure = error
@@ -260,7 +284,9 @@ async def open_session(settings: Settings | None = None, *, world: World | None 
 
 
 @contextlib.asynccontextmanager
-async def _outside(settings: Settings, world: World, nursery: trio.Nursery) -> AsyncIterator[Session]:
+async def _outside(
+    kind: type[SessionT], settings: Settings, world: World, nursery: trio.Nursery
+) -> AsyncIterator[SessionT]:
     """The session with its sockets and clients, closed at the end."""
     agent = settings.user_agent or USER_AGENT
     listeners = await world.network.listen(settings.host, settings.port, fallback=settings.port_fallback)
@@ -278,7 +304,7 @@ async def _outside(settings: Settings, world: World, nursery: trio.Nursery) -> A
         loopback = scope_of(settings.host) is Scope.LOOPBACK
         commons = Commons(world, settings, nursery, peer_id, trackers, port, agent, loopback=loopback)
         commons.own_addresses.update(dict.fromkeys(addresses))
-        session = Session(settings, commons, addresses)
+        session = kind(settings, commons, addresses)
         session._crew.start(udp.run, name="receive datagrams")
         for listener in listeners:
             session._crew.start(session._reception.serve, listener, name=f"listen on {listener.address}")
@@ -323,6 +349,7 @@ async def create(
         StorageError: a file cannot be read, or changed while it was read; it is named.
         MetainfoError: nothing to share, or the piece length is not allowed.
     """
+    require_trio("create")
     return await create_metainfo(
         pathlib.Path(path),
         trackers=tuple((url,) for url in trackers),
@@ -348,6 +375,7 @@ async def load(source: str | PathLike[str]) -> Metainfo | Magnet:
     """
     from .loading import load_source
 
+    require_trio("load")
     return await load_source(source, user_agent=USER_AGENT)
 
 
@@ -356,7 +384,9 @@ async def fetch(
     save_to: str | PathLike[str] = ".",
     *,
     settings: Settings | None = None,
+    peers: Iterable[tuple[str, int]] = (),
     timeout: float | None = None,
+    progress: Callable[[TorrentStats], None] | None = None,
 ) -> tuple[pathlib.Path, ...]:
     """Fetch something in one call; returns the path(s) of what is now there, verified.
 
@@ -364,16 +394,32 @@ async def fetch(
         source: path or URL of a .torrent, magnet link or info-hash.
         save_to: the folder.
         settings: choices of the session; None for the defaults.
+        peers: (host, port) of peers known by other means.
         timeout: seconds; None for as long as it takes.
+        progress: called with a snapshot at once, every second (while metadata is fetched, while what lies there is
+            checked, while data comes), and at the end. What it raises ends the fetch.
 
     Raises:
         NoPeersError: not complete within ``timeout``; what came is kept.
         TorrentError: as ``load``, ``open_session`` and ``Torrent.wait_complete``.
     """
+    require_trio("fetch")
     found = await load(source)
     async with open_session(settings) as session:
-        torrent = session.add(found, save_to)
-        with trio.move_on_after(timeout if timeout is not None else float("inf")):
-            return await torrent.wait_complete()
+        torrent = session.add(found, save_to, peers=peers)
+        with trio.move_on_after(timeout if timeout is not None else math.inf):
+            return await _wait_and_tell(torrent, progress)
         raise NoPeersError(f"{torrent.name}: not complete after {timeout:g} s: {torrent.why().message}")
     raise AssertionError("unreachable")
+
+
+async def _wait_and_tell(torrent: Torrent, progress: Callable[[TorrentStats], None] | None) -> tuple[pathlib.Path, ...]:
+    if progress is None:
+        return await torrent.wait_complete()
+    paths: tuple[pathlib.Path, ...] | None = None
+    while paths is None:
+        progress(torrent.stats())
+        with trio.move_on_after(PROGRESS_INTERVAL):
+            paths = await torrent.wait_complete()
+    progress(torrent.stats())
+    return paths

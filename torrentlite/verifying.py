@@ -14,6 +14,7 @@ from typing import BinaryIO, Final
 import trio
 
 from .errors import StorageError
+from .loops import require_trio
 from .metainfo.metainfo import Info, Metainfo
 from .storage.offload import Offload, ThreadOffload
 
@@ -91,29 +92,38 @@ async def verify(
     Args:
         metainfo: what should be there.
         path: the file or top folder itself, or the folder that it lies in.
-        progress: called with (bytes done, bytes in all).
+        progress: called with (bytes done, bytes in all). What it raises ends the check.
         offload: where to hash; None for threads.
 
     Raises:
         StorageError: there is nothing at ``path``.
     """
+    require_trio("verify")
     offload = offload or ThreadOffload()
     check = _Check(metainfo.info, await offload.run(_find_root, metainfo.info, os.fspath(path), abandon=True))
     await offload.run(check.look, abandon=True)
     batches = check.batches()
     total, done = metainfo.info.layout.total, 0
+    failure: BaseException | None = None
 
     async def work() -> None:
-        nonlocal done
+        nonlocal done, failure
         for batch in batches:
             await offload.run(check.hash, batch, abandon=True)
             done += sum(map(metainfo.info.layout.piece_size, batch))
             if progress is not None:
-                progress(done, total)
+                try:
+                    progress(done, total)
+                except BaseException as error:  # the nursery would wrap it
+                    failure = error
+                    nursery.cancel_scope.cancel()
+                    return
 
     async with trio.open_nursery() as nursery:
         for _ in range(offload.parallel):
             nursery.start_soon(work)
+    if failure is not None:
+        raise failure
     return await offload.run(check.report)
 
 

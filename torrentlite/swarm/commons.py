@@ -30,6 +30,7 @@ class Commons:
         half_open: connection attempts under way, all torrents.
         own_addresses: where we listen, and addresses at which we met ourselves.
         internal_errors: bugs of ours that were contained.
+        closed_at: when the session had been left, on Trio's clock; None before.
     """
 
     def __init__(
@@ -63,12 +64,17 @@ class Commons:
         self.connected = 0
         self.half_open = 0
         self.internal_errors = 0
+        self.closed_at: float | None = None
         self._per_ip: dict[str, int] = {}
         self._buffers: list[bytearray] = []
 
     def crew(self) -> Crew:
         """A new group of tasks in the session's nursery."""
         return Crew(self.nursery, self.report)
+
+    def now(self) -> float:
+        """The time on Trio's clock. It ends with the session: a look must not need a loop that may be gone."""
+        return trio.current_time() if self.closed_at is None else self.closed_at
 
     def report(self, name: str, error: Exception) -> None:
         """A bug of ours was contained in one task: say so loudly, count it."""

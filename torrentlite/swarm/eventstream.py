@@ -5,11 +5,24 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Iterator
+from typing import Protocol, TypeVar
 
 import trio
 
 from ..events import Event, PieceVerified, Progress
 from ..limits import MAX_EVENTS
+
+StreamT = TypeVar("StreamT", bound="EventStream")
+
+
+class Wake(Protocol):
+    """What an event loop offers to wait for something: ``trio.Event`` and ``asyncio.Event`` both do."""
+
+    def set(self) -> None:
+        """Wake who waits."""
+
+    async def wait(self) -> object:
+        """Wait until it is set."""
 
 
 class EventStream:
@@ -17,11 +30,14 @@ class EventStream:
 
     Nobody waits for its reader: when the queue is full the oldest ``Progress`` (or ``PieceVerified``) is dropped, and
     only where there is none the oldest event of all.
+
+    Attributes:
+        dropped: how many were.
     """
 
     def __init__(self) -> None:
         self._queue: deque[Event] = deque()
-        self._wake = trio.Event()
+        self._wake = self._new_wake()
         self._closed = False
         self.dropped = 0
 
@@ -46,13 +62,27 @@ class EventStream:
         return self
 
     async def __anext__(self) -> Event:
-        await trio.lowlevel.checkpoint_if_cancelled()
+        await self._checkpoint()
         while not self._queue:
             if self._closed:
                 raise StopAsyncIteration
-            self._wake = trio.Event()
+            self._wake = self._new_wake()
             await self._wake.wait()
         return self._queue.popleft()
+
+    def take(self) -> list[Event]:
+        """What is queued now, without waiting."""
+        taken = list(self._queue)
+        self._queue.clear()
+        return taken
+
+    # -- what depends on the loop in which it is read ------------------------------------------------------------------
+
+    def _new_wake(self) -> Wake:
+        return trio.Event()
+
+    async def _checkpoint(self) -> None:
+        await trio.lowlevel.checkpoint_if_cancelled()
 
 
 class Streams:
@@ -71,9 +101,8 @@ class Streams:
             stream.put(event)
 
     @contextlib.contextmanager
-    def reading(self) -> Iterator[EventStream]:
-        """A stream of what happens while the block lasts."""
-        stream = EventStream()
+    def reading(self, stream: StreamT) -> Iterator[StreamT]:
+        """Put into this stream what happens while the block lasts."""
         self._open[stream] = None
         if self._closed:
             stream.close()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import trio
-
 from ..errors import DiskFullError
 from ..stats import PeerStats, TorrentStats
 from ..strategy.verdict import Facts
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 
 def torrent_stats(torrent: Life, content: Content | None, swarm: Swarm) -> TorrentStats:
     """The scalars of one torrent."""
-    now = trio.current_time()
+    now = swarm.commons.now()
     pieces = content.pieces if content else None
     total, left = (content.selection.total, content.left) if content else (0, 0)
     downloaded, uploaded = content.transferred() if content else (0, 0)
@@ -84,7 +82,7 @@ def peer_stats(peer: Peer, now: float) -> PeerStats:
 
 def torrent_facts(torrent: Life, content: Content | None, swarm: Swarm) -> Facts:
     """What the verdict on a torrent (``why``) rests on."""
-    now = trio.current_time()
+    now = swarm.commons.now()
     pieces = content.pieces if content else None
     trackers = torrent.discovery.tiers.stats(now)
     failed = [tracker for tracker in trackers if tracker.state == "failed"]

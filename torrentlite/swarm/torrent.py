@@ -187,7 +187,7 @@ class Torrent:
 
     def peers(self) -> tuple[PeerStats, ...]:
         """The connected peers."""
-        now = trio.current_time()
+        now = self.swarm.commons.now()
         return tuple(peer_stats(peer, now) for peer in self.swarm.peers)
 
     def files(self) -> tuple[FileStats, ...]:
@@ -200,7 +200,7 @@ class Torrent:
 
     def trackers(self) -> tuple[TrackerStats, ...]:
         """The trackers and what they said."""
-        return tuple(self._life.discovery.tiers.stats(trio.current_time()))
+        return tuple(self._life.discovery.tiers.stats(self.swarm.commons.now()))
 
     def why(self) -> Why:
         """Why it stands still, or that it does not."""
@@ -216,5 +216,5 @@ class Torrent:
 
         Bounded: a slow reader loses the oldest ``Progress``, and holds nobody up. Ends when the torrent is removed.
         """
-        with self._life.streams.reading() as stream:
+        with self._life.streams.reading(EventStream()) as stream:
             yield stream

@@ -1,0 +1,262 @@
+"""Scripts and threads: the same names without ``await``."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import pytest
+import trio
+
+import torrentlite
+from tests.faces.conftest import LOCAL, holdings
+from tests.scripted import ScriptedSeed
+from torrentlite import blocking as tl
+
+
+@pytest.fixture
+def seeding(shared):
+    """A session that shares the file."""
+    metainfo, folder = shared
+    with tl.open_session(LOCAL) as session:
+        session.add(metainfo, folder).wait_complete(timeout=10)
+        yield session
+
+
+def test_a_session(seeding, shared, tmp_path):
+    metainfo, folder = shared
+    with tl.open_session(LOCAL) as session:
+        assert session.settings is LOCAL
+        assert session.addresses[0].port == session.port
+        torrent = session.add(metainfo.magnet, tmp_path / "out", paused=True)
+        assert repr(torrent).startswith("<Torrent 'data.bin'")
+        with torrent.events() as events:
+            with pytest.raises(TimeoutError):
+                events.next(timeout=0.02)
+            torrent.resume()
+            torrent.add_peer("127.0.0.1", seeding.port)
+            assert torrent.wait_metadata(timeout=10).info == metainfo.info
+            torrent.wait_checked(timeout=10)
+            assert torrent.wait_complete(timeout=10) == (tmp_path / "out" / "data.bin",)
+            assert torrent.save_to == tmp_path / "out"
+            assert torrent.state is tl.State.SEEDING
+            assert torrent.error is None
+            assert session.torrents == (torrent,)
+            assert session.torrents[0] is torrent
+            session.remove(torrent)
+            kinds = {type(event) for event in events}
+        assert {tl.StateChanged, tl.MetadataReceived, tl.PieceVerified, tl.Completed} <= kinds
+        assert session.torrents == ()
+        with pytest.raises(AttributeError):
+            torrent.name = "other"
+        again = session.add(metainfo, tmp_path / "out")
+        again.wait_complete(timeout=10)
+        with pytest.raises(tl.DuplicateTorrentError):
+            session.add(metainfo)
+        with pytest.raises(ValueError):
+            again.add_peer("127.0.0.1", 0)
+        assert session.stats().internal_errors == 0
+    assert (tmp_path / "out" / "data.bin").read_bytes() == (folder / "data.bin").read_bytes()
+    assert again.state is tl.State.CLOSED, "looks do not need the session"
+    assert again.stats().progress == 1.0
+    assert (again.peers(), again.trackers(), session.stats().peers) == ((), (), 0)
+    with pytest.raises(tl.TorrentRemovedError):
+        again.wait_complete()
+
+
+def test_the_functions(seeding, shared, tmp_path):
+    metainfo, folder = shared
+    here, hashed, told = threading.get_ident(), [], []
+
+    def progress(done, total):
+        hashed.append((done, total, threading.get_ident()))
+
+    assert tl.create(folder / "data.bin", piece_length=1 << 16, progress=progress).info == metainfo.info
+    assert hashed[-1] == (3_000_000, 3_000_000, here)
+    assert tl.load(tmp_path / "data.torrent").info == metainfo.info
+    magnet = tl.load(metainfo.magnet + f"&x.pe=127.0.0.1:{seeding.port}")
+    assert isinstance(magnet, tl.Magnet)
+    assert tl.verify(metainfo, folder, progress=progress).ok
+    assert hashed[-1] == (3_000_000, 3_000_000, here), "called in the thread that waits"
+    (path,) = tl.fetch(str(magnet), tmp_path / "out", settings=LOCAL, progress=told.append, timeout=20)
+    assert path.read_bytes() == (folder / "data.bin").read_bytes()
+    assert told[-1].complete
+    with pytest.raises(tl.NoPeersError):
+        tl.fetch("ab" * 20, tmp_path / "nothing", settings=LOCAL, timeout=0.05)
+    with pytest.raises(tl.SourceError):
+        tl.load(tmp_path / "nothing.torrent")
+
+
+def test_time_limits(tmp_path):
+    with tl.open_session(LOCAL) as session:
+        torrent = session.add("cd" * 20, tmp_path)
+        for wait in (torrent.wait_metadata, torrent.wait_checked, torrent.wait_complete):
+            with pytest.raises(TimeoutError, match=r"not within 0\.01 s"):
+                wait(timeout=0.01)
+
+
+def test_what_a_callback_raises_ends_the_call(shared, tmp_path):
+    metainfo, folder = shared
+
+    class MineError(Exception):
+        pass
+
+    def fail(*args):
+        raise MineError
+
+    for call in (
+        lambda: tl.create(folder, progress=fail),
+        lambda: tl.verify(metainfo, folder, progress=fail),
+        lambda: tl.fetch(tmp_path / "data.torrent", folder, settings=LOCAL, progress=fail),
+    ):
+        with pytest.raises(MineError):
+            call()
+    mine = MineError()
+    with pytest.raises(MineError) as caught, tl.open_session(LOCAL):
+        raise mine
+    assert caught.value is mine
+    with tl.open_session(LOCAL) as session, pytest.raises(tl.ListenError):
+        with tl.open_session(torrentlite.Settings(host="127.0.0.1", port=session.port)):
+            pytest.fail("not reached")
+
+
+def test_from_many_threads_at_once(seeding, shared, tmp_path):
+    metainfo, folder = shared
+    magnet = metainfo.magnet + f"&x.pe=127.0.0.1:{seeding.port}"
+    ends = []
+
+    def fetch(number):
+        (path,) = tl.fetch(magnet, tmp_path / str(number), settings=LOCAL, timeout=30)
+        ends.append(path.read_bytes() == (folder / "data.bin").read_bytes())
+
+    def look():
+        for _ in range(50):
+            ends.append(seeding.torrents[0].stats().complete)
+
+    threads = [threading.Thread(target=fetch, args=(number,)) for number in range(4)]
+    threads += [threading.Thread(target=look) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert ends == [True] * 204
+
+
+def test_a_wait_in_a_thread_ends_with_the_session(tmp_path):
+    ends = []
+
+    def wait(torrent):
+        try:
+            torrent.wait_complete()
+        except tl.TorrentError as error:
+            ends.append(error)
+
+    with tl.open_session(LOCAL) as session:
+        threads = [threading.Thread(target=wait, args=(session.add("cd" * 20, tmp_path),))]
+        threads[0].start()
+        time.sleep(0.05)
+    threads[0].join(5)
+    assert isinstance(ends[0], tl.TorrentRemovedError)
+
+
+def test_a_hundred_sessions_leave_nothing(shared, short_lived_threads):
+    metainfo, folder = shared
+    with tl.open_session(LOCAL) as session:
+        session.add(metainfo, folder).wait_complete()
+    before = holdings()
+    for _ in range(100):
+        with tl.open_session(LOCAL) as session:
+            session.add(metainfo, folder)
+    for _ in range(100):
+        gone = holdings()
+        if gone <= before:
+            break
+        time.sleep(0.02)
+    assert gone <= before
+    assert gone[:2] == before[:2]
+
+
+@pytest.mark.parametrize("what", ["fetch", "create", "load", "open_session"])
+def test_by_mistake_in_a_loop(what, tmp_path):
+    def use():
+        if what == "open_session":
+            with tl.open_session(LOCAL):
+                pass
+        else:
+            getattr(tl, what)("x")
+
+    async def main():
+        use()
+
+    async def in_a_thread():
+        await asyncio.to_thread(use)
+
+    with pytest.raises(RuntimeError, match=f"use torrentlite.aio.{what}, or call it by asyncio.to_thread"):
+        asyncio.run(main())
+    with pytest.raises(RuntimeError, match=f"use torrentlite.{what}, or call it by trio.to_thread.run_sync"):
+        trio.run(main)
+    if what == "open_session":
+        asyncio.run(in_a_thread())
+    else:
+        with pytest.raises(torrentlite.TorrentError):
+            asyncio.run(in_a_thread())
+
+
+def test_waits_by_mistake_in_a_loop(tmp_path):
+    with tl.open_session(LOCAL) as session:
+        torrent = session.add("cd" * 20, tmp_path)
+
+        async def main():
+            torrent.wait_complete()
+
+        with pytest.raises(RuntimeError, match="would stop the asyncio loop of this thread; use torrentlite.aio"):
+            asyncio.run(main())
+
+
+SCRIPT = """
+import pathlib, sys
+import torrentlite.blocking as tl
+settings = tl.Settings(host="127.0.0.1", state_dir=pathlib.Path({state!r}))
+def progress(stats):
+    print(stats.done, flush=True)
+if sys.argv[1] == "fetch":
+    print(tl.fetch({source!r}, {out!r}, settings=settings, peers=[("127.0.0.1", {port})], progress=progress))
+else:
+    with tl.open_session(settings) as session:
+        torrent = session.add(tl.load({source!r}), {out!r}, peers=[("127.0.0.1", {port})],
+                              trackers=["http://127.0.0.1:9/announce"])
+        torrent.wait_complete()
+"""
+
+
+@pytest.mark.parametrize("what", ["fetch", "session"])
+async def test_ctrl_c_ends_a_script_and_nothing_is_lost(what, shared, tmp_path):
+    metainfo, folder = shared
+    seed = ScriptedSeed(metainfo.info, (folder / "data.bin").read_bytes(), rate=1_500_000)
+    async with seed.serving():
+        source, state, out = (str(tmp_path / name) for name in ("data.torrent", "state", "out"))
+        script = SCRIPT.format(state=state, source=source, out=out, port=seed.port)
+        command = [sys.executable, "-c", script, what]
+        process = await trio.lowlevel.open_process(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        with trio.move_on_after(30):
+            while process.poll() is None and not (seed.told and len(seed.told[-1]) >= 10):
+                await trio.sleep(0.01)
+            process.send_signal(signal.SIGINT)
+            sent = trio.current_time()
+            errors = b"".join([part async for part in process.stderr])
+            await process.wait()
+        process.kill()
+        assert trio.current_time() - sent < 5
+        assert process.returncode == -signal.SIGINT, errors
+        assert errors.decode().rstrip().endswith("KeyboardInterrupt")
+        assert b"Group" not in errors
+        verified = set(seed.told[-1])
+        seed.rate = 0
+        done = await trio.run_process(command, capture_stdout=True)
+        assert verified <= seed.told[-1]
+        assert not verified & set(seed.asked[-1]), "nothing is fetched twice"
+        assert b"data.bin" in done.stdout or what == "session"
+    assert (tmp_path / "out" / "data.bin").read_bytes() == (folder / "data.bin").read_bytes()

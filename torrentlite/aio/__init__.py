@@ -1,0 +1,67 @@
+"""torrentlite for asyncio: the same names, awaited from any asyncio program (uvloop too).
+
+    from torrentlite import aio as tl
+
+    async with tl.open_session() as session:
+        torrent = session.add(await tl.load("debian.torrent"), save_to="downloads")
+        async with asyncio.timeout(3600):
+            await torrent.wait_complete()
+
+What is sync in ``torrentlite`` is sync here, what is awaited is awaited; time limits and cancellation are asyncio's.
+The engine is Trio as a guest in the running loop (docs/asyncio.md): all calls belong into the loop's own thread.
+"""
+
+from __future__ import annotations
+
+from .. import (
+    BadFile as BadFile,
+    BencodeError as BencodeError,
+    Completed as Completed,
+    DhtError as DhtError,
+    DiskFullError as DiskFullError,
+    DuplicateTorrentError as DuplicateTorrentError,
+    Event as Event,
+    FileEntry as FileEntry,
+    FileInTheWayError as FileInTheWayError,
+    FileStats as FileStats,
+    ForbiddenAddressError as ForbiddenAddressError,
+    Info as Info,
+    InfoHashes as InfoHashes,
+    ListenError as ListenError,
+    Magnet as Magnet,
+    MagnetError as MagnetError,
+    MetadataReceived as MetadataReceived,
+    Metainfo as Metainfo,
+    MetainfoError as MetainfoError,
+    NetworkError as NetworkError,
+    NoPeersError as NoPeersError,
+    PeerBanned as PeerBanned,
+    PeerStats as PeerStats,
+    PieceFailed as PieceFailed,
+    PieceStats as PieceStats,
+    PieceVerified as PieceVerified,
+    PortMapStats as PortMapStats,
+    Problem as Problem,
+    Progress as Progress,
+    ProtocolError as ProtocolError,
+    Reason as Reason,
+    SessionStats as SessionStats,
+    Settings as Settings,
+    SourceError as SourceError,
+    State as State,
+    StateChanged as StateChanged,
+    StorageError as StorageError,
+    TorrentError as TorrentError,
+    TorrentRemovedError as TorrentRemovedError,
+    TorrentStats as TorrentStats,
+    TrackerError as TrackerError,
+    TrackerReplied as TrackerReplied,
+    TrackerStats as TrackerStats,
+    UnsupportedTorrentError as UnsupportedTorrentError,
+    VerifyError as VerifyError,
+    VerifyReport as VerifyReport,
+    Why as Why,
+    World as World,
+)
+from .calls import create as create, fetch as fetch, load as load, verify as verify
+from .session import EventStream as EventStream, Session as Session, Torrent as Torrent, open_session as open_session

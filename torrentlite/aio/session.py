@@ -1,0 +1,113 @@
+"""Session and Torrent for asyncio programs.
+
+They are the library's own classes: in guest mode Trio shares the thread with asyncio, so wishes and looks are plain
+calls, and only what waits is overridden here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import pathlib
+from collections.abc import AsyncIterator
+
+from .. import session, settings as settings_module
+from ..loops import require_asyncio
+from ..metainfo.metainfo import Metainfo
+from ..swarm import eventstream, torrent as torrent_module
+from ..swarm.world import World
+from .guest import guest
+
+
+class EventStream(eventstream.EventStream):
+    """Events of one torrent, as an async iterator; it ends when the torrent does. See ``Torrent.events``."""
+
+    def _new_wake(self) -> eventstream.Wake:
+        return asyncio.Event()
+
+    async def _checkpoint(self) -> None:
+        # asyncio cancels where something is really waited for.
+        pass
+
+
+class Torrent(torrent_module.Torrent):
+    """One shared thing in a session: ``torrentlite.Torrent``, its waits for asyncio. Made by ``Session.add``."""
+
+    async def wait_metadata(self) -> Metainfo:
+        """Wait until it is known what is shared.
+
+        Raises:
+            TorrentError: the torrent failed (its ``error``).
+            TorrentRemovedError: it was removed, or its session left.
+        """
+        async with guest() as trio:
+            return await trio.run(super().wait_metadata)
+
+    async def wait_checked(self) -> None:
+        """Wait until what lies on the disk has been looked at, and peers can be served.
+
+        Raises:
+            TorrentError: the torrent failed (its ``error``).
+            TorrentRemovedError: it was removed, or its session left.
+        """
+        async with guest() as trio:
+            await trio.run(super().wait_checked)
+
+    async def wait_complete(self) -> tuple[pathlib.Path, ...]:
+        """Wait until everything wanted is verified, synced and under its final name; returns the top path(s).
+
+        A full disk does not end the wait: it goes on when there is room.
+
+        Raises:
+            TorrentError: the torrent failed (its ``error``).
+            TorrentRemovedError: it was removed, or its session left.
+        """
+        async with guest() as trio:
+            return await trio.run(super().wait_complete)
+
+    @contextlib.asynccontextmanager
+    async def events(self) -> AsyncIterator[EventStream]:
+        """What happens from now on, as typed values: ``async with torrent.events() as events: async for event in …``.
+
+        Bounded: a slow reader loses the oldest ``Progress``, and holds nobody up. Ends when the torrent is removed.
+        """
+        with self._life.streams.reading(EventStream()) as stream:
+            yield stream
+
+
+class Session(session.Session[Torrent]):
+    """Torrents that share one port, one set of limits and one lifetime. Made by ``torrentlite.aio.open_session``.
+
+    Attributes:
+        settings: what it was opened with.
+        addresses: where it listens.
+    """
+
+    _torrent_class = Torrent
+
+    async def remove(self, torrent: Torrent) -> None:
+        """Leave its swarm and forget it; its files stay. Takes 5 seconds at most, with slow trackers."""
+        async with guest() as trio:
+            await trio.run(lambda: super(Session, self).remove(torrent))
+
+
+@contextlib.asynccontextmanager
+async def open_session(
+    settings: settings_module.Settings | None = None, *, world: World | None = None
+) -> AsyncIterator[Session]:
+    """Open a session; when the block is left, everything that it started has ended.
+
+    Leaving says ``stopped`` to trackers and saves resume data, and takes 5 seconds at most with dead trackers; also
+    when the block is left because its task was cancelled.
+
+    Args:
+        settings: choices; None for the defaults.
+        world: what to stand on; None for the real network, threads and dice.
+
+    Raises:
+        ListenError: the port cannot be had.
+        RuntimeError: no asyncio loop is running here; it says what to use instead.
+    """
+    require_asyncio("open_session")
+    async with guest() as trio, trio.holding(session.open_session_of(Session, settings, world)) as opened:
+        yield opened
