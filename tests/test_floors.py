@@ -26,6 +26,9 @@ FLOORS = {
     "torrentlite.session": 4,
     "torrentlite.loading": 4,
     "torrentlite.verifying": 4,
+    "torrentlite.loops": 4,
+    "torrentlite.aio": 5,
+    "torrentlite.blocking": 5,
     "torrentlite.cli": 5,
     "torrentlite.__main__": 5,
     "torrentlite.testing": 6,
@@ -35,7 +38,9 @@ FLOORS = {
 # storage and net do not know each other; tracker may use net.
 STRANGERS = {("torrentlite.storage", "torrentlite.net"), ("torrentlite.net", "torrentlite.storage"),
              ("torrentlite.storage", "torrentlite.tracker"), ("torrentlite.net", "torrentlite.tracker"),
-             ("torrentlite.tracker", "torrentlite.storage")}  # fmt: skip
+             ("torrentlite.tracker", "torrentlite.storage"), ("torrentlite.aio", "torrentlite.blocking"),
+             ("torrentlite.blocking", "torrentlite.aio"), ("torrentlite.cli", "torrentlite.aio"),
+             ("torrentlite.cli", "torrentlite.blocking")}  # fmt: skip
 
 # Modules that reach outside, and pure names of them that a pure floor may use all the same.
 OUTSIDE = {"trio", "socket", "ssl", "threading", "time", "subprocess", "asyncio", "select", "selectors", "os", "io",

@@ -45,4 +45,4 @@ def holdings() -> tuple[int, int, int]:
 def short_lived_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Trio keeps idle threads for ten seconds; here for a moment, so that what is left behind can be seen."""
     monkeypatch.setattr("trio._core._thread_cache.IDLE_TIMEOUT", 0.02)
-    yield
+    return

@@ -10,6 +10,7 @@ import time
 
 import pytest
 import trio
+import trio.lowlevel
 
 import torrentlite
 from tests.faces.conftest import LOCAL, holdings
@@ -274,7 +275,7 @@ def test_a_guest_starts_in_nobodys_context(run, tmp_path):
         async with guests.guest() as guest:
 
             async def look():
-                await trio.sleep(0)
+                await trio.lowlevel.checkpoint()
                 return request.get()
 
             assert await guest.run(look) == "mine", "a call is its caller's"

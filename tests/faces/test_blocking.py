@@ -4,7 +4,6 @@ import asyncio
 import signal
 import subprocess
 import sys
-import textwrap
 import threading
 import time
 
@@ -118,8 +117,9 @@ def test_what_a_callback_raises_ends_the_call(shared, tmp_path):
     with pytest.raises(MineError) as caught, tl.open_session(LOCAL):
         raise mine
     assert caught.value is mine
-    with tl.open_session(LOCAL) as session, pytest.raises(tl.ListenError):
-        with tl.open_session(torrentlite.Settings(host="127.0.0.1", port=session.port)):
+    with tl.open_session(LOCAL) as session:
+        taken = tl.Settings(host="127.0.0.1", port=session.port)
+        with pytest.raises(tl.ListenError), tl.open_session(taken):
             pytest.fail("not reached")
 
 

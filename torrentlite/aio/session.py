@@ -11,9 +11,10 @@ import contextlib
 import pathlib
 from collections.abc import AsyncIterator
 
-from .. import session, settings as settings_module
+from .. import session
 from ..loops import require_asyncio
 from ..metainfo.metainfo import Metainfo
+from ..settings import Settings
 from ..swarm import eventstream, torrent as torrent_module
 from ..swarm.world import World
 from .guest import guest
@@ -92,9 +93,7 @@ class Session(session.Session[Torrent]):
 
 
 @contextlib.asynccontextmanager
-async def open_session(
-    settings: settings_module.Settings | None = None, *, world: World | None = None
-) -> AsyncIterator[Session]:
+async def open_session(settings: Settings | None = None, *, world: World | None = None) -> AsyncIterator[Session]:
     """Open a session; when the block is left, everything that it started has ended.
 
     Leaving says ``stopped`` to trackers and saves resume data, and takes 5 seconds at most with dead trackers; also

@@ -1,0 +1,149 @@
+"""A Trio program that uses every public name; never run, but read by mypy --strict."""
+
+import pathlib
+from typing import assert_never, assert_type
+
+import trio
+
+import torrentlite as tl
+
+
+async def calls() -> tl.Metainfo:
+    """The functions."""
+    hashed: list[tuple[int, int]] = []
+    metainfo = await tl.create(
+        "photos", trackers=["udp://tracker.example:6969"], progress=lambda *how: hashed.append(how)
+    )
+    assert_type(metainfo, tl.Metainfo)
+    assert_type(await tl.load("photos.torrent"), tl.Metainfo | tl.Magnet)
+    told: list[tl.TorrentStats] = []
+    assert_type(await tl.fetch("photos.torrent", "out", timeout=60, progress=told.append), tuple[pathlib.Path, ...])
+    assert_type(await tl.verify(metainfo, pathlib.Path("out")), tl.VerifyReport)
+    return metainfo
+
+
+async def share(metainfo: tl.Metainfo) -> None:
+    """A session."""
+    async with tl.open_session(tl.Settings(upload_limit=5)) as session:
+        assert_type(session, tl.Session)
+        assert_type(session.port, int)
+        assert_type(session.settings, tl.Settings)
+        assert_type(session.stats(), tl.SessionStats)
+        print(session.addresses[0].host)
+        session.set_limits(upload=0)
+        torrent = session.add(metainfo, "out", select=[0], paused=True, peers=[("peer.example", 51413)])
+        assert_type(torrent, tl.Torrent)
+        assert_type(session.torrents, tuple[tl.Torrent, ...])
+        await follow(torrent)
+        await session.remove(torrent)
+
+
+async def follow(torrent: tl.Torrent) -> None:
+    """A wish, a wait, a look."""
+    torrent.resume()
+    torrent.pause()
+    torrent.recheck()
+    torrent.announce()
+    torrent.add_peer("peer.example", 51413)
+    torrent.add_tracker("udp://tracker.example:6969")
+    torrent.select_files([0])
+    torrent.set_limits(download=5)
+    with trio.fail_after(60):
+        assert_type(await torrent.wait_metadata(), tl.Metainfo)
+        await torrent.wait_checked()
+        assert_type(await torrent.wait_complete(), tuple[pathlib.Path, ...])
+    assert_type(torrent.name, str)
+    assert_type(torrent.hashes, tl.InfoHashes)
+    assert_type(torrent.info_hash, str)
+    assert_type(torrent.metainfo, tl.Metainfo | None)
+    assert_type(torrent.magnet, str)
+    assert_type(torrent.save_to, pathlib.Path)
+    assert_type(torrent.state, tl.State)
+    assert_type(torrent.error, tl.TorrentError | None)
+    assert_type(torrent.stats(), tl.TorrentStats)
+    assert_type(torrent.peers(), tuple[tl.PeerStats, ...])
+    assert_type(torrent.files(), tuple[tl.FileStats, ...])
+    assert_type(torrent.pieces(), tl.PieceStats)
+    assert_type(torrent.trackers(), tuple[tl.TrackerStats, ...])
+    assert_type(torrent.why(), tl.Why)
+    assert_type(torrent.paths(), tuple[pathlib.Path, ...])
+    async with torrent.events() as events:
+        assert_type(await anext(events), tl.Event)
+        async for event in events:
+            print(happened(event))
+
+
+def values(stats: tl.TorrentStats, why: tl.Why, piece: tl.PieceStats) -> None:
+    """Snapshots."""
+    assert_type(stats.progress, float)
+    assert_type(stats.eta, float | None)
+    assert_type(stats.state, tl.State)
+    assert_type(why.reason, tl.Reason)
+    assert_type(piece.have, int)
+    print(tl.State.SEEDING.value)
+
+
+def about(info: tl.Info, hashes: tl.InfoHashes, entry: tl.FileEntry, magnet: tl.Magnet, world: tl.World) -> None:
+    """What is shared."""
+    assert_type(info.hashes, tl.InfoHashes)
+    assert_type(hashes.v1, bytes)
+    assert_type(entry.length, int)
+    assert_type(magnet.name, str)
+    assert_type(tl.Magnet.parse("magnet:"), tl.Magnet)
+    assert_type(world.network is None, bool)
+
+
+def looks(session: tl.SessionStats, peer: tl.PeerStats, file: tl.FileStats, tracker: tl.TrackerStats) -> None:
+    """More of them."""
+    ports: list[tl.PortMapStats] = []
+    assert_type(ports, list[tl.PortMapStats])
+    assert_type(session.down_rate, float)
+    assert_type(peer.client, str)
+    assert_type(file.done, int)
+    assert_type(tracker.url, str)
+
+
+def report(report: tl.VerifyReport, bad: tl.BadFile) -> None:
+    """What verify found."""
+    assert_type(report.ok, bool)
+    assert_type(bad.problem, tl.Problem)
+
+
+def happened(event: tl.Event) -> str:
+    """Events are a closed set: a type checker sees that none is forgotten."""
+    match event:
+        case tl.StateChanged(before, after, message):
+            return f"{before.value} {after.value} {message}"
+        case tl.MetadataReceived(name=name):
+            return name
+        case tl.Progress(done=done, total=total, down_rate=rate):
+            return f"{done} {total} {rate}"
+        case tl.PieceVerified(piece):
+            return str(piece)
+        case tl.PieceFailed(peers=peers):
+            return peers[0]
+        case tl.PeerBanned(reason=reason):
+            return reason
+        case tl.TrackerReplied(ok=ok):
+            return str(ok)
+        case tl.Completed(paths):
+            return paths[0]
+        case _:
+            assert_never(event)
+
+
+def failed(error: BaseException) -> str:
+    """Errors."""
+    match error:
+        case tl.DiskFullError() | tl.FileInTheWayError() | tl.StorageError():
+            return error.path
+        case tl.UnsupportedTorrentError() | tl.MetainfoError() | tl.MagnetError() | tl.BencodeError():
+            return error.hint
+        case tl.NetworkError() | tl.ListenError() | tl.ForbiddenAddressError() | tl.TrackerError() | tl.ProtocolError():
+            return error.hint
+        case tl.DuplicateTorrentError() | tl.TorrentRemovedError() | tl.NoPeersError() | tl.SourceError():
+            return error.hint
+        case tl.VerifyError() | tl.DhtError() | tl.TorrentError():
+            return error.hint
+        case _:
+            return ""
