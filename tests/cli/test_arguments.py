@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
 from torrentlite.cli import arguments, values
@@ -113,3 +115,21 @@ def test_help_goes_to_stdout(words: list[str], capsys: pytest.CaptureFixture[str
     assert "usage: tl " in out
     assert not err
     assert max(map(len, out.splitlines())) <= 120
+
+
+def test_the_overview_fits_a_screen() -> None:
+    lines = arguments.overview().splitlines()
+    assert len(lines) <= 23, "and the prompt below it"
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize("command", arguments.COMMANDS)
+def test_every_command_has_examples_that_can_be_parsed(command: str) -> None:
+    examples = arguments.COMMANDS[command].examples
+    assert examples
+    for example in examples:
+        assert len(example) <= 78
+        line = example.partition("   #")[0].partition(" &&")[0].partition(" >")[0].strip()
+        words = shlex.split(line.removeprefix('eval "$(').removesuffix(')"'))
+        assert words[:2] == ["tl", command]
+        assert arguments.parse(words[1:]).command == command

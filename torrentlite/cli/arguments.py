@@ -179,6 +179,14 @@ def _demo(add: CommandParser) -> None:
     add.add_argument("--size", metavar="SIZE", type=values.SIZE, default=256 << 20, help="of the file (default: 256M)")
 
 
+def _doctor(add: CommandParser) -> None:
+    add.add_argument("-o", "--output", metavar="DIR", default=".", help="look at this folder (default: this one)")
+    _add_listen(add)
+    add.add_argument(
+        "--time-server", metavar="HOST:PORT", type=values.PEER, help="compare the clock with (default: pool.ntp.org)"
+    )
+
+
 def _completions(add: CommandParser) -> None:
     add.add_argument("shell", metavar="SHELL", choices=("bash", "zsh", "fish"), help="bash, zsh or fish")
 
@@ -190,6 +198,7 @@ _FLAGS: Final[dict[str, Callable[[CommandParser], None]]] = {
     "info": _info,
     "verify": _verify,
     "magnet": _magnet,
+    "doctor": _doctor,
     "demo": _demo,
     "completions": _completions,
 }
@@ -208,10 +217,14 @@ def _add_timeout(add: CommandParser) -> None:
     )
 
 
-def _add_swarm(add: CommandParser) -> None:
+def _add_listen(add: CommandParser) -> None:
     add.add_argument(
         "--listen", metavar="[HOST:]PORT", type=values.LISTEN, help="TCP and UDP (default: all interfaces, a kept port)"
     )
+
+
+def _add_swarm(add: CommandParser) -> None:
+    _add_listen(add)
     add.add_argument("--no-pex", action="store_true", help="do not exchange peers with peers")
     _add_list(add, "--peer", metavar="HOST:PORT", type=values.PEER, help="somebody who has it")
     _add_trackers(add)

@@ -65,9 +65,14 @@ COMMANDS: Final = {
         "print the magnet link of a torrent",
         ("tl magnet debian.torrent", "tl magnet debian.torrent --qr           # for a phone"),
     ),
+    "doctor": Command(
+        "",
+        "find out what keeps torrents from working here",
+        ("tl doctor", "tl doctor -o /mnt/disk                  # is that a good place?", "tl doctor --json"),
+    ),
     "demo": Command(
         "",
-        "share and fetch a file over loopback, with nothing else needed",
+        "share and fetch a file over loopback, with nothing else",
         ("tl demo", "tl demo --size 1G"),
     ),
     "completions": Command(

@@ -298,7 +298,7 @@ class Core:
             self.counters.reflected += 1
             return
         self.counters.queries_received += 1
-        self._reach.asked(sender, now)
+        self.counters.strangers += self._reach.asked(sender, now)
         if self._reach.read_only(now):
             return
         answer = self._server.answer(query, sender, data, now)

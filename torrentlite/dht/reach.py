@@ -42,7 +42,9 @@ class Reach:
         if len(self._sent) > _REMEMBERED:
             del self._sent[next(iter(self._sent))]
 
-    def asked(self, sender: Address, now: float) -> None:
-        """Somebody has asked us."""
-        if sender.host not in self._sent:
-            self._until = max(self._until, now + limits.DHT_REACHABLE_FOR)
+    def asked(self, sender: Address, now: float) -> bool:
+        """Somebody has asked us. Whether it was a stranger, to whom no NAT had a way open."""
+        if sender.host in self._sent:
+            return False
+        self._until = max(self._until, now + limits.DHT_REACHABLE_FOR)
+        return True

@@ -17,6 +17,8 @@ class Counters:
     timeouts: int = 0
     queries_received: int = 0
     queries_answered: int = 0
+    strangers: int = 0
+    """Queries from addresses that we had sent nothing to: they passed every NAT and firewall on their way."""
     unanswered: int = 0
     """Queries for whose answers the budget did not suffice."""
     malformed: int = 0

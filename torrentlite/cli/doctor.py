@@ -1,0 +1,74 @@
+"""``tl doctor``: what keeps torrents from working here, and what to do about it."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+from collections.abc import Callable
+
+import trio
+
+from ..dht import ROUTERS
+from ..metainfo.text import display
+from ..net.network import RealNetwork
+from . import arguments, sessions
+from .checkup import Finding, Verdict, clock, machine
+from .checkup.outside import open_outside
+from .exits import Exit
+from .files import require_folder
+from .output import Job, Output
+from .progress import Glance
+from .signals import Interrupt
+from .terminal import Mode
+
+_LABELS = {Verdict.OK: "ok", Verdict.NOTE: "note", Verdict.BAD: "BAD", Verdict.UNKNOWN: "?"}
+_STYLES = {Verdict.BAD: "red", Verdict.NOTE: "bold"}
+_CODES = {"versions": Exit.UNEXPECTED, "disk": Exit.DISK}
+_LONGEST = 400
+
+
+async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) -> int:
+    """Look at everything, say each finding as it comes, and what to do about it."""
+    require_folder(args.output)
+    codes: list[Exit] = []
+
+    def say(finding: Finding) -> None:
+        _say(finding, output)
+        if finding.verdict is Verdict.BAD:
+            codes.append(_CODES.get(finding.name, Exit.NETWORK))
+
+    with interrupt.scope:
+        asking = output.showing(Job(lambda: Glance("the network, for up to a minute", "asking")))
+        with asking if output.mode is Mode.LIVE else contextlib.nullcontext():
+            await _look(args, output, say)
+        return next(iter(codes), Exit.DONE)
+    return interrupt.code
+
+
+async def _look(args: argparse.Namespace, output: Output, say: Callable[[Finding], None]) -> None:
+    names = arguments.flag_names()
+    for each in await trio.to_thread.run_sync(lambda: list(machine.local(os.environ, names, args.output))):
+        say(each)
+    state = sessions.state_dir(args, output)
+    say(await trio.to_thread.run_sync(machine.state, state))
+    if output.mode is Mode.PLAIN:
+        output.note("asking the network, for up to a minute")
+    host, port = args.listen or ("", sessions.kept_port(state))
+    network = RealNetwork(host)
+    say(await clock.look(network, args.time_server or clock.SERVER, secret=os.urandom))
+    routers = getattr(args, "bootstrap", None) or ROUTERS
+    async with open_outside(
+        network, host=host, port=port, routers=routers, secret=os.urandom, fallback=args.listen is None
+    ) as outside:
+        await outside.look(say)
+
+
+def _say(finding: Finding, output: Output) -> None:
+    message, cure = display(finding.message, limit=_LONGEST), display(finding.cure, limit=_LONGEST)
+    output.event("check", name=finding.name, verdict=finding.verdict.value, message=message, cure=cure)
+    label = _LABELS[finding.verdict].ljust(5)
+    style = _STYLES.get(finding.verdict)
+    output.result(f"{output.style(label, style) if style else label} {finding.name:<13} {message}")
+    if cure:
+        output.result(f"{'':<19} → {cure}")
