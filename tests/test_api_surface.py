@@ -17,7 +17,7 @@ SOURCE = pathlib.Path(tl.__file__).parent
 
 WISHES = {"pause", "resume", "recheck", "select_files", "add_peer", "add_tracker", "announce", "set_limits"}
 WAITS = {"wait_metadata", "wait_checked", "wait_complete"}
-LOOKS = {"stats", "peers", "files", "pieces", "trackers", "paths", "why"}
+LOOKS = {"stats", "peers", "files", "pieces", "trackers", "sources", "paths", "why"}
 FACTS = {"name", "info_hash", "hashes", "metainfo", "magnet", "save_to", "state", "error"}
 
 

@@ -78,6 +78,14 @@ class TrackerReplied:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class PeersFound:
+    """The DHT (source ``dht``) was asked, and named so many peers."""
+
+    source: str
+    peers: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Completed:
     """Everything wanted is verified and under its final name."""
 
@@ -85,5 +93,13 @@ class Completed:
 
 
 Event = (
-    StateChanged | MetadataReceived | Progress | PieceVerified | PieceFailed | PeerBanned | TrackerReplied | Completed
+    StateChanged
+    | MetadataReceived
+    | Progress
+    | PieceVerified
+    | PieceFailed
+    | PeerBanned
+    | TrackerReplied
+    | PeersFound
+    | Completed
 )

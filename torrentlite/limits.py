@@ -348,6 +348,21 @@ DHT_MAX_SPLITS: Final = 160
 """Buckets of a table: one for each bit of an id."""
 DHT_ROUTERS_AFTER: Final = 3.0
 """The public routers are asked only when nobody that we knew has answered within this time."""
+DHT_SEARCHES: Final = 16
+"""Torrents that ask the DHT at once; half of that for those that only repeat what they said. A search takes some
+seconds and 6 KB, so 1,000 idle torrents (one announce a second) are well within it."""
+DHT_SEARCH_TIMEOUT: Final = 60.0
+"""Seconds for one torrent's search; without liars it takes three to ten."""
+DHT_ANNOUNCE_INTERVAL: Final = 900.0
+"""Seconds between a torrent's announces. Nodes forget a peer after half an hour; libtorrent repeats it as often."""
+DHT_FEW_PEERS: Final = 8
+"""A torrent that fetches and has fewer peers asks again sooner ..."""
+DHT_SEARCH_AGAIN: Final = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
+"""... after so many seconds, the last for ever: often both sides are just being started."""
+DHT_SAVE_INTERVAL: Final = 600.0
+"""Seconds between two saves of the session's DHT table: what a crash may cost of it."""
+DHT_SAVE_TIMEOUT: Final = 1.0
+"""Seconds that the last save may take: who leaves does not wait for it."""
 
 # -- port mapping -----------------------------------------------------------------------------------------------------
 

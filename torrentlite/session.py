@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 import trio
 
 from . import __version__
+from .dht.statefile import StateFile
 from .errors import DuplicateTorrentError, NoPeersError
 from .limits import LEAVE_TIMEOUT, PROGRESS_INTERVAL, TICK
 from .loops import require_trio
@@ -28,7 +29,7 @@ from .metainfo.metainfo import Metainfo
 from .net.http import HttpClient
 from .net.udp import UdpPort
 from .settings import Settings
-from .stats import SessionStats, TorrentStats
+from .stats import NodeStats, SessionStats, TorrentStats
 from .storage.disk import Disk
 from .storage.hashing import create_metainfo
 from .storage.journal import Journal
@@ -36,6 +37,7 @@ from .storage.offload import ThreadOffload
 from .storage.origin import open_storage
 from .storage.pool import FilePool
 from .swarm.commons import Commons
+from .swarm.dht import Dht
 from .swarm.discovery import check_port
 from .swarm.life import Life
 from .swarm.reception import Reception
@@ -176,7 +178,8 @@ class Session(Generic[TorrentT]):
             downloaded=commons.down_meter.total,
             uploaded=commons.up_meter.total,
             piece_memory=commons.memory.used,
-            internal_errors=commons.internal_errors,
+            internal_errors=commons.internal_errors + (commons.dht.internal_errors if commons.dht else 0),
+            dht=commons.dht.stats() if commons.dht else NodeStats(message="switched off"),
         )
 
     def set_limits(self, *, upload: int | None = None, download: int | None = None) -> None:
@@ -219,6 +222,8 @@ class Session(Generic[TorrentT]):
                     life.tick(now)
                 except Exception as error:
                     self._commons.report(f"the tick of {life.info_hash}", error)
+            if self._commons.dht is not None:
+                self._commons.dht.tick(now)
             await trio.sleep(TICK)
 
     async def _close(self) -> None:
@@ -229,6 +234,8 @@ class Session(Generic[TorrentT]):
             async with trio.open_nursery() as nursery:
                 for _, life in self._torrents.values():
                     nursery.start_soon(life.close)
+                if self._commons.dht is not None:
+                    nursery.start_soon(self._commons.dht.close)
             watch.cancel_scope.cancel()
         self._commons.closed_at = trio.current_time()
 
@@ -304,13 +311,24 @@ async def _outside(
         loopback = scope_of(settings.host) is Scope.LOOPBACK
         commons = Commons(world, settings, nursery, peer_id, trackers, port, agent, loopback=loopback)
         commons.own_addresses.update(dict.fromkeys(addresses))
+        commons.dht = await _open_dht(commons, udp)
         session = kind(settings, commons, addresses)
-        session._crew.start(udp.run, name="receive datagrams")
+        # Not of the session's own crew: trackers that are told of our leaving have to answer.
+        commons.crew().start(udp.run, name="receive datagrams")
         for listener in listeners:
             session._crew.start(session._reception.serve, listener, name=f"listen on {listener.address}")
         session._crew.start(session._tick, name="tick")
         stack.push_async_callback(_shielded, session._close)
         yield session
+
+
+async def _open_dht(commons: Commons, udp: UdpPort) -> Dht | None:
+    settings, world = commons.settings, commons.world
+    if not settings.dht or (settings.bootstrap is None and not world.routers):
+        return None
+    routers = () if commons.loopback or settings.bootstrap is not None else world.routers
+    file = await world.offload.run(StateFile, settings.state_dir) if settings.state_dir is not None else None
+    return await Dht.open(world, udp, commons.crew(), file, bootstrap=settings.bootstrap or (), routers=routers)
 
 
 async def _shielded(close: Callable[[], Awaitable[None]]) -> None:

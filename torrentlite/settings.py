@@ -42,6 +42,11 @@ class Settings:
     state_dir: pathlib.Path | None = None
     """Where resume data is kept; None: nothing is written outside the save folder."""
 
+    dht: bool = True
+    """Find and announce peers in the DHT (BEP 5), IPv4 and IPv6. Never those of private torrents."""
+    bootstrap: tuple[tuple[str, int], ...] | None = None
+    """(host, port) of DHT nodes to join by, besides those kept in ``state_dir``; None for the public ones.
+    A session that is bound to loopback asks no public ones."""
     pex: bool = True
     """Tell peers about each other, and learn of others from them (BEP 11). Never in private torrents."""
     request_queue: int = 2000

@@ -32,6 +32,7 @@ class Reason(enum.Enum):
     DISK = "disk"
     ERROR = "error"
     NO_SOURCES = "no sources"
+    NO_DHT = "no dht"
     TRACKERS_FAIL = "trackers fail"
     NO_PEERS = "no peers"
     UNREACHABLE = "unreachable peers"
@@ -191,6 +192,43 @@ class TrackerStats:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class SourceStats:
+    """What a torrent's peers come from besides trackers, and how that went last time."""
+
+    source: str
+    """dht, lsd or pex."""
+    state: str
+    """waiting, asking, ok or off."""
+    message: str
+    peers: int
+    """Those that were named when it was last asked; lsd and pex, which nobody asks: all so far."""
+    next_search: float
+    """Seconds from now; -1 where that is not known."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NodeStats:
+    """The session's DHT node."""
+
+    state: str = "off"
+    """off, joining or joined."""
+    message: str = ""
+    """The same in words for people."""
+    nodes: int = 0
+    """Nodes in its IPv4 table."""
+    nodes6: int = 0
+    """Nodes in its IPv6 table."""
+    external_hosts: tuple[str, ...] = ()
+    """Our IP addresses, one of each family at most, as several nodes see them."""
+    searches: int = 0
+    """Torrents that are asking now."""
+    stored: int = 0
+    """Info-hashes of others that are stored with us."""
+    read_only: bool = False
+    """Nobody seems to be able to reach us, so it answers nobody (BEP 43)."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class SessionStats:
     """The whole session."""
 
@@ -206,6 +244,7 @@ class SessionStats:
     piece_memory: int
     internal_errors: int
     """Bugs of ours that were contained; tests assert that it is 0."""
+    dht: NodeStats = NodeStats()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -275,10 +275,13 @@ def test_unreachable_becomes_read_only():
     assert not parse(data).read_only
     core.tick(2000.0)
     core.outgoing()
-    data, _ = ping(core, stranger(2), 2000.0)
+    for number in range(100, 200):  # a small network has no strangers
+        core.ask(stranger(number).address, b"ping", {}, 2000.0, lambda reply, now: None)
+    core.outgoing()
+    data, _ = ping(core, stranger(2), 2002.0)
     assert parse(data).read_only
-    say(core, encode_query(b"tttt", b"q" * 20, b"ping", {}), Address("77.7.7.7", 1), 2001.0)
-    data, _ = ping(core, stranger(3), 2002.0)
+    say(core, encode_query(b"tttt", b"q" * 20, b"ping", {}), Address("77.7.7.7", 1), 2003.0)
+    data, _ = ping(core, stranger(3), 2004.0)
     assert not parse(data).read_only
 
 

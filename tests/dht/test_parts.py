@@ -202,6 +202,8 @@ def test_read_only_while_no_stranger_asks():
     reach = Reach(None, 0.0)
     friend, stranger = Address("8.8.8.8", 1), Address("9.9.9.9", 1)
     reach.sent(friend)
+    for number in range(100):
+        reach.sent(Address(f"12.0.{number}.1", 1))
     assert not reach.read_only(1799)
     reach.asked(friend, 1700)
     assert reach.read_only(1801), "who was asked has a way back through any NAT"
@@ -210,6 +212,14 @@ def test_read_only_while_no_stranger_asks():
     assert reach.read_only(1802 + 1801)
     assert not reach.read_only(1802 + 1800 + 3600), "shows itself again after a while"
     assert reach.read_only(1802 + 1800 + 3600 + 1801)
+
+
+def test_where_everybody_knows_everybody_no_stranger_can_come():
+    reach = Reach(None, 0.0)
+    for number in range(20):
+        reach.sent(Address(f"12.0.{number}.1", 1))
+        reach.asked(Address(f"12.0.{number}.1", 1), 1000)
+    assert not reach.read_only(1e6)
 
 
 def test_the_owner_may_decide():

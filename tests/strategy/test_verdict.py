@@ -38,6 +38,14 @@ ALONE = Facts(state=State.DOWNLOADING, left=1 << 20, quiet=90.0, needed=7)
         # nobody is connected
         (ALONE, Reason.NO_SOURCES, "no tracker and no peer is known, so there is nobody to ask"),
         (dataclasses.replace(ALONE, lookups=True), Reason.NO_PEERS, "nobody who was asked knows a peer"),
+        (dataclasses.replace(ALONE, dht="joined", dht_nodes=9), Reason.NO_PEERS, "the DHT knows no peer"),
+        (dataclasses.replace(ALONE, dht="joining"), Reason.NO_DHT, "no node of the DHT answers"),
+        (dataclasses.replace(ALONE, dht="joining", trackers=1), Reason.NO_PEERS, "nobody who was asked knows a peer"),
+        (
+            dataclasses.replace(ALONE, dht="joined", trackers=1, trackers_failed=1, tracker_message="refused"),
+            Reason.TRACKERS_FAIL,
+            "the tracker fails, and the DHT knows no peer: refused",
+        ),
         (
             dataclasses.replace(ALONE, trackers=2, trackers_failed=1),
             Reason.NO_PEERS,
@@ -125,6 +133,7 @@ COUNTS = st.integers(0, 5)
         trackers=COUNTS,
         trackers_failed=COUNTS,
         tracker_message=st.text(max_size=5),
+        dht=st.sampled_from(["", "joining", "joined"]),
         lookups=st.booleans(),
         known=COUNTS,
         failing=COUNTS,

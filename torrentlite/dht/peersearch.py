@@ -40,6 +40,11 @@ class PeerSearch:
         return tuple(self._errand.peers)
 
     @property
+    def stored(self) -> int:
+        """Nodes that have stored what was announced by the way."""
+        return len(self._errand.stored)
+
+    @property
     def over(self) -> bool:
         """Whether no more will come."""
         return self._errand.over

@@ -8,6 +8,7 @@ from .. import limits
 from ..wire.address import Address
 
 _REMEMBERED: Final = 2000  # addresses that we sent something to
+_SMALL: Final = 64  # addresses; in the public network they are more within minutes
 
 
 class Reach:
@@ -16,6 +17,9 @@ class Reach:
     A query from an address that we have sent nothing to has passed every NAT and firewall on its way. Where none comes,
     nodes that have us in their tables would wait for our answers in vain, so we ask to be left out. As nobody then
     finds us any more, we show ourselves again after an hour.
+
+    In a network of a few nodes everybody is soon known to everybody, and no strangers come. There silence shows
+    nothing; if all fell silent because of it, there would be no network.
 
     Args:
         fixed: what the owner has chosen; None: decide here.
@@ -33,7 +37,7 @@ class Reach:
             return self._fixed
         if now >= self._until + limits.DHT_READ_ONLY_FOR:
             self._until = now + limits.DHT_REACHABLE_FOR
-        return now >= self._until
+        return now >= self._until and len(self._sent) >= _SMALL
 
     def sent(self, to: Address) -> None:
         """We ask somebody, which opens a way back for the answer."""

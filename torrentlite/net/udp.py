@@ -1,14 +1,14 @@
 """The UDP port of a session: one socket per address family, and who each datagram is for.
 
-Tracker replies (BEP 15) go to the request that waits for them. A reply begins with a small action number, so its first
-byte is 0; DHT messages begin with ``d``, uTP packets with 0x01 to 0x41: the kinds cannot be mistaken for each other.
-A call over uTP is refused, so that the caller tries TCP without delay.
+Tracker replies (BEP 15) go to the request that waits for them, DHT messages (BEP 5) to ``dht``. A reply begins with a
+small action number, so its first byte is 0; DHT messages begin with ``d``, uTP packets with 0x01 to 0x41: the kinds
+cannot be mistaken for each other. A call over uTP is refused, so that the caller tries TCP without delay.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import trio
 
@@ -27,12 +27,14 @@ class UdpPort:
     """Sends, and hands on what it receives while ``run`` runs.
 
     Attributes:
+        dht: gets what begins with ``d``, and its sender; None: nobody speaks that here.
         dropped: datagrams that were nobody's: spoofed, late, too short, or of a kind that is not spoken.
     """
 
     def __init__(self, datagrams: Sequence[Datagrams]) -> None:
         self._sockets = {socket.address.is_ipv6: socket for socket in datagrams}
         self._waiting: dict[tuple[Address, int], _Waiting] = {}
+        self.dht: Callable[[bytes, Address], object] | None = None
         self.dropped = 0
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -41,6 +43,11 @@ class UdpPort:
             for socket in self._sockets.values():
                 nursery.start_soon(self._receive, socket)
             task_status.started()
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """Where it receives, one of each family that it has."""
+        return tuple(socket.address for socket in self._sockets.values())
 
     def reaches(self, address: Address) -> bool:
         """Whether there is a socket of this address's family."""
@@ -91,6 +98,9 @@ class UdpPort:
                     self.dropped += 1
 
     def _got(self, data: bytes, sender: Address) -> bool:
+        if data[:1] == b"d" and self.dht is not None:
+            self.dht(data, sender)
+            return True
         if len(data) < _REPLY_HEAD.size:
             return False
         refusal = utp.refusal(data)

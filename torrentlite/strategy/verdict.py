@@ -23,7 +23,8 @@ class Facts:
         quiet: seconds since the last progress: a block, a piece of metadata, or the start.
         limited: whether a download limit is what holds it back.
         trackers: how many there are; ``trackers_failed`` of them failed when last asked, ``tracker_message`` says how.
-        lookups: whether peers may be found in other ways (DHT, PEX, LSD).
+        dht: the state of the DHT node that is asked (joining, joined), or empty; ``dht_nodes`` are in its tables.
+        lookups: whether peers may be found in other ways (PEX, LSD).
         known: addresses of peers, ``failing`` of which could not be reached, or were of no use, when last dialled.
         peers: connected ones, ``interesting`` of which have something that we need; ``unchoked`` of those let us ask.
         missing: pieces that we need and no connected peer has, of ``needed`` that we need.
@@ -38,6 +39,8 @@ class Facts:
     trackers: int = 0
     trackers_failed: int = 0
     tracker_message: str = ""
+    dht: str = ""
+    dht_nodes: int = 0
     lookups: bool = False
     known: int = 0
     failing: int = 0
@@ -68,6 +71,7 @@ _EVIDENCE: Final = (
     "failing",
     "trackers",
     "trackers_failed",
+    "dht_nodes",
 )
 
 
@@ -124,10 +128,18 @@ def _alone(facts: Facts) -> Verdict:
         return Reason.NO_PEERS, f"{_count(facts.known, 'peer')} known, none connected yet"
     if facts.trackers and facts.trackers_failed >= facts.trackers:
         failing = "the tracker fails" if facts.trackers == 1 else f"all {facts.trackers} trackers fail"
+        if facts.dht:
+            failing += ", and " + _dht(facts)
         return Reason.TRACKERS_FAIL, ": ".join(filter(None, (failing, display(facts.tracker_message))))
+    if not facts.trackers and facts.dht:
+        return Reason.NO_PEERS if facts.dht == "joined" else Reason.NO_DHT, _dht(facts)
     if facts.trackers or facts.lookups:
         return Reason.NO_PEERS, "nobody who was asked knows a peer"
     return Reason.NO_SOURCES, "no tracker and no peer is known, so there is nobody to ask"
+
+
+def _dht(facts: Facts) -> str:
+    return "the DHT knows no peer" if facts.dht == "joined" else "no node of the DHT answers"
 
 
 def _count(number: int, noun: str) -> str:

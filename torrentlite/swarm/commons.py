@@ -14,6 +14,7 @@ from ..strategy.rate import RateMeter, TokenBucket
 from ..tracker.client import TrackerClient
 from ..wire.address import Address
 from .crew import Crew
+from .dht import Dht
 from .door import Door
 from .world import World
 
@@ -25,6 +26,7 @@ class Commons:
 
     Attributes:
         connected: connected peers, all torrents.
+        dht: the session's DHT node, or None.
         loopback: whether the session is bound to loopback.
         door: who knocks at a peer's door waits for its turn there.
         half_open: connection attempts under way, all torrents.
@@ -59,6 +61,7 @@ class Commons:
         self.up_meter = RateMeter()
         self.down_meter = RateMeter()
         self.loopback = loopback
+        self.dht: Dht | None = None
         self.door = Door()
         self.own_addresses: dict[Address, None] = {}
         self.connected = 0

@@ -33,6 +33,12 @@ class Dialler:
         self._swarm = swarm
         self.peerlist = peerlist
         self.half_open = 0
+        self._again: dict[PeerAddress, None] = {}
+
+    @property
+    def failing(self) -> int:
+        """Known addresses that could not be reached when last dialled, those included that are being tried again."""
+        return self.peerlist.failing + len(self._again)
 
     def add(self, address: Address, source: str, within: Scope) -> bool:
         """Somebody named a peer: whether that is news. ``dial_more`` when all are named."""
@@ -60,12 +66,18 @@ class Dialler:
                 self.peerlist.connected(known.address)
                 continue
             self.peerlist.dialing(known, now)
+            if known.failures:
+                self._again[known] = None
             commons.half_open += 1
             self.half_open += 1
             if swarm.crew.start(self._dial, known, name=f"dial {known.address}") is None:
-                commons.half_open -= 1
-                self.half_open -= 1
+                self._dialled(known)
                 return
+
+    def _dialled(self, known: PeerAddress) -> None:
+        self._swarm.commons.half_open -= 1
+        self.half_open -= 1
+        self._again.pop(known, None)
 
     async def _dial(self, known: PeerAddress) -> None:
         address, commons = known.address, self._swarm.commons
@@ -76,12 +88,11 @@ class Dialler:
                 with trio.move_on_after(CONNECT_TIMEOUT):
                     stream = await commons.world.network.connect(address, within=known.within)
                 if stream is not None:
-                    theirs = await greet(stream, self._swarm.info_hash, commons.peer_id)
+                    theirs = await greet(stream, self._swarm.hello)
         except (NetworkError, ProtocolError) as error:
             log.debug("%s: %s: %s", self._swarm.owner.info_hash, address, error)
         finally:
-            commons.half_open -= 1
-            self.half_open -= 1
+            self._dialled(known)
             if stream is not None and theirs is None:
                 stream.close()
         if stream is None or theirs is None:

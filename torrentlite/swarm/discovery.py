@@ -1,4 +1,4 @@
-"""Where peers come from: the torrent's trackers, and who named them by hand or in a link."""
+"""Where peers come from: the torrent's trackers, the DHT, and who named them by hand or in a link."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import trio
 from ..errors import TorrentError
 from ..limits import LEFT_UNKNOWN, MAX_NAMED_PEERS, NUMWANT, STOP_TIMEOUT
 from ..metainfo.text import display
+from ..stats import SourceStats
 from ..tracker.announce import AnnounceRequest
 from ..tracker.redact import redact
 from ..tracker.tiers import Tiers, TrackerEntry
 from ..wire.address import Address, Scope, parse_host
 from .commons import Commons
 from .crew import Crew
+from .dhtsearch import DhtSearch
 
 log = logging.getLogger("torrentlite")
 
@@ -46,15 +48,37 @@ class DiscoveryOwner(Protocol):
     def wants_peers(self) -> bool:
         """Whether more peers are of use."""
 
+    @property
+    def private(self) -> bool:
+        """Whether only its trackers may name peers (BEP 27)."""
+
+    @property
+    def announced_port(self) -> int | None:
+        """What the DHT is told; see ``DhtSearchOwner``."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything wanted is here."""
+
+    @property
+    def connected(self) -> int:
+        """Connected peers."""
+
     def peers_found(self, addresses: tuple[Address, ...], source: str, within: Scope) -> None:
-        """A tracker named peers."""
+        """Somebody named peers."""
 
     def tracker_replied(self, url: str, ok: bool, message: str, peers: int) -> None:
         """A tracker answered, or failed to."""
 
+    def source_replied(self, source: str, peers: int) -> None:
+        """The DHT was asked, and named so many peers."""
+
 
 class Discovery:
-    """Announces one torrent to its trackers when they are due; each announce is a short task."""
+    """Announces one torrent to its trackers when they are due, each announce a short task; and has the DHT asked.
+
+    Neither waits for the other, and neither is needed.
+    """
 
     def __init__(self, owner: DiscoveryOwner, tiers: Tiers, commons: Commons, crew: Crew) -> None:
         self._owner = owner
@@ -62,6 +86,7 @@ class Discovery:
         self._commons = commons
         self._crew = crew
         self._looked_up = 0
+        self._dht = DhtSearch(owner, commons.dht, crew) if commons.dht is not None else None
         self._key = int.from_bytes(commons.world.secret(4), "big")
 
     def add_named(self, host: str, port: int, source: str, within: Scope) -> None:
@@ -80,6 +105,19 @@ class Discovery:
             log.warning("peer %s: %s", display(host), error)
         else:
             self._owner.peers_found(tuple(found), source, within)
+
+    def follow(self, *, active: bool) -> None:
+        """The torrent's state has changed; ``active``: it looks for peers, or wants to be found."""
+        if self._dht is None:
+            return
+        if active and not self._owner.private:
+            self._dht.want(trio.current_time())
+        else:
+            self._dht.stop()
+
+    def sources(self, now: float) -> list[SourceStats]:
+        """What besides trackers named peers."""
+        return [self._dht.stats(now)] if self._dht is not None else []
 
     def tick(self, now: float) -> None:
         """Start what is due."""

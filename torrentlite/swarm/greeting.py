@@ -12,10 +12,6 @@ from ..net.network import Stream
 from ..wire.handshake import HANDSHAKE_SIZE, INFO_HASH_END, Handshake, check_prefix, parse_info_hash
 
 
-def _ours(info_hash: bytes, peer_id: bytes) -> bytes:
-    return Handshake(info_hash, peer_id, fast=True, extended=True).encode()
-
-
 async def _fill(stream: Stream, buffer: memoryview, start: int, end: int) -> None:
     """Receive up to ``end``, giving up as soon as the bytes cannot be BitTorrent."""
     while start < end:
@@ -30,7 +26,7 @@ def _timely() -> trio.CancelScope:
     return trio.move_on_after(HANDSHAKE_TIMEOUT)
 
 
-async def greet(stream: Stream, info_hash: bytes, peer_id: bytes) -> Handshake:
+async def greet(stream: Stream, ours: Handshake) -> Handshake:
     """Say hello on a connection that we made, and read the answer.
 
     Raises:
@@ -38,19 +34,23 @@ async def greet(stream: Stream, info_hash: bytes, peer_id: bytes) -> Handshake:
     """
     buffer = memoryview(bytearray(HANDSHAKE_SIZE))
     with _timely():
-        await stream.send_vectored([_ours(info_hash, peer_id)])
+        await stream.send_vectored([ours.encode()])
         await _fill(stream, buffer, 0, HANDSHAKE_SIZE)
         theirs = Handshake.parse(bytes(buffer))
-        if theirs.info_hash != info_hash:
+        if theirs.info_hash != ours.info_hash:
             raise ProtocolError("handshake for another torrent")
         return theirs
     raise ProtocolError("no handshake in time")
 
 
-async def receive_greeting(stream: Stream, peer_id: bytes, known: Callable[[bytes], bool]) -> Handshake:
-    """Read the hello of who connected to us, and answer as soon as its info-hash is here and ``known``.
+async def receive_greeting(stream: Stream, answer: Callable[[bytes], Handshake | None]) -> Handshake:
+    """Read the hello of who connected to us, and answer as soon as its info-hash is here.
 
     Some clients wait for the answer before they send their peer id, so the answer goes out at byte 48.
+
+    Args:
+        stream: the connection.
+        answer: what is said about an info-hash; None: it is not shared here.
 
     Raises:
         ProtocolError: not BitTorrent, a torrent that we do not share, or nothing within the time.
@@ -59,9 +59,10 @@ async def receive_greeting(stream: Stream, peer_id: bytes, known: Callable[[byte
     with _timely():
         await _fill(stream, buffer, 0, INFO_HASH_END)
         _, info_hash = parse_info_hash(bytes(buffer[:INFO_HASH_END]))
-        if not known(info_hash):
+        ours = answer(info_hash)
+        if ours is None:
             raise ProtocolError("handshake for a torrent that is not shared here")
-        await stream.send_vectored([_ours(info_hash, peer_id)])
+        await stream.send_vectored([ours.encode()])
         await _fill(stream, buffer, INFO_HASH_END, HANDSHAKE_SIZE)
         return Handshake.parse(bytes(buffer))
     raise ProtocolError("no handshake in time")

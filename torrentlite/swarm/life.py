@@ -38,6 +38,9 @@ from .throttle import Throttle
 
 log = logging.getLogger("torrentlite")
 
+_ACTIVE = (State.METADATA, State.DOWNLOADING, State.SEEDING)
+"""The states in which peers are looked for."""
+
 
 class Life:
     """One torrent from being added to being removed.
@@ -205,6 +208,7 @@ class Life:
             log.info("%s: %s%s", self.name, state.value, f" ({message})" if message else "")
             before, self.state = self.state, state
             self.streams.put(ev.StateChanged(before, state, message))
+            self.discovery.follow(active=state in _ACTIVE)
         self.moved_at = trio.current_time()
         self._wake_waiters()
 
@@ -247,6 +251,9 @@ class Life:
 
     def _meet(self) -> None:
         """Look for peers from now on."""
+        if self._commons.dht is not None and self.metainfo is not None and not self.private:
+            # Like a tracker over UDP, a node that a .torrent names may be anywhere.
+            self._commons.dht.add_hosts(self.metainfo.nodes, Scope.LOOPBACK)
         if self._magnet is not None and not self.private:
             scope = Scope.LOOPBACK if self._commons.loopback else Scope.PRIVATE
             for host, port in self._magnet.peers:
@@ -408,6 +415,21 @@ class Life:
         """Whether more peers are of use."""
         return self.swarm.wants_peers
 
+    @property
+    def announced_port(self) -> int | None:
+        """Where peers can call us; None before the metadata: it may turn out to be private."""
+        return self._commons.port if self.metainfo is not None else None
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything wanted is here."""
+        return self.swarm.complete
+
+    @property
+    def connected(self) -> int:
+        """Connected peers."""
+        return len(self.swarm.peers)
+
     def peers_found(self, addresses: tuple[Address, ...], source: str, within: Scope) -> None:
         """Somebody named peers."""
         for address in addresses:
@@ -418,9 +440,13 @@ class Life:
         """A tracker answered, or failed to."""
         self.streams.put(ev.TrackerReplied(url, ok, message, peers))
 
+    def source_replied(self, source: str, peers: int) -> None:
+        """The DHT was asked, and named so many peers."""
+        self.streams.put(ev.PeersFound(source, peers))
+
     def tick_discovery(self) -> None:
         """Announce where it is due."""
-        if self.state in (State.METADATA, State.DOWNLOADING, State.SEEDING):
+        if self.state in _ACTIVE:
             self.discovery.tick(trio.current_time())
 
     # -- the session's side ------------------------------------------------------------------------------------------

@@ -88,6 +88,7 @@ def torrent_facts(torrent: Life, content: Content | None, swarm: Swarm) -> Facts
     failed = [tracker for tracker in trackers if tracker.state == "failed"]
     interesting = [peer for peer in swarm.peers if peer.am_interested]
     needed = pieces.picker.wanted & ~pieces.picker.have if pieces else 0
+    dht = swarm.dht.stats() if swarm.dht is not None else None
     moved_at = max(torrent.moved_at, pieces.block_at) if pieces else torrent.moved_at
     return Facts(
         state=torrent.state,
@@ -101,8 +102,10 @@ def torrent_facts(torrent: Life, content: Content | None, swarm: Swarm) -> Facts
         trackers=len(trackers),
         trackers_failed=len(failed),
         tracker_message=failed[-1].message if failed else "",
+        dht=dht.state if dht else "",
+        dht_nodes=dht.nodes + dht.nodes6 if dht else 0,
         known=len(swarm.peerlist),
-        failing=swarm.peerlist.failing,
+        failing=swarm.dialler.failing,
         peers=len(swarm.peers),
         interesting=len(interesting),
         unchoked=sum(not peer.peer_choking for peer in interesting),

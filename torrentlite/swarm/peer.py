@@ -57,6 +57,7 @@ class Peer:
         self.source = source
         self.fast = theirs.fast
         self.extended = theirs.extended
+        self.speaks_dht = theirs.dht
         self.client = client_name(theirs.peer_id)
         pieces = swarm.pieces
         self.wire = PeerWire(
@@ -79,6 +80,7 @@ class Peer:
         self.idle = False
         self.joined = False
         self.listen_port = 0 if incoming else stream.remote.port
+        self.dht_port = 0
         self.down_meter = RateMeter()
         self.up_meter = RateMeter()
         self.unwanted = 0
@@ -159,6 +161,8 @@ class Peer:
             send(wm.encode(wm.HaveNone()))
         if self.extended:
             send(self.swarm.extensions.handshake(self))
+        if self.speaks_dht and self.swarm.dht is not None:
+            send(wm.encode(wm.Port(self.swarm.commons.port)))
 
     # -- what it has -------------------------------------------------------------------------------------------------
 
@@ -370,6 +374,13 @@ class Peer:
         """An extended message (BEP 10)."""
         self.swarm.extensions.got(self, message)
 
+    def got_port(self, message: wm.Port) -> None:
+        """It has a DHT node (BEP 5). One is enough: nobody shall make us knock at many doors."""
+        dht = self.swarm.dht
+        if dht is not None and not self.dht_port:
+            self.dht_port = message.port
+            dht.node.add_node(Address(self.address.host, message.port), within=self.address.scope)
+
     def got_nothing(self, message: object) -> None:
         """Keep-alives, and what is meant for others or not understood."""
 
@@ -388,7 +399,7 @@ class Peer:
         wm.RejectRequest: got_reject,
         wm.AllowedFast: got_allowed_fast,
         wm.SuggestPiece: got_nothing,
-        wm.Port: got_nothing,
+        wm.Port: got_port,
         wm.ExtendedHandshake: got_extended,
         wm.UploadOnly: got_extended,
         wm.Pex: got_extended,

@@ -12,6 +12,7 @@ from ..errors import NetworkError, ProtocolError
 from ..limits import MAX_PENDING_HANDSHAKES, MAX_PENDING_PER_IP
 from ..net.network import Listener, Stream
 from ..wire.address import Scope
+from ..wire.handshake import Handshake
 from .commons import Commons
 from .crew import Crew
 from .greeting import receive_greeting
@@ -75,12 +76,14 @@ class Reception:
             del self._per_ip[host]
         return scope
 
+    def _hello(self, info_hash: bytes) -> Handshake | None:
+        torrent = self._find(info_hash)
+        return torrent.swarm.hello if torrent is not None else None
+
     async def _greet(self, stream: Stream) -> None:
         kept = False
         try:
-            theirs = await receive_greeting(
-                stream, self._commons.peer_id, lambda info_hash: self._find(info_hash) is not None
-            )
+            theirs = await receive_greeting(stream, self._hello)
             torrent = self._find(theirs.info_hash)
             if torrent is not None:
                 kept = True

@@ -22,6 +22,7 @@ from ..wire.address import Address, Scope
 from ..wire.handshake import Handshake
 from .commons import Commons
 from .crew import Crew
+from .dht import Dht
 from .dialler import Dialler
 from .extensions import Extensions
 from .peer import Peer
@@ -104,6 +105,16 @@ class Swarm:
     def wants_peers(self) -> bool:
         """Whether addresses are of use: a complete torrent waits to be called, and dials only while nobody is there."""
         return not self.complete or not self.peers
+
+    @property
+    def dht(self) -> Dht | None:
+        """The DHT node, where peers of this torrent may hear of it (not in a private one, BEP 27)."""
+        return self.commons.dht if not self.owner.private else None
+
+    @property
+    def hello(self) -> Handshake:
+        """What we say first."""
+        return Handshake(self.info_hash, self.commons.peer_id, fast=True, extended=True, dht=self.dht is not None)
 
     def welcome(self, stream: Stream, theirs: Handshake) -> None:
         """Somebody connected to us and said hello: the stream is ours from here on."""

@@ -14,7 +14,7 @@ import trio
 
 from ..errors import TorrentError, TorrentRemovedError
 from ..metainfo.metainfo import InfoHashes, Metainfo
-from ..stats import FileStats, PeerStats, PieceStats, State, TorrentStats, TrackerStats, Why
+from ..stats import FileStats, PeerStats, PieceStats, SourceStats, State, TorrentStats, TrackerStats, Why
 from ..strategy.peerlist import BY_HAND
 from ..wire.address import Scope
 from .content import Content
@@ -201,6 +201,10 @@ class Torrent:
     def trackers(self) -> tuple[TrackerStats, ...]:
         """The trackers and what they said."""
         return tuple(self._life.discovery.tiers.stats(self.swarm.commons.now()))
+
+    def sources(self) -> tuple[SourceStats, ...]:
+        """What besides trackers names peers: the DHT."""
+        return tuple(self._life.discovery.sources(trio.current_time()))
 
     def why(self) -> Why:
         """Why it stands still, or that it does not."""

@@ -7,6 +7,7 @@ import os
 import random
 from collections.abc import Callable
 
+from ..dht.opening import ROUTERS
 from ..net.network import Network, RealNetwork
 from ..storage.offload import Offload, ThreadOffload
 from ..storage.storage import Storage
@@ -23,6 +24,8 @@ class World:
         offload: where hashing and disk calls run; threads in the product.
         rng: for choices (which piece, which peer), never for secrets.
         secret: ``secret(n)`` gives n unpredictable bytes: peer ids, keys, tokens.
+        routers: (host, port) of public DHT nodes, which a session joins by. Without any, a session has a DHT node only
+            where ``Settings.bootstrap`` names somebody.
         storage: makes the storage of a torrent from its Info; None for files in the save folder.
     """
 
@@ -30,9 +33,10 @@ class World:
     offload: Offload
     rng: random.Random
     secret: Callable[[int], bytes] = os.urandom
+    routers: tuple[tuple[str, int], ...] = ()
     storage: StorageFactory | None = None
 
 
 def real_world(host: str = "") -> World:
     """Sockets (from this address only, where one is given), threads and the system's dice."""
-    return World(network=RealNetwork(host), offload=ThreadOffload(), rng=random.Random(os.urandom(16)))
+    return World(network=RealNetwork(host), offload=ThreadOffload(), rng=random.Random(os.urandom(16)), routers=ROUTERS)

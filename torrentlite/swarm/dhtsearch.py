@@ -1,0 +1,146 @@
+"""One torrent's dealings with the DHT: looking for peers, and saying that we are one (BEP 5)."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Protocol
+
+import trio
+
+from ..errors import DhtError
+from ..limits import DHT_ANNOUNCE_INTERVAL, DHT_FEW_PEERS, DHT_SEARCH_AGAIN, DHT_SEARCH_TIMEOUT
+from ..stats import SourceStats
+from ..wire.address import Address, Scope
+from .crew import Crew
+
+if TYPE_CHECKING:
+    from .dht import Dht
+
+log = logging.getLogger("torrentlite.dht")
+
+
+class DhtSearchOwner(Protocol):
+    """What a search asks of its torrent."""
+
+    @property
+    def info_hash_bytes(self) -> bytes:
+        """What it is known by."""
+
+    @property
+    def announced_port(self) -> int | None:
+        """Where peers can call us; None while that is to be told to nobody (a magnet: it may be private)."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything is here."""
+
+    @property
+    def connected(self) -> int:
+        """Connected peers."""
+
+    def peers_found(self, addresses: tuple[Address, ...], source: str, within: Scope) -> None:
+        """The DHT named peers."""
+
+    def source_replied(self, source: str, peers: int) -> None:
+        """It has been asked, and named so many."""
+
+
+class DhtSearch:
+    """Asks the DHT when it is this torrent's turn: every 15 minutes, and sooner while there are few peers.
+
+    Args:
+        owner: the torrent.
+        dht: the session's node.
+        crew: the torrent's tasks.
+    """
+
+    def __init__(self, owner: DhtSearchOwner, dht: Dht, crew: Crew) -> None:
+        self._owner = owner
+        self._dht = dht
+        self._crew = crew
+        self._scope: trio.CancelScope | None = None
+        self._wanted = False
+        self._in_vain = 0
+        self._told: tuple[int, bool] | None = None  # port, seed
+        self._told_at = 0.0
+        self._peers = -1
+        self._message = ""
+
+    def want(self, now: float) -> None:
+        """Ask as soon as possible, and from then on; also when there is something new to tell."""
+        self._wanted = True
+        self._in_vain = 0
+        self._dht.plan.want(self, now, urgent=self._urgent)
+
+    def stop(self) -> None:
+        """Ask no more."""
+        self._wanted = False
+        self._dht.plan.drop(self)
+        if self._scope is not None:
+            self._scope.cancel()
+
+    def begin(self) -> None:
+        """It is our turn."""
+        self._scope = self._crew.start(self._search, name="ask the DHT")
+        if self._scope is None:
+            self._dht.plan.ended(self)
+
+    def stats(self, now: float) -> SourceStats:
+        """How it went."""
+        node, next_turn = self._dht.node, self._dht.plan.wishes(self)
+        if not self._wanted:
+            state = "off"
+        elif not node.joined:
+            state = "waiting"
+        elif self._scope is not None:
+            state = "asking"
+        else:
+            state = "ok" if self._peers >= 0 else "waiting"
+        message = self._message if node.joined else self._dht.stats().message
+        return SourceStats("dht", state, message, max(0, self._peers), -1 if next_turn is None else next_turn - now)
+
+    @property
+    def _urgent(self) -> bool:
+        return not self._owner.complete and self._owner.connected < DHT_FEW_PEERS
+
+    async def _search(self) -> None:
+        owner, now = self._owner, trio.current_time()
+        port = owner.announced_port
+        telling = (port, owner.complete) if port is not None else None
+        if telling == self._told and now < self._told_at + DHT_ANNOUNCE_INTERVAL / 2:
+            port = telling = None  # looking again, there is nothing new to tell
+        seed = telling is not None and telling[1]
+        search = self._dht.node.get_peers(owner.info_hash_bytes, no_seeds=owner.complete, port=port, seed=seed)
+        try:
+            with trio.move_on_after(DHT_SEARCH_TIMEOUT):
+                async for address in search:
+                    # The node has seen to it that nobody names what is narrower than he is himself.
+                    owner.peers_found((address,), "dht", address.scope)
+        except DhtError as error:
+            log.info("%s: %s", owner.info_hash_bytes.hex(), error)
+        finally:
+            search.stop()
+            self._ended(len(search.peers), telling if search.stored else None, search.stored)
+
+    def _ended(self, peers: int, told: tuple[int, bool] | None, stored: int) -> None:
+        now = trio.current_time()
+        self._scope = None
+        self._peers = peers
+        self._message = f"{stored:,} nodes know of us" if stored else ""
+        if told is not None:
+            self._told, self._told_at = told, now
+        plan = self._dht.plan
+        plan.ended(self)
+        if not self._wanted:
+            return
+        self._owner.source_replied("dht", peers)
+        if plan.wishes(self) is not None:
+            return
+        if self._urgent:
+            pause = DHT_SEARCH_AGAIN[min(self._in_vain, len(DHT_SEARCH_AGAIN) - 1)]
+            self._in_vain += 1
+        else:
+            pause = DHT_ANNOUNCE_INTERVAL
+            self._in_vain = 0
+        # A little earlier or later each time: what began together does not stay together.
+        plan.want(self, now + pause * self._dht.jitter(), urgent=self._urgent)
