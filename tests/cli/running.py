@@ -54,6 +54,7 @@ class Place:
             "TERM": "xterm-256color",
             "PYTHONUTF8": "1",
             "PYTHONWARNINGS": "error",
+            "TL_NO_DHT": "1",  # no test asks public nodes
             **more,
         }
 

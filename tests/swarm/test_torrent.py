@@ -379,7 +379,9 @@ async def test_why_at_each_stage(world):
         await trio.sleep(30)
         assert torrent.why().reason is tl.Reason.CHOKED
         empty = await Stranger(world.host(), metainfo.info, has=0).serve(nursery)
-        choking.machine.network.stop()  # else it is called again within a second
+        await choking.talk.stream.aclose()
+        await trio.sleep(0.5)
+        choking.machine.network.plugged = False  # else it is called again within a second
         torrent.add_peer(*empty.place)
         await trio.sleep(7)
         assert torrent.why().reason is tl.Reason.MISSING_PIECES

@@ -223,8 +223,16 @@ def _add_listen(add: CommandParser) -> None:
     )
 
 
+def _add_bootstrap(add: CommandParser) -> None:
+    _add_list(
+        add, "--bootstrap", metavar="HOST:PORT", type=values.PEER, help="a DHT node to join by, not the public ones"
+    )
+
+
 def _add_swarm(add: CommandParser) -> None:
     _add_listen(add)
+    _add_bootstrap(add)
+    add.add_argument("--no-dht", action="store_true", help="do not look for peers in the DHT")
     add.add_argument("--no-pex", action="store_true", help="do not exchange peers with peers")
     _add_list(add, "--peer", metavar="HOST:PORT", type=values.PEER, help="somebody who has it")
     _add_trackers(add)

@@ -58,6 +58,8 @@ def settings(args: argparse.Namespace, state: pathlib.Path | None) -> Settings:
         download_limit=getattr(args, "down", 0),
         overwrite=getattr(args, "overwrite", False),
         state_dir=state,
+        dht=not args.no_dht,
+        bootstrap=tuple(args.bootstrap) or None,
         pex=not args.no_pex,
     )
 
