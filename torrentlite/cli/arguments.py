@@ -182,6 +182,7 @@ def _demo(add: CommandParser) -> None:
 def _doctor(add: CommandParser) -> None:
     add.add_argument("-o", "--output", metavar="DIR", default=".", help="look at this folder (default: this one)")
     _add_listen(add)
+    _add_bootstrap(add)
     add.add_argument(
         "--time-server", metavar="HOST:PORT", type=values.PEER, help="compare the clock with (default: pool.ntp.org)"
     )
