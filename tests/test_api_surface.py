@@ -15,10 +15,22 @@ from torrentlite import errors, events, settings, stats
 
 SOURCE = pathlib.Path(tl.__file__).parent
 
-WISHES = {"pause", "resume", "recheck", "select_files", "add_peer", "add_tracker", "announce", "set_limits"}
+WISHES = {
+    "pause",
+    "resume",
+    "recheck",
+    "select_files",
+    "add_peer",
+    "add_tracker",
+    "announce",
+    "set_limits",
+    "set_sequential",
+    "prioritize",
+    "open",
+}
 WAITS = {"wait_metadata", "wait_checked", "wait_complete"}
 LOOKS = {"stats", "peers", "files", "pieces", "trackers", "sources", "paths", "why"}
-FACTS = {"name", "info_hash", "hashes", "metainfo", "magnet", "save_to", "state", "error"}
+FACTS = {"name", "info_hash", "hashes", "metainfo", "magnet", "save_to", "state", "error", "sequential"}
 
 
 def test_every_public_name_can_be_had():

@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "session": ("Session", "create", "fetch", "load", "open_session"),
     "settings": ("Settings",),
+    "swarm.reader": ("Reader",),
     "swarm.torrent": ("Torrent",),
     "swarm.world": ("World",),
     "verifying": ("BadFile", "Problem", "VerifyReport", "verify"),
@@ -61,10 +62,12 @@ _HOMES = {
         "MetainfoError",
         "NetworkError",
         "NoPeersError",
+        "NoSuchFileError",
         "ProtocolError",
         "SourceError",
         "StorageError",
         "TorrentError",
+        "TorrentPausedError",
         "TorrentRemovedError",
         "TrackerError",
         "UnsupportedTorrentError",
@@ -102,10 +105,12 @@ if TYPE_CHECKING:
         MetainfoError as MetainfoError,
         NetworkError as NetworkError,
         NoPeersError as NoPeersError,
+        NoSuchFileError as NoSuchFileError,
         ProtocolError as ProtocolError,
         SourceError as SourceError,
         StorageError as StorageError,
         TorrentError as TorrentError,
+        TorrentPausedError as TorrentPausedError,
         TorrentRemovedError as TorrentRemovedError,
         TrackerError as TrackerError,
         UnsupportedTorrentError as UnsupportedTorrentError,
@@ -155,6 +160,9 @@ if TYPE_CHECKING:
         TorrentStats as TorrentStats,
         TrackerStats as TrackerStats,
         Why as Why,
+    )
+    from .swarm.reader import (
+        Reader as Reader,
     )
     from .swarm.torrent import (
         Torrent as Torrent,

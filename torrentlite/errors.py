@@ -92,6 +92,14 @@ class NoPeersError(TorrentError):
     """No peers, no metadata or no progress in the time allowed."""
 
 
+class NoSuchFileError(TorrentError):
+    """The torrent has no such file."""
+
+
+class TorrentPausedError(TorrentError):
+    """The torrent is paused, so what is asked for is not going to come."""
+
+
 class DuplicateTorrentError(TorrentError):
     """This info-hash is in the session already."""
 

@@ -89,6 +89,25 @@ SPILL_AGE: Final = 10.0
 """A piece that does not stall, but is not whole after so long, may be spilled too: a fast one is whole long before."""
 ALONE_AFTER: Final = 60.0
 """So long a piece that one peer has to fetch alone waits for it while it chokes us; an unchoke round is 10 to 30 s."""
+URGENT_BYTES: Final = 4 << 20
+"""Of what a reader waits for, so much is asked for at once of all who have it; the rest follows in order. More would
+take back every other request for minutes on a slow line."""
+URGENT_LATE: Final = 1.0
+"""A block that a reader waits for and that is not here so long after it was asked for is asked of faster peers too."""
+URGENT_TRUST: Final = 2
+"""Pieces that a reader waits for may have the hands of so many more unproven peers' than their trust allows: one whose
+hands are full of other pieces must not hold up the one that matters."""
+READ_AHEAD: Final = 32 << 20
+"""Bytes that are fetched ahead of a reader that reads on and on: three seconds at 10 MiB/s, and rqbit's value. They
+grow up to here, from nothing, as it does so."""
+READ_NEAR: Final = 1 << 20
+"""A seek backwards by no more than this is still reading on: parsers step back over what they have just read."""
+READ_STEP: Final = 1 << 20
+"""Bytes that a reader takes from the disk at a time: one thread hop, and 0.2 ms of copying."""
+MOST_PRIORITY: Final = 7
+"""Priorities of pieces, on either side of 0: each costs an AND over all pieces when one is begun."""
+PARTIAL_KEPT: Final = 10.0
+"""A piece that nobody asks for any more, because its reader went elsewhere, keeps its memory for so long."""
 MAX_RESTARTS: Final = 3
 """A piece under suspicion is begun anew after so many peers gave it up; then what there is may be completed by all."""
 MAX_WRONG_COPIES: Final = 8
@@ -99,6 +118,11 @@ MAX_LIARS: Final = 4096
 """Peers of whom it is remembered that they sent a bad block; in a swarm of good size not one in a hundred does."""
 MAX_OUTSTANDING: Final = 2000
 """Blocks that one peer may owe us, 32 MiB: what libtorrent and Transmission queue, and half of all piece memory."""
+MAX_CANCELLED: Final = 4 * MAX_OUTSTANDING
+"""Cancelled blocks of a peer that are remembered until it answers: with the fast extension it does (BEP 6), without it
+may never."""
+CANCEL_TIMEOUT: Final = 5.0
+"""BEP 6 has every Cancel answered; who has not done so by then does not, and others are asked."""
 REQUEST_TIMEOUT: Final = 20.0
 """A peer that owes us blocks and sends none for so long keeps none of them: others are asked. libtorrent's and rain's
 value; a peer that needs longer for 16 KiB holds a piece up more than it helps."""

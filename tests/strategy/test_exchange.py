@@ -71,12 +71,12 @@ class Exchange:
         self.remotes.remove(remote)
         self.picker.remove_peer(remote)
 
-    def pick(self, remote: Remote, count: int) -> list[Block]:
+    def pick(self, remote: Remote, count: int, share: float | None = None) -> list[Block]:
         if remote.choking and not remote.allowed_fast:
             return []
         only = remote.allowed_fast if remote.choking else None
         parole = self.blame.parole(remote.name)
-        blocks = self.picker.pick(remote, count, self.now, only=only, slow=remote.slow, whole_piece=parole)
+        blocks = self.picker.pick(remote, count, self.now, only=only, slow=remote.slow, whole_piece=parole, share=share)
         assert len(blocks) <= count
         for block in blocks:
             assert self.layout.block(block.piece, block.begin // BLOCK_SIZE) == block
@@ -216,7 +216,7 @@ class Exchange:
         buffers = [d.buffer for d in downloads if d.buffer is not None]
         buffers += [d.leaving for d in self.spilling if d.leaving is not None]
         assert self.memory.used == sum(map(len, buffers))
-        assert self.memory.used <= max(self.memory.limit, self.layout.piece_length)
+        assert self.memory.used <= self.memory.limit + max(self.memory.limit // 4, self.layout.piece_length)
         counts = picker.availability.counts()
         assert counts == [sum(r.has >> piece & 1 for r in self.remotes) for piece in range(self.layout.piece_count)]
 
@@ -306,6 +306,16 @@ def step(exchange: Exchange) -> None:
     def turn() -> None:
         remote.slow = not remote.slow
 
+    def steer() -> None:
+        count = exchange.layout.piece_count
+        urgent = rng.sample(range(count), min(count, rng.randrange(4)))
+        windows = [bitfield.span(range(start, min(count, start + 3))) for start in rng.sample(range(count), 1)]
+        allowed = rng.choice([None, rng.getrandbits(count)])
+        exchange.picker.steer(urgent, windows, allowed)
+
+    def shed() -> None:
+        exchange.picker.shed(exchange.now + 20 * rng.random())
+
     actions: list[tuple[int, Callable[[], object]]] = [
         (30, lambda: exchange.pick(remote, rng.randrange(20))),
         (40, deliver),
@@ -326,6 +336,9 @@ def step(exchange: Exchange) -> None:
         (1, lose),
         (1, lambda: exchange.picker.set_priority(rng.getrandbits(exchange.layout.piece_count))),
         (1, lambda: exchange.picker.set_sequential(rng.random() < 0.3)),
+        (2, steer),
+        (1, shed),
+        (3, lambda: exchange.pick(remote, rng.randrange(20), share=rng.random())),
     ]
     rng.choices([action for _, action in actions], [weight for weight, _ in actions])[0]()
 
@@ -348,6 +361,7 @@ def test_whatever_happens_the_books_balance_and_it_completes(seed: int) -> None:
         for remote in exchange.remotes:
             remote.lies = 0.2 if liars and remote.name % 4 == 0 else 0.0
     exchange.picker.set_wanted(bitfield.full(exchange.layout.piece_count))
+    exchange.picker.steer((), (), None)
     for remote in exchange.remotes:
         exchange.give_up(remote, [block for block in remote.queue if block not in exchange.picker.requests_of(remote)])
     exchange.complete()

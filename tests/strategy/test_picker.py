@@ -147,6 +147,104 @@ def test_priority_goes_before_all_else() -> None:
     assert len(picker.pick("a", 4, 0.0)) == 4
 
 
+def test_priorities_go_in_their_order() -> None:
+    picker, _ = new(50, 1)
+    picker.add_peer("a", bitfield.full(50))
+    trusting(picker, "a")
+    picker.set_priority(1 << 9, 1 << 3, bitfield.full(50) & ~0b110, 0b100)
+    order = [numbers(picker.pick("a", 1, 0.0))[0] for _ in range(50)]
+    assert order[:2] == [9, 3]
+    assert order[-2:] == [2, 1]
+
+
+# -- readers
+
+
+def test_what_somebody_waits_for_comes_first_then_what_readers_come_to_in_turn() -> None:
+    picker, _ = new(60, 1)
+    for peer in ("a", "b", "slow"):
+        picker.add_peer(peer, bitfield.full(60))
+    trusting(picker, "a", "b", "slow")
+    begun = numbers(picker.pick("a", 1, 0.0))
+    picker.steer([33, 8], [bitfield.span(range(33, 36)), bitfield.span(range(8, 11))], None)
+    order = [numbers(picker.pick("b", 1, 0.0))[0] for _ in range(6)]
+    assert order[:2] == [33, 8]
+    assert sorted(order[2:]) == [9, 10, 34, 35]
+    assert order[2:] in ([34, 9, 35, 10], [9, 34, 10, 35])
+    assert not set(numbers(picker.pick("b", 5, 0.0))) & {33, 8, 34, 9, 35, 10, *begun}
+    assert picker.steered == bitfield.of([8, 9, 10, 33, 34, 35])
+
+
+def test_a_piece_that_is_waited_for_is_shared_out_at_once() -> None:
+    picker, _ = new(20, 16)
+    for peer in "abc":
+        picker.add_peer(peer, bitfield.full(20))
+    picker.steer([7], [], None)
+    assert (picker.urgent, picker.urgent_blocks, picker.unasked) == (1 << 7, 16, True)
+    shares = {
+        peer: picker.pick(peer, 100, 0.0, share=share) for peer, share in zip("abc", (0.5, 0.3, 0.2), strict=True)
+    }
+    assert {peer: len(blocks) for peer, blocks in shares.items()} == {"a": 8, "b": 5, "c": 3}
+    assert len(set().union(*shares.values())) == 16
+    assert not picker.unasked
+    assert picker.pick("a", 100, 0.0, share=1.0) == [], "nothing else is asked for"
+    assert picker.pick("a", 100, 0.0, share=1.0, whole_piece=True) == []
+
+
+def test_late_blocks_that_somebody_waits_for_are_asked_of_proven_peers_too() -> None:
+    picker, _ = new(20, 4)
+    for peer in ("slow", "quick"):
+        picker.add_peer(peer, bitfield.full(20))
+    trusting(picker, "quick")
+    picker.steer([7], [], None)
+    asked = picker.pick("slow", 4, 0.0)
+    assert numbers(picker.pick("quick", 2, limits.URGENT_LATE / 2)) != [7]
+    assert picker.pick("quick", 4, limits.URGENT_LATE) == asked
+    arrivals = deliver(picker, "quick", asked)
+    assert [arrival.cancel for arrival in arrivals] == [("slow",)] * 4
+
+
+def test_nothing_is_begun_where_no_reader_comes() -> None:
+    picker, memory = new(20, 2)
+    picker.add_peer("a", bitfield.full(20))
+    trusting(picker, "a")
+    picker.steer([4], [0b110000], 0b110000)
+    assert numbers(picker.pick("a", 100, 0.0)) == [4, 5]
+    picker.released("a", picker.requests_of("a")[1:])
+    deliver(picker, "a", picker.requests_of("a"))
+    picker.steer([], [], 0)
+    assert picker.interesting("a"), "it stays so: the reader may come back"
+    assert picker.pick("a", 100, 1.0) == []
+    assert picker.in_flight == 0
+    picker.shed(1.0)
+    assert memory.used
+    picker.shed(1.0 + limits.PARTIAL_KEPT)
+    assert not memory.used
+
+
+def test_what_somebody_waits_for_gets_memory_and_hands_beyond_the_limits() -> None:
+    picker, _ = new(40, 4, memory=3)
+    picker.add_peer("a", bitfield.full(40))
+    for number in range(3):
+        picker.pick("a", 1, 0.0, only=1 << number)
+    assert picker.pick("a", 8, 0.0, only=1 << 9) == [], "no memory, and a new peer has its hands full"
+    picker.steer([9, 10, 11], [], None)
+    assert numbers(picker.pick("a", 12, 0.0, only=0b111 << 9)) == [9]
+
+
+def test_a_suspect_that_somebody_waits_for_comes_from_one_peer_alone() -> None:
+    picker, _ = new(10, 2)
+    for peer in ("a", "b"):
+        picker.add_peer(peer, bitfield.full(10))
+    deliver(picker, "a", picker.pick("a", 1, 0.0, only=1 << 3))
+    deliver(picker, "b", picker.pick("b", 1, 0.0, only=1 << 3))
+    picker.piece_wrong(3)
+    picker.steer([3], [], None)
+    assert len(picker.pick("a", 1, 0.0)) == 1
+    assert 3 not in numbers(picker.pick("b", 4, 0.0))
+    assert numbers(picker.pick("a", 1, 0.0)) == [3]
+
+
 def test_only_allowed_pieces_while_choked() -> None:
     picker, _ = new(20)
     picker.add_peer("a", bitfield.full(20))

@@ -226,10 +226,32 @@ def test_the_time_in_which_it_chokes_us_is_no_silence() -> None:
 def test_revokes_the_newest() -> None:
     pipeline = Pipeline(0.0)
     pipeline.sent(blocks(0, 8), 0.0)
-    assert pipeline.revoke(3) == blocks(5, 3)[::-1]
+    assert pipeline.revoke(3, 1.0) == blocks(5, 3)[::-1]
     assert pipeline.outstanding == 5
-    assert sorted(pipeline.revoke(100)) == blocks(0, 5)
-    assert pipeline.revoke(1) == []
+    spared = blocks(0, 1)[0].piece
+    assert pipeline.revoke(100, 1.0, spare=1 << spared) == [block for block in blocks(0, 5) if block.piece != spared]
+    assert sorted(pipeline.revoke(100, 1.0)) == [block for block in blocks(0, 5) if block.piece == spared]
+    assert pipeline.revoke(1, 1.0) == []
+
+
+def test_what_is_taken_back_stays_the_peers_until_it_answers() -> None:
+    pipeline = Pipeline(0.0)
+    pipeline.sent(blocks(0, 8), 0.0)
+    crossed, refused, *silent = pipeline.revoke(8, 1.0)
+    assert pipeline.got(*crossed, 1.1)
+    assert not pipeline.got(*crossed, 1.1)
+    assert pipeline.rejected(refused, choking=False)
+    assert pipeline.rejects == 0
+    assert not pipeline.rejected(refused, choking=False)
+    assert pipeline.overdue(1.0 + limits.CANCEL_TIMEOUT - 0.1) == []
+    assert pipeline.overdue(1.0 + limits.CANCEL_TIMEOUT) == silent
+    assert pipeline.crossed(*silent[0])
+    assert not pipeline.crossed(*silent[0])
+    pipeline.sent(blocks(0, 2), 20.0)
+    assert pipeline.revoke(1, 20.0, hold=False) == blocks(1, 1)
+    assert pipeline.overdue(39.0) == []
+    assert not pipeline.got(*blocks(1, 1)[0], 20.1)
+    assert pipeline.crossed(*blocks(1, 1)[0])
 
 
 def test_drops_all_and_begins_anew() -> None:
@@ -248,7 +270,7 @@ def test_idle_time_says_nothing_about_the_rate() -> None:
     line.run(5.0)
     pipeline, before = line.pipeline, line.pipeline.rate
     assert before == pytest.approx(MIB, rel=0.1)
-    pipeline.revoke(1000)
+    pipeline.revoke(1000, 5.0, hold=False)
     pipeline.room(5.0)
     for index in range(64):  # an hour later, a second of the same rate
         now = 3600 + index / 64
@@ -301,7 +323,7 @@ def test_a_block_leaves_exactly_once(steps: list[tuple[str, int, float]]) -> Non
             assert pipeline.forget(block) == (block in model)
             model.discard(block)
         elif step == "r":
-            gone = pipeline.revoke(number // 8)
+            gone = pipeline.revoke(number // 8, now, hold=False)
         elif step == "d":
             gone = pipeline.drop()
         elif step == "o":

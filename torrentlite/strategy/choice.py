@@ -13,6 +13,8 @@
 5. A peer may have a hand in as many unverified pieces as its *trust* says, which grows with every piece that was right:
    whoever sends only rubbish spoils a few pieces, not a queue full of them.
 6. A peer on parole (``blame.py``) gets pieces alone, and blocks of shared ones only if there is nothing else.
+7. What a reader waits for comes before all of this, then what readers will come to: of peers that are neither slow nor
+   on parole, as long as there are others. What is late of it is asked of several.
 """
 
 from __future__ import annotations
@@ -129,6 +131,9 @@ class Choice(Generic[P]):
             others = itertools.chain(of_slow, fresh, of_fast, suspects, abandoned)
         else:
             others = itertools.chain(suspects, self._scarce(asker), of_fast, fresh, of_slow, abandoned)
+            if self._wants.steered:
+                yield from self.urgent(asker)
+                yield from self._ahead(asker)
         yield from self._own(asker, shared=not asker.alone)
         while asker.hand.trusted:
             download = next(others, None)
@@ -137,6 +142,64 @@ class Choice(Generic[P]):
             yield download
         if asker.alone:
             yield from self._own(asker, shared=True)
+
+    def urgent(self, asker: Asker[P]) -> Iterator[PieceDownload[P]]:
+        """What somebody waits for, the first needed first."""
+        for piece in self._wants.urgent:
+            if self._may_help(asker, piece):
+                download = self._partials.all.get(piece) or self._begin_urgent(piece, asker)
+                if download is not None and download.free and download.owner in (None, asker.peer):
+                    yield download
+
+    def _may_help(self, asker: Asker[P], piece: int) -> bool:
+        """Whether this peer may have a hand in an urgent piece."""
+        hand = asker.hand
+        busy = len(hand.downloads) + hand.unverified - hand.trust
+        return asker.may_get(piece) and (piece in hand.downloads or busy < limits.URGENT_TRUST)
+
+    def _begin_urgent(self, piece: int, asker: Asker[P]) -> PieceDownload[P] | None:
+        if piece in self._wants.suspects:
+            return self._begin(piece, asker, asker.peer, urgent=True) if self._is_waiting(piece) else None
+        return self._begin(piece, asker, None, urgent=True) if self._wants.fresh >> piece & 1 else None
+
+    def _ahead(self, asker: Asker[P]) -> Iterator[PieceDownload[P]]:
+        """What readers will come to: first what is begun of it, in its order, then what is not."""
+        steered = self._wants.steered
+        begun = [download for download in self._partials.open(slow=False) if steered >> download.piece & 1]
+        for download in sorted(begun, key=lambda download: download.piece):
+            if download.free and asker.may_get(download.piece) and self._joins(asker, download):
+                yield download
+        if not self._partials.starved and asker.hand.trusted:
+            fresh = self._wants.fresh & steered & asker.hand.holdings.bits
+            if asker.only is not None:
+                fresh &= asker.only
+            for piece in self._wants.in_order(fresh, slow=False):
+                fresh_one = self._begin(piece, asker, None) if asker.hand.trusted else None
+                if fresh_one is None:
+                    return
+                yield fresh_one
+
+    def _joins(self, asker: Asker[P], download: PieceDownload[P]) -> bool:
+        return download.piece in asker.hand.downloads or asker.hand.trusted
+
+    def late(self, asker: Asker[P], count: int) -> list[Block]:
+        """Urgent blocks that are late, to be asked of this peer as well: a proven one that is not slow itself."""
+        blocks: list[Block] = []
+        if asker.slow or asker.alone or not asker.hand.proven:
+            return blocks
+        count = min(limits.MAX_DOUBLES, count)
+        for piece in self._wants.urgent:
+            download = self._partials.all.get(piece)
+            if len(blocks) >= count:
+                break
+            if download is None or download.free or download.owner is not None or not self._may_help(asker, piece):
+                continue
+            if asker.now - download.asked_at >= limits.URGENT_LATE:
+                more = download.ask_again(asker.peer, count - len(blocks), limits.MAX_ASKERS)
+                if more:
+                    asker.hand.downloads[piece] = download
+                    blocks += more
+        return blocks
 
     def contest(self, asker: Asker[P], count: int) -> list[Block]:
         """Blocks that others are asked for: any in the endgame; those of stalled pieces when they hold this peer up.
@@ -214,9 +277,9 @@ class Choice(Generic[P]):
                 return
             yield download
 
-    def _begin(self, piece: int, asker: Asker[P], owner: P | None) -> PieceDownload[P] | None:
+    def _begin(self, piece: int, asker: Asker[P], owner: P | None, *, urgent: bool = False) -> PieceDownload[P] | None:
         size = self._layout.piece_size(piece)
-        download = self._partials.begin(piece, size, asker.now, slow=asker.slow, owner=owner)
+        download = self._partials.begin(piece, size, asker.now, slow=asker.slow, owner=owner, urgent=urgent)
         if download is not None:
             self._wants.begin(piece)
         return download
@@ -242,6 +305,8 @@ class Choice(Generic[P]):
     def _is_endgame(self) -> bool:
         """Whether no block that anybody has waits to be asked for."""
         somewhere = self._availability.somewhere
+        if self._wants.allowed is not None:
+            somewhere &= self._wants.allowed
         if self._wants.fresh & somewhere:
             return False
         suspects = [piece for piece in self._wants.suspects if self._is_waiting(piece)]

@@ -10,7 +10,8 @@ class PieceMemory:
 
     Two rules keep everybody moving. A piece bigger than the limit is granted when nothing else is in use. And a torrent
     that holds no buffer goes before those that hold some: once it was refused, room is kept for it, and torrents with
-    small pieces cannot starve one with big pieces.
+    small pieces cannot starve one with big pieces. Pieces that a reader waits for may take a quarter more than the
+    limit, or one piece: it must not wait until others' slow pieces are done.
 
     Attributes:
         limit: bytes; may be set at any time, buffers in use stay.
@@ -28,15 +29,18 @@ class PieceMemory:
         self._spare: dict[int, list[bytearray]] = {}  # by size
         self._spare_bytes = 0
 
-    def take(self, size: int, *, first: bool = False) -> bytearray | None:
+    def take(self, size: int, *, first: bool = False, urgent: bool = False) -> bytearray | None:
         """A buffer of ``size`` bytes with any content, or None while there is no room.
 
         Args:
             size: bytes of the piece.
             first: the asking torrent holds no buffer.
+            urgent: a reader waits for it.
         """
         # If the hungry one never comes back, the others run dry, are then hungry themselves, and end the wait.
         room = self.limit - (0 if first else self._hungry)
+        if urgent:
+            room = self.limit + max(self.limit // 4, size)
         if self.used and self.used + size > room:
             if first:
                 self._hungry = max(self._hungry, size)

@@ -38,9 +38,11 @@ class Partials(Generic[P]):
         # Without any buffer one must ask all the same: the memory keeps room for those.
         return self.memory.full and self._buffers > 0
 
-    def begin(self, piece: int, size: int, now: float, *, slow: bool, owner: P | None) -> PieceDownload[P] | None:
-        """A new partial piece, or None when there is no memory for it."""
-        buffer = self.memory.take(size, first=not self._buffers)
+    def begin(
+        self, piece: int, size: int, now: float, *, slow: bool, owner: P | None, urgent: bool = False
+    ) -> PieceDownload[P] | None:
+        """A new partial piece, or None when there is no memory for it; an urgent one gets some beyond the limit."""
+        buffer = self.memory.take(size, first=not self._buffers, urgent=urgent)
         if buffer is None:
             return None
         self._buffers += 1

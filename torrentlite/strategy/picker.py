@@ -12,11 +12,12 @@ is asked for what, and what came of it. How to choose is told in ``choice.py``.
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
-from ..limits import SPILL_AGE
+from ..limits import PARTIAL_KEPT, SPILL_AGE
 from ..metainfo.layout import BLOCK_SIZE, Block, Layout
 from ..wire import bitfield
 from .availability import Availability
@@ -98,9 +99,46 @@ class Picker(Generic[P]):
         """Say which pieces to fetch; returns the requests that are no more needed, to be cancelled."""
         return self._set(self.have, pieces)
 
-    def set_priority(self, pieces: int) -> None:
-        """Say which pieces to begin before all others."""
-        self._wants.priority = pieces
+    def set_priority(self, *levels: int) -> None:
+        """Say which pieces to begin before all others, the first set first."""
+        self._wants.levels = levels
+
+    def steer(self, urgent: Sequence[int], windows: Sequence[int], allowed: int | None) -> None:
+        """Say what readers wait for and will come to, before all priorities; see ``Wants``.
+
+        Args:
+            urgent: pieces that somebody waits for, the first needed first; only a few.
+            windows: for each reader a set of pieces that it will come to, and reads in their order.
+            allowed: pieces that may be begun at all, of those that are wanted; None for all.
+        """
+        self._wants.steer(urgent, windows)
+        self._wants.allowed = allowed
+
+    @property
+    def steered(self) -> int:
+        """What readers wait for and will come to."""
+        return self._wants.steered
+
+    @property
+    def urgent(self) -> int:
+        """What somebody waits for, of what can still be asked for."""
+        wants = self._wants
+        return bitfield.of(piece for piece in wants.urgent if piece in wants.needed and piece not in self.checking)
+
+    @property
+    def urgent_blocks(self) -> int:
+        """How many blocks of that are missing."""
+        downloads, layout = self._partials.all, self.layout
+        return sum(
+            downloads[piece].missing if piece in downloads else layout.block_count(piece)
+            for piece in bitfield.members(self.urgent)
+        )
+
+    @property
+    def unasked(self) -> bool:
+        """Whether somebody waits for blocks that nobody is asked for."""
+        downloads = self._partials.all
+        return any(piece not in downloads or downloads[piece].free for piece in bitfield.members(self.urgent))
 
     def set_sequential(self, sequential: bool) -> None:
         """Say whether to begin pieces in their order, or the rarest first."""
@@ -181,6 +219,7 @@ class Picker(Generic[P]):
         only: int | None = None,
         slow: bool = False,
         whole_piece: bool = False,
+        share: float | None = None,
     ) -> list[Block]:
         """Up to ``count`` blocks to ask of a peer, which are requested of it from now on.
 
@@ -191,21 +230,31 @@ class Picker(Generic[P]):
             only: pieces that may be asked for, when not all (allowed fast, while it chokes us).
             slow: it is snubbed, or far slower than others of this torrent.
             whole_piece: it is on parole.
+            share: ask for this part of each piece that somebody waits for, and for nothing else: others are asked for
+                the rest of it at the same time.
         """
         self._now = now
         blocks: list[Block] = []
-        if count <= 0:
+        if count <= 0 or (whole_piece and share is not None):
             return blocks
         hand = self._hands[peer]
-        asker = Asker(hand, now, only, slow=slow, alone=whole_piece)
-        for download in self._choice.sources(asker):
+        asker = Asker(hand, now, self._wants.permitted(only), slow=slow, alone=whole_piece)
+        if self._wants.urgent and share is None:
+            blocks += self._choice.late(asker, count)
+            if len(blocks) >= count:
+                return blocks
+        sources = self._choice.sources(asker) if share is None else self._choice.urgent(asker)
+        for download in sources:
+            most = count - len(blocks)
+            if share is not None:
+                most = min(most, math.ceil(share * len(download.senders)))
             hand.downloads[download.piece] = download
-            blocks += download.ask(peer, count - len(blocks), now)
+            blocks += download.ask(peer, most, now)
             if not download.free:
                 self._partials.sort_in(download)
             if len(blocks) >= count:
                 return blocks
-        return blocks or self._choice.contest(asker, count)
+        return blocks if blocks or share is not None else self._choice.contest(asker, count)
 
     # What comes, and what does not
 
@@ -269,6 +318,16 @@ class Picker(Generic[P]):
             hand.unverified -= 1
             hand.trust = 1
         self._wants.wrong(piece)
+
+    def shed(self, now: float) -> None:
+        """Forget pieces that may not be fetched any more, because their readers went elsewhere, some time after."""
+        allowed = self._wants.allowed
+        if allowed is not None:
+            for download in list(self._partials.all.values()):
+                quiet = now - max(download.asked_at, download.touched_at)
+                unwanted = not allowed >> download.piece & 1 and download.idle and quiet >= PARTIAL_KEPT
+                if unwanted and download.buffer is not None:  # a spilled one costs nothing
+                    self._drop(download)
 
     def clear(self) -> list[tuple[P, Block]]:
         """Forget all partial pieces, as for a pause; returns all requests, to be cancelled. Checks go on."""

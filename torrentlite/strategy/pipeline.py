@@ -10,6 +10,7 @@ out once a batch, in ``room``.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Final
@@ -59,9 +60,12 @@ class Pipeline:
     __slots__ = (
         "_arrived",
         "_asked",
+        "_cancelled",
         "_counted",
         "_delay",
         "_limit",
+        "_revoked",
+        "_revoked_at",
         "_seen",
         "_silence",
         "_slow_start",
@@ -77,6 +81,9 @@ class Pipeline:
         self.rate = 0.0
         self.rejects = 0
         self._asked: dict[tuple[int, int, int], float] = {}  # a Block, and when it was asked for; the oldest first
+        self._revoked: dict[tuple[int, int, int], float] = {}  # those taken back, until the peer answers
+        self._cancelled: dict[tuple[int, int, int], None] = {}  # others that were cancelled, for when they come anyway
+        self._revoked_at = now
         self._limit = USUAL
         self._slow_start = True
         self._stalled = False
@@ -122,9 +129,16 @@ class Pipeline:
 
     # -- answers -----------------------------------------------------------------------------------------------------
 
+    @property
+    def on_the_way(self) -> int:
+        """Blocks that it has sent by the time at which a Cancel reaches it: what a round trip holds at its rate."""
+        return math.ceil(self.rate * self._delay / BLOCK_SIZE) if self.rate else LEAST
+
     def got(self, piece: int, begin: int, length: int, now: float) -> bool:
         """A block arrived; False where exactly this one was not outstanding."""
         asked_at = self._asked.pop((piece, begin, length), None)
+        if asked_at is None:
+            asked_at = self._revoked.pop((piece, begin, length), None)
         if asked_at is None:
             return False
         if now - asked_at < self._delay:
@@ -135,16 +149,27 @@ class Pipeline:
         self.rejects = 0
         return True
 
+    def crossed(self, piece: int, begin: int, length: int) -> bool:
+        """Whether a block that is not outstanding crossed our Cancel of it on the way."""
+        return self._cancelled.pop((piece, begin, length), self) is None
+
     def forget(self, block: Block) -> bool:
         """We cancelled this one; False where it was not outstanding."""
-        return self._asked.pop(block, None) is not None
+        if self._asked.pop(block, None) is None:
+            return False
+        self._note_cancelled([block])
+        return True
 
     def rejected(self, block: Block, *, choking: bool) -> bool:
         """The peer refuses this one (BEP 6); False where it was not outstanding, as after our Cancel.
 
-        While it chokes us that is its duty. Else it counts as an offence: the owner looks at ``rejects``.
+        While it chokes us that is its duty, and after ``revoke`` too. Else it counts as an offence: the owner looks at
+        ``rejects``.
         """
-        if not self.forget(block):
+        if self._revoked.pop(block, None) is not None:
+            return True
+        if self._asked.pop(block, None) is None:
+            self._cancelled.pop(block, None)
             return False
         if not choking:
             self.rejects += 1
@@ -154,17 +179,61 @@ class Pipeline:
 
     # -- taking back -------------------------------------------------------------------------------------------------
 
-    def revoke(self, count: int) -> list[Block]:
-        """Take back up to ``count`` blocks, the newest first: the peer has them last in its queue. Cancel them."""
+    def revoke(self, count: int, now: float, *, spare: int = 0, hold: bool = True) -> list[Block]:
+        """Take back up to ``count`` blocks, the newest first: the peer has them last in its queue. Cancel them.
+
+        With the fast extension each Cancel is answered, by the block that crossed it or by a reject, and until then the
+        block stays this peer's (``hold``): asked for again it might come twice. Without, it is free at once.
+
+        Args:
+            count: of how many at most.
+            now: the time.
+            spare: pieces (bit ``i`` for piece ``i``) of which nothing is taken back.
+            hold: whether the peer will answer; if not, the picker must have them back now.
+        """
         asked = self._asked
-        return [Block(*asked.popitem()[0]) for _ in range(min(count, len(asked)))]
+        blocks = [Block(*key) for key in itertools.islice(reversed(asked), count) if not spare >> key[0] & 1]
+        for block in blocks:
+            asked_at = asked.pop(block)
+            if hold:
+                self._revoked[block] = asked_at
+        if hold:
+            self._revoked_at = now
+        else:
+            self._note_cancelled(blocks)
+        return blocks
+
+    def surplus(self, pieces: int, most: int) -> list[Block]:
+        """Take back what is asked for of these pieces beyond so many blocks, the newest: others send them. Cancel it.
+
+        They are free at once, and welcome if they come all the same. What is on the way already stays.
+        """
+        mine = [(place, key) for place, key in enumerate(self._asked) if pieces >> key[0] & 1]
+        blocks = [Block(*key) for place, key in mine[most:] if place >= self.on_the_way]
+        for block in blocks:
+            del self._asked[block]
+        self._note_cancelled(blocks)
+        return blocks
+
+    def _unanswered(self) -> list[Block]:
+        """Those taken back of which nothing was heard."""
+        blocks = [Block(*key) for key in self._revoked]
+        self._revoked.clear()
+        self._note_cancelled(blocks)
+        return blocks
+
+    def _note_cancelled(self, blocks: list[Block]) -> None:
+        cancelled = self._cancelled
+        cancelled.update(dict.fromkeys(blocks))
+        while len(cancelled) > limits.MAX_CANCELLED:
+            del cancelled[next(iter(cancelled))]
 
     def drop(self) -> list[Block]:
         """Take back all: the peer chokes us, and without BEP 6 that means it forgets them.
 
         When it lets us ask again, what it can do is found out anew.
         """
-        blocks = [Block(*key) for key in self._asked]
+        blocks = [*self._unanswered(), *(Block(*key) for key in self._asked)]
         self._asked.clear()
         self._restart(START)
         return blocks
@@ -177,22 +246,23 @@ class Pipeline:
         over, or has become so much slower that its queue is far too long. They are still welcome when they come late.
         """
         asked = self._asked
+        late = self._unanswered() if self._revoked and now - self._revoked_at >= limits.CANCEL_TIMEOUT else []
         if not asked:
-            return []
+            return late
         if now - max(self._seen - self._silence, next(iter(asked.values()))) >= limits.REQUEST_TIMEOUT:
             self._book_time(now)
-            blocks = self.drop()
+            blocks = late + self.drop()
             self.target = 1
             self._stalled = True
             return blocks
-        late = []
+        old = []
         for key, asked_at in asked.items():
             if now - asked_at < limits.BLOCK_TIMEOUT:
                 break
-            late.append(key)
-        for key in late:
+            old.append(key)
+        for key in old:
             del asked[key]
-        return [Block(*key) for key in late]
+        return late + [Block(*key) for key in old]
 
     def snubbed(self, now: float) -> bool:
         """Whether it has let requests wait for SNUB_TIMEOUT in all without sending a block.

@@ -1,9 +1,13 @@
-"""Which pieces are to be fetched, and in which order they are to be begun."""
+"""Which pieces are to be fetched, and in which order they are to be begun.
+
+The order, the first that applies: what somebody waits for (``urgent``), what readers will come to (``windows``), the
+priorities that were given (``levels``), and then either the order of the torrent or the rarest first.
+"""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ..wire import bitfield
@@ -25,7 +29,12 @@ class Wants:
 
     Attributes:
         sequential: may be set at any time.
-        priority: pieces to begin before all others; may be set at any time.
+        levels: sets of pieces to begin before all others, the first set first; may be set at any time.
+        urgent: pieces that somebody waits for, the first needed first; see ``steer``.
+        windows: for each reader, pieces that it will come to.
+        steered: all of these.
+        allowed: what may be begun of the wanted pieces; None for all. What is wanted beyond that makes a peer
+            interesting, and waits for a reader to come near.
         have: the verified pieces.
         wanted: the pieces to fetch, had or not.
         needed: those that are wanted and not had.
@@ -37,20 +46,28 @@ class Wants:
         "_availability",
         "_have_count",
         "_rng",
+        "_turn",
+        "allowed",
         "fresh",
         "have",
+        "levels",
         "needed",
-        "priority",
         "sequential",
+        "steered",
         "suspects",
+        "urgent",
         "wanted",
+        "windows",
     )
 
     def __init__(self, availability: Availability, rng: random.Random, *, sequential: bool) -> None:
         self._availability = availability
         self._rng = rng
         self.sequential = sequential
-        self.priority = 0
+        self.levels: tuple[int, ...] = ()
+        self.allowed: int | None = None
+        self._turn = 0
+        self.steer((), ())
         self.suspects: dict[int, None] = {}
         self.set(0, bitfield.full(availability.total))
         self.begun([])
@@ -65,6 +82,18 @@ class Wants:
     def begun(self, pieces: list[int]) -> None:
         """Say anew which pieces are begun."""
         self.fresh = self.needed.bits & ~bitfield.of([*pieces, *self.suspects])
+
+    def steer(self, urgent: Sequence[int], windows: Sequence[int]) -> None:
+        """Say anew what somebody waits for (in order), and what each reader will come to (sets)."""
+        self.urgent = tuple(urgent)
+        self.windows = tuple(windows)
+        self.steered = bitfield.of(urgent)
+        for window in windows:
+            self.steered |= window
+
+    def permitted(self, only: int | None) -> int | None:
+        """Of these pieces (None: all) those that may be begun."""
+        return only if self.allowed is None else self.allowed if only is None else only & self.allowed
 
     def begin(self, piece: int) -> None:
         """A fresh or suspect piece is begun."""
@@ -90,16 +119,39 @@ class Wants:
 
     def in_order(self, pieces: int, *, slow: bool) -> Iterator[int]:
         """These fresh pieces in the order in which to begin them; for slow peers the most common come first."""
+        while pieces & self.steered:
+            piece = self._next_ahead(pieces)
+            yield piece
+            pieces ^= 1 << piece
         while pieces:
             best = self._best(pieces, slow=slow)
             while best:
-                piece = (best ^ (best - 1)).bit_length() - 1 if self.sequential else draw(best, self._rng)
+                piece = lowest(best) if self.sequential else draw(best, self._rng)
                 yield piece
                 best ^= 1 << piece
                 pieces ^= 1 << piece
 
+    def _next_ahead(self, pieces: int) -> int:
+        """The next of some pieces that are steered: the urgent ones, then each reader's in turn."""
+        for piece in self.urgent:
+            if pieces >> piece & 1:
+                return piece
+        while True:
+            self._turn = (self._turn + 1) % len(self.windows)
+            ahead = pieces & self.windows[self._turn]
+            if ahead:
+                return lowest(ahead)
+
     def _best(self, pieces: int, *, slow: bool) -> int:
-        pieces = pieces & self.priority or pieces
+        for level in self.levels:
+            if pieces & level:
+                pieces &= level
+                break
         if self.sequential or self._have_count < RANDOM_FIRST:
             return pieces
         return self._availability.commonest_of(pieces) if slow else self._availability.rarest_of(pieces)
+
+
+def lowest(pieces: int) -> int:
+    """The first piece of a set that is not empty."""
+    return (pieces ^ (pieces - 1)).bit_length() - 1

@@ -10,8 +10,10 @@ import trio
 from ..metainfo.metainfo import Info, Metainfo
 from ..stats import FileStats, PieceStats
 from ..storage.disk import Disk
+from ..wire import bitfield
 from .commons import Commons
 from .pieces import Pieces, PiecesOwner
+from .reading import Reading
 from .selection import Selection
 
 DiskFactory = Callable[[Metainfo, pathlib.Path, bool], Disk]
@@ -23,6 +25,7 @@ class Content:
 
     Attributes:
         selection: which files are wanted.
+        reading: who reads from them meanwhile, and the order in which pieces are fetched.
         pieces: blocks on their way in and out; None while the files are closed or being checked.
         left: wanted bytes that are not verified.
         checked: bytes looked at by the check under way, of ``check_total``.
@@ -35,9 +38,9 @@ class Content:
         make_disk: DiskFactory,
         save_to: pathlib.Path,
         commons: Commons,
+        reading: Reading,
         *,
         select: Iterable[int] | None,
-        sequential: bool,
         overwrite: bool,
     ) -> None:
         self._owner = owner
@@ -45,13 +48,14 @@ class Content:
         self._make_disk = make_disk
         self._save_to = save_to
         self._commons = commons
-        self._sequential = sequential
         self._overwrite = overwrite
         self._crew = commons.crew()
         self._disk: Disk | None = None
         self._opening = trio.Lock()
         self._totals = (0, 0)
         self.selection = Selection(metainfo.info, select)
+        self.reading = reading
+        self.reading.select(self.selection.pieces)
         self.pieces: Pieces | None = None
         self.left = self.selection.total
         self.checked = self.check_total = 0
@@ -88,12 +92,12 @@ class Content:
                 self.info,
                 disk,
                 have,
-                self.selection.pieces,
+                self.reading.wanted,
                 self._commons,
                 self._crew,
-                sequential=self._sequential,
             )
             self.left = self.selection.left(have)
+            self.reading.begin(self.pieces)
             return self.pieces
 
     def _check_progress(self, done: int, total: int) -> None:
@@ -102,6 +106,7 @@ class Content:
     async def close(self) -> None:
         """Save, and let go of the files. Writes under way are waited for, also when cancelled."""
         pieces, disk, have = self.pieces, self._disk, self.have
+        self.reading.end()
         with trio.CancelScope(shield=True):
             await self._crew.dismiss()
             self.pieces, self._disk = None, None
@@ -126,8 +131,9 @@ class Content:
     def select(self, indexes: Iterable[int] | None) -> None:
         """Want these files; ``reselect`` tells the disk."""
         self.selection = Selection(self.info, indexes)
+        self.reading.select(self.selection.pieces)
         if self.pieces is not None:
-            self.pieces.want(self.selection.pieces)
+            self.pieces.want(self.reading.wanted)
         self.left = self.selection.left(self.have)
 
     async def reselect(self) -> None:
@@ -149,6 +155,11 @@ class Content:
     def recount(self) -> None:
         """Pieces were lost: count again."""
         self.left = self.selection.left(self.have)
+
+    @property
+    def missing(self) -> int:
+        """Bytes that are not here, wanted or not."""
+        return self.info.layout.bytes_of_pieces(bitfield.full(self.info.layout.piece_count) & ~self.have)
 
     # -- looks -------------------------------------------------------------------------------------------------------
 

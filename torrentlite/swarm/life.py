@@ -32,6 +32,7 @@ from .looks import torrent_facts, torrent_stats
 from .metadata import MetadataExchange
 from .opening import Opening
 from .pieces import Pieces
+from .reading import Reading
 from .selection import check_indexes
 from .swarm import Swarm
 from .throttle import Throttle
@@ -52,6 +53,7 @@ class Life:
         error: why its state is ERROR, or what holds it up for now (a full disk); None where all is well.
         content: its files, once it is known which.
         swarm: its peers.
+        reading: who reads from it, and the order in which pieces are fetched.
         discovery: its trackers.
         streams: the readers of its events.
         up, down: its own rate limits.
@@ -81,7 +83,7 @@ class Life:
         self._magnet = magnet
         self._commons = commons
         self._make_disk = make_disk
-        self._options: dict[str, bool] = {"sequential": sequential, "overwrite": overwrite}
+        self._overwrite = overwrite
         self._select = None if select is None else tuple(select)
         if self._select is None and magnet is not None:
             self._select = magnet.select
@@ -90,6 +92,7 @@ class Life:
         self.down = TokenBucket(0, now, burst=DOWNLOAD_BURST)
         throttle = Throttle((commons.up_bucket, self.up), (commons.down_bucket, self.down))
         self.swarm = Swarm(self, self.hashes.v1, commons, self._crew, throttle)
+        self.reading = Reading(self, self.swarm, sequential=sequential)
         self.discovery = Discovery(self, Tiers(self._tier_urls(), commons.world.rng), commons, self._crew)
         for url in trackers:
             self.discovery.tiers.add(url, typed=True)
@@ -184,7 +187,7 @@ class Life:
     def _reopen(self, message: str = "") -> None:
         """A torrent that was complete, or about to be, is not any more."""
         if self.state in (State.CHECKING, State.DOWNLOADING, State.SEEDING) and not self._opening.under_way:
-            self.swarm.complete, self.swarm.downloading = False, True
+            self.swarm.go_on()
             self._set_state(State.DOWNLOADING, message)
 
     # -- looks -------------------------------------------------------------------------------------------------------
@@ -215,6 +218,7 @@ class Life:
     def _wake_waiters(self) -> None:
         self.changed.set()
         self.changed = trio.Event()
+        self.reading.wake()
 
     def _fail(self, error: TorrentError) -> None:
         """Stop, for a reason that does not pass by itself."""
@@ -233,9 +237,11 @@ class Life:
             self._make_disk,
             self.save_to,
             self._commons,
+            self.reading,
             select=self._select,
-            **self._options,
+            overwrite=self._overwrite,
         )
+        self.reading.know(self.content)
 
     def go(self) -> None:
         """Start, or go on, with whatever comes next."""
@@ -282,8 +288,8 @@ class Life:
         assert self.content is not None
         complete = not self.content.left
         self.swarm.open = True
-        self.swarm.complete = complete
-        self.swarm.downloading = not complete
+        self.swarm.complete = self.reading.sated
+        self.swarm.downloading = not self.reading.sated
         pieces.resume()
         if self.swarm.pieces is not pieces:
             self.swarm.begin(pieces)
@@ -335,6 +341,8 @@ class Life:
             for piece in pieces:
                 self.streams.put(ev.PieceVerified(piece))
         self.swarm.announce_pieces(pieces)
+        self.reading.verified(pieces)
+        self.reading.settle()
         if not self.content.left:
             self._finish_soon()
 
@@ -389,7 +397,8 @@ class Life:
             self._finishing = False
         if content.left or content.pieces is None or self.state not in (State.DOWNLOADING, State.CHECKING):
             return
-        self.swarm.completed()
+        if self.reading.sated:
+            self.swarm.completed()
         self.discovery.tiers.completed()
         self._set_state(State.SEEDING)
         self.streams.put(ev.Completed(tuple(map(str, self.paths()))))
@@ -408,7 +417,8 @@ class Life:
         if self.content is None:
             return 0, 0, None
         downloaded, uploaded = self.content.transferred()
-        return uploaded, downloaded, self.content.left
+        # A tracker tells who has nothing left of no seeds, so what readers may come to is left too.
+        return uploaded, downloaded, self.content.left or (0 if self.reading.sated else self.content.missing)
 
     @property
     def wants_peers(self) -> bool:
@@ -461,6 +471,7 @@ class Life:
         self.swarm.tick(now)
         if self.content is not None and self.content.pieces is not None:
             self.content.pieces.tick(now)
+            self.reading.tick(now)
         if self.streams and now >= self._next_progress:
             self._next_progress = now + PROGRESS_INTERVAL
             stats = self.stats()

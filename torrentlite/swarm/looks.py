@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import DiskFullError
-from ..stats import PeerStats, TorrentStats
+from ..stats import PeerStats, State, TorrentStats
 from ..strategy.verdict import Facts
 from .content import Content
 from .swarm import Swarm
@@ -90,11 +90,15 @@ def torrent_facts(torrent: Life, content: Content | None, swarm: Swarm) -> Facts
     needed = pieces.picker.wanted & ~pieces.picker.have if pieces else 0
     dht = swarm.dht.stats() if swarm.dht is not None else None
     moved_at = max(torrent.moved_at, pieces.block_at) if pieces else torrent.moved_at
+    left = content.left if content else 0
+    state = torrent.state
+    if state is State.SEEDING and torrent.reading.waiting and needed:
+        state, left = State.DOWNLOADING, content.missing if content else 0  # what is selected is here, but not this
     return Facts(
-        state=torrent.state,
+        state=state,
         error=str(torrent.error) if torrent.error else "",
         disk=isinstance(torrent.error, DiskFullError),
-        left=content.left if content else 0,
+        left=left,
         quiet=now - moved_at,
         limited=swarm.throttle.holds_back(swarm.commons.down_meter.rate(now), pieces.down_meter.rate(now))
         if pieces

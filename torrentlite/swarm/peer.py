@@ -263,7 +263,7 @@ class Peer:
         self.down_meter.add(size, now)
         if swarm.pieces is None or not swarm.pieces.got_block(self, piece, begin, data, now):
             swarm.wasted += size
-            if not asked:
+            if not asked and not self.pipeline.crossed(piece, begin, size):
                 self.unwanted += 1
                 if self.unwanted > MAX_UNWANTED_BLOCKS:
                     raise ProtocolError("blocks that nobody asked for")
@@ -302,6 +302,36 @@ class Peer:
         self.idle = not blocks
         if len(blocks) < room:
             swarm.unused_allowance(room - len(blocks))
+        if blocks:
+            pipeline.sent(blocks, now)
+            self.sender.send(wm.encode_requests(blocks))
+
+    def make_way(self, spare: int, urgent: int, most: int) -> None:
+        """Somebody waits for other pieces than those it is asked for: take back what it has hardly sent yet.
+
+        Args:
+            spare: pieces (bit ``i`` for piece ``i``) of which nothing is taken back,
+            urgent: but of these what is more
+            most: than so many blocks: its share, where several can send them at the same time.
+        """
+        pipeline, pieces = self.pipeline, self.swarm.pieces
+        if pieces is None:
+            return
+        free = pipeline.surplus(urgent, most)
+        late = max(0, pipeline.outstanding - pipeline.on_the_way)
+        held = pipeline.revoke(late, trio.current_time(), spare=spare, hold=self.fast)
+        if free or held:
+            self.sender.send(wm.encode_cancels(free + held))
+            self.swarm.unused_allowance(len(free) + len(held))
+            pieces.picker.released(self, free if self.fast else free + held)
+
+    def request_urgent(self, share: float, now: float) -> None:
+        """Ask for this part of each piece that somebody waits for, in front of everything else."""
+        pipeline, pieces = self.pipeline, self.swarm.pieces
+        room = self.swarm.allowance(pipeline.reqq - pipeline.outstanding, now)
+        blocks = pieces.pick(self, room, now, only=None, share=share) if pieces is not None and room > 0 else []
+        if len(blocks) < room:
+            self.swarm.unused_allowance(room - len(blocks))
         if blocks:
             pipeline.sent(blocks, now)
             self.sender.send(wm.encode_requests(blocks))

@@ -72,8 +72,6 @@ class Pieces:
         wanted: int,
         commons: Commons,
         crew: Crew,
-        *,
-        sequential: bool,
     ) -> None:
         self._owner = owner
         self.info = info
@@ -81,7 +79,7 @@ class Pieces:
         self.disk = disk
         self._commons = commons
         self._crew = crew
-        self.picker: Picker[Peer] = Picker(info.layout, commons.memory, commons.world.rng, sequential=sequential)
+        self.picker: Picker[Peer] = Picker(info.layout, commons.memory, commons.world.rng)
         self.picker.set_have(have)
         self.picker.set_wanted(wanted)
         self.blame: Blame[str] = Blame()
@@ -118,12 +116,18 @@ class Pieces:
         picker = self.picker
         return bool((picker.wanted & ~picker.have) >> piece & 1)
 
-    def pick(self, peer: Peer, count: int, now: float, *, only: int | None) -> list[Block]:
+    def pick(self, peer: Peer, count: int, now: float, *, only: int | None, share: float | None = None) -> list[Block]:
         """What to ask this peer for. Nothing while the disk refuses: do not ask for what cannot be stored."""
         if self.trouble is not None:
             return []
         return self.picker.pick(
-            peer, count, now, only=only, slow=self._is_slow(peer, now), whole_piece=self.blame.parole(peer.key)
+            peer,
+            count,
+            now,
+            only=only,
+            slow=self._is_slow(peer, now),
+            whole_piece=self.blame.parole(peer.key),
+            share=share,
         )
 
     def _is_slow(self, peer: Peer, now: float) -> bool:

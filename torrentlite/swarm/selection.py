@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ..errors import NoSuchFileError
+from ..limits import MOST_PRIORITY
 from ..metainfo.metainfo import Info
+from ..metainfo.text import display
 from ..stats import FileStats
 from ..wire import bitfield
 
@@ -18,6 +21,63 @@ def check_indexes(info: Info, chosen: Iterable[int] | None) -> None:
     for index in chosen or ():
         if not 0 <= index < len(info.files):
             raise ValueError(f"no file {index}: there are {len(info.files)}, the first is 0")
+
+
+def find_file(info: Info, what: str | int | None) -> int:
+    """The index of a file, named by its path in the torrent (with or without the torrent's name), by index, or not.
+
+    Raises:
+        NoSuchFileError: there is no such file, or it was not named and there are several.
+    """
+    real = info.wanted_files
+    if what is None:
+        if len(real) != 1:
+            raise NoSuchFileError(f"{info.name} has {len(real)} files: say which", hint=_names(info))
+        return real[0]
+    if isinstance(what, int):
+        if what not in real:
+            raise NoSuchFileError(f"{info.name} has no file {what}", hint=_names(info))
+        return what
+    paths = {"/".join(info.files[index].path): index for index in reversed(real)}
+    index = paths.get(what, paths.get(f"{info.name}/{what}", -1))
+    if index < 0:
+        raise NoSuchFileError(f"{info.name} has no file {display(what)!r}", hint=_names(info))
+    return index
+
+
+def _names(info: Info) -> str:
+    names = ["/".join(info.files[index].path) for index in info.wanted_files[:4]]
+    return "there are " + ", ".join(map(display, names[:3])) + (" …" if len(names) > 3 else "")
+
+
+def check_priority(priority: int, start: int, stop: int | None) -> None:
+    """Look whether this is a priority, and a part of a file.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not -MOST_PRIORITY <= priority <= MOST_PRIORITY:
+        raise ValueError(f"a priority is between -{MOST_PRIORITY} and {MOST_PRIORITY}, not {priority}")
+    if start < 0 or (stop is not None and stop < start):
+        raise ValueError(f"no part of a file: {start} to {stop}")
+
+
+def pieces_of(info: Info, what: str | int | range, start: int, stop: int | None) -> range:
+    """The pieces of a file's part, or these pieces.
+
+    Raises:
+        NoSuchFileError: there is no such file.
+        ValueError: there are no such pieces.
+    """
+    layout = info.layout
+    if isinstance(what, range):
+        if what and not (what.step == 1 and 0 <= what.start <= what.stop <= layout.piece_count):
+            raise ValueError(f"{what} is no range of pieces: there are {layout.piece_count}")
+        return what
+    file = find_file(info, what)
+    size = layout.file_lengths[file]
+    start, stop = min(start, size), size if stop is None else min(stop, size)
+    return layout.pieces_of_bytes(layout.file_offsets[file] + start, stop - start)
 
 
 class Selection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING, Protocol
 
 import trio
@@ -242,6 +243,10 @@ class Swarm:
                     peer.sender.send(data)
             self.peer_advanced(peer)
 
+    def go_on(self) -> None:
+        """There is something to fetch (again)."""
+        self.complete, self.downloading = False, True
+
     def peer_advanced(self, peer: Peer) -> None:
         """A peer has more than before."""
         if self.complete and peer.is_seed and not self.commons.settings.seed_to_seeds:
@@ -267,6 +272,27 @@ class Swarm:
                 in_vain += peer.idle
                 if in_vain >= MOST_IN_VAIN_ASKED:
                     return
+
+    def hurry(self, now: float) -> None:
+        """Somebody waits for pieces: ask all who have them, each as much as it is fast, before everything else.
+
+        What they owe us of other pieces is taken back first, or a reader would wait behind up to 8 MiB of it.
+        """
+        if self.pieces is None:
+            return
+        picker = self.pieces.picker
+        urgent = picker.urgent
+        helpers = [peer for peer in self.peers if peer.am_interested and not peer.peer_choking and peer.has & urgent]
+        helpers.sort(key=lambda peer: peer.pipeline.rate, reverse=True)
+        unknown = helpers[0].pipeline.rate / 2 if helpers else 0.0  # of new ones: neither the best nor the worst
+        rates = [peer.pipeline.rate or unknown or 1.0 for peer in helpers]
+        shares = [rate / sum(rates) for rate in rates]
+        for peer, share in zip(helpers, shares, strict=True):
+            peer.make_way(picker.steered, urgent, math.ceil(share * picker.urgent_blocks))
+        for peer, share in zip(helpers, shares, strict=True):
+            peer.request_urgent(share, now)
+        for peer in helpers:
+            peer.request(now)
 
     def allowance(self, blocks: int, now: float) -> int:
         """See ``Throttle.allowance``."""

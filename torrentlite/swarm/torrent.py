@@ -22,6 +22,7 @@ from .discovery import check_port
 from .eventstream import EventStream
 from .life import Life
 from .looks import peer_stats
+from .reader import Reader
 from .swarm import Swarm
 from .throttle import set_rates
 
@@ -78,6 +79,11 @@ class Torrent:
         return self._life.error
 
     @property
+    def sequential(self) -> bool:
+        """Whether pieces are fetched in their order."""
+        return self._life.reading.sequential
+
+    @property
     def content(self) -> Content | None:
         """Its files; for the library's own use."""
         return self._life.content
@@ -108,6 +114,41 @@ class Torrent:
             ValueError: there is no such file (once the metadata is here; before that nobody knows).
         """
         self._life.select_files(indexes)
+
+    def set_sequential(self, sequential: bool) -> None:
+        """Fetch the pieces in their order from now on, or the rarest first again."""
+        self._life.reading.set_sequential(sequential)
+
+    def prioritize(
+        self, what: str | int | range, priority: int = 1, *, start: int = 0, stop: int | None = None
+    ) -> None:
+        """Fetch a file, a part of one, or some pieces before the others (or after them).
+
+        It does not select: of files that are not wanted (``select_files``) nothing is fetched. What readers wait for
+        comes before all priorities.
+
+        Args:
+            what: a file's path or its index in ``metainfo.files``, or a range of pieces.
+            priority: the higher, the sooner: 0 is what everything has, those below come last. From -7 to 7.
+            start: of the part of the file, in bytes.
+            stop: its end; None for the file's.
+
+        Raises:
+            NoSuchFileError: there is no such file (once the metadata is here; before that nobody knows).
+            ValueError: no such priority or part.
+        """
+        self._life.reading.prioritize(what, priority, start, stop)
+
+    def open(self, file: str | int | None = None, *, read_ahead: int | None = None) -> Reader:
+        """Read a file while it downloads: ``async with torrent.open("a/b.mkv") as file: await file.read(1000)``.
+
+        Entering waits for the metadata.
+
+        Args:
+            file: its path (as in ``files``, or without the torrent's name) or index; None for the only one.
+            read_ahead: bytes to fetch ahead of it; None to go by how it is read.
+        """
+        return Reader(self._life, file, read_ahead)
 
     def add_peer(self, host: str, port: int) -> None:
         """Name a peer by hand: an address or a host name. It may be anywhere.

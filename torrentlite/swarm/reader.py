@@ -1,0 +1,258 @@
+"""Reading a file of a torrent while it downloads."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import trio
+
+from ..errors import StorageError, TorrentPausedError, TorrentRemovedError
+from ..limits import READ_STEP
+from ..metainfo.layout import Block
+from ..stats import State
+from ..strategy.window import Window
+from .content import Content
+from .reading import Place
+from .selection import find_file
+
+if TYPE_CHECKING:
+    from .life import Life
+    from .pieces import Pieces
+
+_CHUNK = 64 << 10
+
+
+class Reader(trio.abc.ReceiveStream):
+    """A file of a torrent, open for reading: what is not here yet is fetched first, and only verified bytes are given.
+
+        async with torrent.open("photos/a.jpg") as file:
+            file.seek(-128, os.SEEK_END)
+            tail = await file.read()
+
+    It is also a ``trio.abc.ReceiveStream``: ``async for data in file`` goes through it in pieces of what is there.
+    Any number of readers may be open, and each is for one task at a time. A read that is cancelled has read nothing.
+    A file that is not selected can be read: as much of it is fetched as is read (and a little ahead).
+
+    Raises (all reads, and entering):
+        NoSuchFileError: the torrent has no such file.
+        TorrentPausedError: it is paused, and what is asked for is not here.
+        TorrentRemovedError: it was removed, or its session left.
+        TorrentError: it failed (its ``error``). A full disk does not end the wait.
+        trio.ClosedResourceError: the reader is closed.
+        trio.BusyResourceError: another task is reading from it.
+    """
+
+    def __init__(self, life: Life, file: str | int | None, read_ahead: int | None) -> None:
+        if read_ahead is not None and read_ahead < 0:
+            raise ValueError("read_ahead must not be negative")
+        self._life = life
+        self._what = file
+        self._read_ahead = read_ahead
+        self._content: Content | None = None
+        self._place: Place | None = None
+        self._index = -1
+        self._busy = False
+        self._closed = False
+
+    def __repr__(self) -> str:
+        place = f"at {self._place.window.position} of {self._place.window.size}" if self._place else "not open"
+        return f"<Reader {self._what!r} {'closed' if self._closed else place}>"
+
+    # -- opening and closing -----------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Reader:
+        await trio.lowlevel.checkpoint()
+        await self._open()
+        return self
+
+    async def _open(self) -> Place:
+        """Wait for the metadata, find the file."""
+        while self._place is None:
+            self._look()
+            content = self._life.content
+            if content is not None:
+                info = content.info
+                self._index = find_file(info, self._what)
+                start, size = info.layout.file_offsets[self._index], info.layout.file_lengths[self._index]
+                self._content = content
+                self._place = Place(Window(info.layout, start, size, self._read_ahead))
+                self._life.reading.join(self._place)
+            elif self._life.state is State.PAUSED:
+                raise self._paused()
+            else:
+                await self._life.changed.wait()
+        return self._place
+
+    def close(self) -> None:
+        """Close it; nothing more is fetched for it. A task that waits in it is woken."""
+        self._closed = True
+        if self._place is not None and self._content is not None:
+            self._place.window.asked = 0
+            self._life.reading.leave(self._place)
+            self._place.wake()
+
+    async def aclose(self) -> None:
+        """Close it; see ``close``."""
+        self.close()
+        await trio.lowlevel.checkpoint()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is closed."""
+        return self._closed
+
+    # -- where it is -------------------------------------------------------------------------------------------------
+
+    @property
+    def file(self) -> int:
+        """The file's index in ``metainfo.files``."""
+        self._window()
+        return self._index
+
+    @property
+    def size(self) -> int:
+        """The file's bytes."""
+        return self._window().size
+
+    def tell(self) -> int:
+        """The position of the next byte to be read."""
+        return self._window().position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go somewhere else in the file; returns the position. It moves what is fetched at the next read.
+
+        It is not async: nothing has to be waited for. A position after the end is allowed, and reads nothing there.
+
+        Raises:
+            ValueError: before the beginning, or no such ``whence``.
+        """
+        window = self._window()
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: window.position, os.SEEK_END: window.size}.get(whence)
+        if base is None:
+            raise ValueError(f"whence must be 0, 1 or 2, not {whence}")
+        if base + offset < 0:
+            raise ValueError(f"position {base + offset} is before the beginning")
+        window.seek(base + offset)
+        return window.position
+
+    def _window(self) -> Window:
+        if self._place is None:
+            raise RuntimeError("not open yet: use it in an `async with` block")
+        return self._place.window
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    async def read(self, size: int | None = -1) -> bytes:
+        """Exactly ``size`` bytes from here on, fewer only at the end of the file; all the rest if it is negative."""
+        place = await self._open()
+        left = max(0, place.window.size - place.window.position)
+        buffer = bytearray(left if size is None or size < 0 else min(size, left))
+        await self.readinto(buffer)
+        return bytes(buffer)
+
+    async def readinto(self, buffer: bytearray | memoryview) -> int:
+        """Fill a buffer from here on; returns how many bytes there were, fewer only at the end of the file.
+
+        After a cancellation nothing more is written to the buffer, and it may have been filled in part.
+        """
+        return await self._fill(memoryview(buffer).cast("B"), whole=True)
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """What is here from the present position on, at least one byte; nothing at the end of the file.
+
+        Args:
+            max_bytes: at most so many; None for 64 KiB.
+        """
+        if max_bytes is not None and max_bytes < 1:
+            raise ValueError("max_bytes must be at least 1")
+        buffer = bytearray(max_bytes or _CHUNK)
+        count = await self._fill(memoryview(buffer), whole=False)
+        return bytes(memoryview(buffer)[:count])
+
+    async def _fill(self, view: memoryview, *, whole: bool) -> int:
+        await trio.lowlevel.checkpoint()
+        place = await self._open()
+        if self._busy:
+            raise trio.BusyResourceError("another task is reading from this reader")
+        self._busy = True
+        window, before, done, success = place.window, place.window.position, 0, False
+        view = view[: max(0, window.size - window.position)]
+        try:
+            if not view:
+                self._look()
+            while done < len(view) and (whole or not done):
+                window.asked = len(view) - done
+                pieces, count = await self._ready(place)
+                if await self._take(pieces, window, view[done : done + count]):
+                    done += count
+                    window.position += count
+            success = True
+            return done
+        finally:
+            window.position, window.asked = before, 0
+            if success and done:
+                window.advance(done)
+            self._busy = False
+            assert self._content is not None
+            self._life.reading.steer()
+
+    async def _ready(self, place: Place) -> tuple[Pieces, int]:
+        """Wait until the next byte is here; returns how many are, up to READ_STEP."""
+        assert self._content is not None
+        window, reading = place.window, self._life.reading
+        while True:
+            self._look()
+            pieces = self._content.pieces
+            if pieces is not None:
+                layout, offset = pieces.layout, window.start + window.position
+                size = min(window.asked, READ_STEP)
+                span = layout.pieces_of_bytes(offset, size)
+                missing = ~(pieces.picker.have >> span.start) & ((1 << len(span)) - 1)
+                first = (missing & -missing).bit_length() - 1 if missing else len(span)
+                if first:
+                    return pieces, min(size, layout.offset(span.start + first) - offset)
+            if self._life.state is State.PAUSED:
+                raise self._paused()
+            news = place.news
+            reading.steer()
+            await news.wait()
+
+    async def _take(self, pieces: Pieces, window: Window, view: memoryview) -> bool:
+        """Read verified bytes; False where they are not here any more."""
+        layout, offset = pieces.layout, window.start + window.position
+        blocks, views, done = [], [], 0
+        while done < len(view):
+            piece, begin = divmod(offset + done, layout.piece_length)
+            length = min(len(view) - done, layout.piece_length - begin)
+            blocks.append(Block(piece, begin, length))
+            views.append(view[done : done + length])
+            done += length
+        if pieces.disk.read_now(blocks, views):
+            return True
+        # A cancelled read goes on in its thread: not into the caller's buffer.
+        aside = [memoryview(bytearray(len(part))) for part in views]
+        try:
+            await pieces.disk.read(blocks, aside)
+        except StorageError:
+            if self._content is None or self._content.pieces is not pieces:
+                return False  # closed for a recheck meanwhile
+            if any(not pieces.picker.have >> block.piece & 1 for block in blocks):
+                return False
+            raise
+        for part, data in zip(views, aside, strict=True):
+            part[:] = data
+        return True
+
+    def _look(self) -> None:
+        """Raise what keeps it from reading for good."""
+        life = self._life
+        if self._closed:
+            raise trio.ClosedResourceError("this reader is closed")
+        if life.state is State.CLOSED:
+            raise TorrentRemovedError(f"{life.name}: the torrent was removed")
+        if life.state is State.ERROR and life.error is not None:
+            raise life.error
+
+    def _paused(self) -> TorrentPausedError:
+        return TorrentPausedError(f"{self._life.name}: it is paused, and this part is not here", hint="resume it")
