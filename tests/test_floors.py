@@ -30,6 +30,7 @@ FLOORS = {
     "torrentlite.aio": 5,
     "torrentlite.blocking": 5,
     "torrentlite.cli": 5,
+    "torrentlite.tui": 5,
     "torrentlite.__main__": 5,
     "torrentlite.testing": 6,
     "torrentlite": 0,  # the package itself: a version and lazy names

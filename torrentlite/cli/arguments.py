@@ -251,6 +251,7 @@ def _add_sharing(add: CommandParser) -> None:
 
 
 def _add_rates(add: CommandParser) -> None:
+    add.add_argument("--dash", action="store_true", help="the full dashboard; d opens it later, ? explains it")
     add.add_argument(
         "-d", "--down", metavar="RATE", type=values.SIZE, default=0, help="take no more bytes a second: 500k, 2M"
     )

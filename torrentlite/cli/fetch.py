@@ -18,11 +18,10 @@ from .exits import Exit
 from .files import require_folder
 from .listing import describe_size, file_names, print_files
 from .output import Job, Output
-from .screen import STDERR
 from .selection import choose
 from .signals import Interrupt
 from .telling import tell_events
-from .terminal import Mode, is_terminal
+from .terminal import STDERR, Mode, is_terminal
 
 
 async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) -> int:
@@ -119,7 +118,7 @@ class _Fetch:
         args, output = self._args, self._output
         job = Job(
             lambda: progress.look(torrent.stats(), torrent.why(), sharing=sharing.wanted(args)),
-            info_hash=torrent.info_hash,
+            torrent=torrent,
             timeout=sessions.timeout(args),
         )
         with output.showing(job):

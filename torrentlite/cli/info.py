@@ -9,9 +9,8 @@ from . import sessions, sources, units
 from .exits import Exit
 from .listing import as_json, facts, real_files
 from .output import Output
-from .screen import STDOUT
 from .signals import Interrupt
-from .terminal import is_terminal
+from .terminal import STDOUT, is_terminal
 
 _MOST_ON_SCREEN = 50
 """Files that a person is shown unasked; a pipe gets them all."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     Command = Callable[[argparse.Namespace, Output, Interrupt], Awaitable[int]]
 
+_WITH_DASHBOARD = ("fetch", "seed")
 _ONE_OBJECT = ("info", "magnet")
 """Commands whose JSON is one object."""
 _LAST_WORDS = 1.0
@@ -73,8 +74,12 @@ async def _supervise(command: Command, args: argparse.Namespace, output: Output)
 
     from .logs import logging_to
     from .signals import catch_signals
+    from .terminal import Mode
 
     with catch_signals() as interrupt:
+        if args.command in _WITH_DASHBOARD and output.mode is Mode.LIVE:
+            keys = "-" not in (args.source if args.command == "fetch" else args.path)
+            output.have_dashboard(f"tl {args.command}", interrupt, open=args.dash, keys=keys)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(lambda: output.run(stdout_failed=interrupt.stop))
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import json
@@ -10,7 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
@@ -18,8 +19,15 @@ from ..metainfo.text import display
 from ..stats import Reason
 from . import exits, progress
 from .progress import Glance, Pulse
-from .screen import STDERR, STDOUT, Frame, Screen
-from .terminal import Mode, is_terminal, terminal_size
+from .screen import Frame, Screen
+from .terminal import STDERR, STDOUT, Mode, in_foreground, is_terminal, terminal_size
+
+if TYPE_CHECKING:
+    from ..session import Session
+    from ..swarm.torrent import Torrent
+    from ..tui.dashboard import Dashboard
+    from ..tui.keyboard import Keyboard
+    from .signals import Interrupt
 
 _TICK: Final = {"live": 0.25, "plain": 0.25, "json": 0.5, "quiet": 1.0}
 """Seconds between two looks. JSON promises progress once a second at least."""
@@ -27,6 +35,10 @@ _FRAME: Final = 0.5
 """Seconds between two frames, each of which costs some milliseconds."""
 _SHORT: Final = 0.2
 """What takes no longer than this gets no live lines: they would only flicker."""
+_RATES: Final = 240
+"""Rates of a job that are kept: two minutes of them."""
+_RECENT: Final = 1000
+"""Lines that the dashboard's log has."""
 _STYLES: Final = {"bold": "1", "red": "31", "dim": "2"}
 _IMPORTED: Final = time.time()
 
@@ -38,12 +50,26 @@ class Job:
         look: takes a glance at it; cheap, called up to four times a second.
         info_hash: of the torrent, for JSON; empty where there is none.
         timeout: seconds without progress after which ``scope`` is cancelled and ``given_up`` set.
+        torrent: of which the dashboard shows more, where it is one.
+
+    Attributes:
+        down, up: the rates of the last minutes, twice a second.
     """
 
-    def __init__(self, look: Callable[[], Glance], *, info_hash: str = "", timeout: float | None = None) -> None:
+    def __init__(
+        self,
+        look: Callable[[], Glance],
+        *,
+        info_hash: str = "",
+        timeout: float | None = None,
+        torrent: Torrent | None = None,
+    ) -> None:
         now = trio.current_time()
         self.look = look
-        self.info_hash = info_hash
+        self.info_hash = info_hash or (torrent.info_hash if torrent is not None else "")
+        self.torrent = torrent
+        self.down: collections.deque[float] = collections.deque(maxlen=_RATES)
+        self.up: collections.deque[float] = collections.deque(maxlen=_RATES)
         self.scope = trio.CancelScope()
         self.given_up = False
         self.began = now
@@ -59,6 +85,11 @@ class Job:
             self.scope.cancel()
         urgent = glance.why.reason in (Reason.DISK, Reason.ERROR)
         return glance if idle >= progress.PATIENCE or urgent else dataclasses.replace(glance, why=progress.FINE)
+
+    def remember(self, glance: Glance) -> None:
+        """Keep its rates of this moment."""
+        self.down.append(glance.down_rate)
+        self.up.append(glance.up_rate)
 
     def line_due(self, glance: Glance, now: float) -> bool:
         """Whether a plain line should be written now."""
@@ -83,24 +114,67 @@ class Output:
         self.verbosity = verbosity
         self.colour = colour
         self._encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
-        self.screen = Screen(lambda: terminal_size()[0], self._encoding)
+        self.screen = Screen(lambda: terminal_size()[0], self._encoding, same=is_terminal(STDOUT))
+        self._dashboard: Dashboard | None = None
+        self._keyboard: Keyboard | None = None
+        self._recent: collections.deque[str] = collections.deque(maxlen=_RECENT)
         self._jobs: dict[Job, None] = {}
         self._asking = trio.Lock()
-        self._next_frame = 0.0
+        self._next_frame = self._next_rates = 0.0
+
+    def have_dashboard(self, title: str, interrupt: Interrupt, *, open: bool, keys: bool) -> None:
+        """Let there be a dashboard, at once or when its key is pressed.
+
+        Args:
+            title: the command.
+            interrupt: what ``q`` does, and what puts the terminal back.
+            open: whether it is shown at once.
+            keys: whether stdin is ours to read.
+        """
+        from ..tui.dashboard import Dashboard
+        from ..tui.keyboard import Keyboard
+
+        if not Keyboard.usable():
+            keys = False
+        if not (open or keys):
+            return
+        self._dashboard = Dashboard(title, open=open, quit=interrupt.ask, redraw=self.redraw)
+        keyboard = Keyboard()
+        if keys:
+            self._keyboard = keyboard
+
+        def put_back() -> None:
+            keyboard.detach()
+            self.screen.restore_now()
+
+        interrupt.put_back = put_back
+        interrupt.came_back = self.redraw
+
+    def watch(self, session: Session) -> None:
+        """The session whose state the dashboard shows."""
+        if self._dashboard is not None:
+            self._dashboard.session = session
 
     def result(self, line: str) -> None:
         """A line of what the command is for, on stdout."""
         if self.mode is not Mode.JSON:
             self.screen.write(STDOUT, line)
+            self._remember(display(line))
 
     def note(self, line: str) -> None:
         """A line for people, on stderr."""
         if self.mode in (Mode.LIVE, Mode.PLAIN):
             self.screen.write(STDERR, line)
+            self._remember(line)
+
+    def event_note(self, line: str) -> None:
+        """A line of the dashboard's log alone: what happened, and need not be said to everybody."""
+        self._remember(line)
 
     def log(self, line: str) -> None:
         """A line that was asked for by -v or that matters in any mode, on stderr."""
         self.screen.write(STDERR, line, droppable=True)
+        self._remember(line)
 
     def answer(self, event: str, info_hash: str = "", **fields: Any) -> None:
         """The JSON object that the command is for, on stdout."""
@@ -128,6 +202,7 @@ class Output:
         else:
             for line in exits.explain(error):
                 self.screen.write(STDERR, line)
+                self._remember(line)
         return exits.code_of(error)
 
     def interrupted(self, what: str, again: str) -> None:
@@ -154,10 +229,14 @@ class Output:
     @contextlib.asynccontextmanager
     async def asking(self) -> AsyncIterator[None]:
         """Keep the live lines away while a person is asked something, one question at a time."""
-        async with self._asking:
-            self.tick()
-            yield
+        with self._keyboard.released() if self._keyboard is not None else contextlib.nullcontext():
+            async with self._asking:
+                self.tick()
+                yield
         self.tick()
+
+    def _remember(self, line: str) -> None:
+        self._recent.append(f"{time.strftime('%H:%M:%S')} {line}")
 
     def style(self, text: str, style: str) -> str:
         """A part of a result in this style, if results go to a terminal in colours."""
@@ -173,6 +252,8 @@ class Output:
         """Look at the jobs and write, until cancelled."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(lambda: self.screen.run(stdout_failed=stdout_failed))
+            if self._keyboard is not None and self._dashboard is not None:
+                nursery.start_soon(self._keyboard.run, self._dashboard.pressed)
             while True:
                 await trio.sleep(_TICK[self.mode.value])
                 self.tick()
@@ -180,25 +261,42 @@ class Output:
     def tick(self) -> None:
         """Look at every job once."""
         now = trio.current_time()
-        shown = []
-        for job in self._jobs:
-            glance = job.glance(now)
-            if now - job.began >= _SHORT:
-                shown.append(glance)
+        looks = [(job, job.glance(now)) for job in self._jobs]
+        for job, glance in looks:
             if self.mode is Mode.JSON:
                 self._tell(glance, job.info_hash)
             elif self.mode is Mode.PLAIN and job.line_due(glance, now):
                 self.note(progress.line(glance))
         if self.mode is Mode.LIVE:
-            self._draw([] if self._asking.locked() else shown, now)
+            self._draw(looks, now)
 
-    def _draw(self, glances: list[Glance], now: float) -> None:
-        if not glances:
+    def redraw(self) -> None:
+        """Show a new frame at once: a key was pressed, or the window has another size."""
+        self._next_frame = 0.0
+        self.tick()
+
+    def _draw(self, looks: list[tuple[Job, Glance]], now: float) -> None:
+        if now < self._next_frame and looks:
+            return
+        dashboard = self._dashboard if self._dashboard is not None and self._dashboard.open else None
+        shown = [(job, glance) for job, glance in looks if dashboard or now - job.began >= _SHORT]
+        self._next_frame = now + _FRAME if shown else now
+        if now >= self._next_rates:
+            self._next_rates = now + _FRAME * 0.9
+            for job, glance in looks:
+                job.remember(glance)
+        if not shown or self._asking.locked() or not in_foreground():
             self.screen.draw(None)
-            self._next_frame = now
-        elif now >= self._next_frame:
+        elif self.screen.busy:
+            return  # stuck, or slow: what it would show is old when it gets there
+        elif dashboard is not None:
+            snapshot = dashboard.take(shown, self._recent, now)
+            self.screen.draw(
+                lambda: dashboard.frame(snapshot, terminal_size(), colour=self.colour, encoding=self._encoding)
+            )
+        else:
+            glances = [glance for _, glance in shown]
             self.screen.draw(lambda: self._frame(glances))
-            self._next_frame = now + _FRAME
 
     def _tell(self, glance: Glance, info_hash: str) -> None:
         event, fields = progress.fields(glance)

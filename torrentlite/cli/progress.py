@@ -47,6 +47,8 @@ class Glance:
     """Grows with every bit of real progress, whatever the stage; wrong data does not count."""
     steady: bool = False
     """Whether standing still is normal here: sharing, or waiting for a person."""
+    now: str = ""
+    """What it does at this moment, in a sentence; said where there is room, and where nothing moves."""
 
 
 def look(stats: TorrentStats, why: Why, *, sharing: bool = False) -> Glance:
@@ -75,7 +77,8 @@ def look(stats: TorrentStats, why: Why, *, sharing: bool = False) -> Glance:
         eta=eta,
         why=why,
         moved=stats.done + stats.checked + stats.metadata_done + max(0, stats.downloaded - stats.wasted),
-        steady=stats.state is State.SEEDING,
+        steady=stats.state in (State.SEEDING, State.PAUSED),
+        now=why.message,
     )
 
 
@@ -144,6 +147,11 @@ def movement(glance: Glance) -> dict[str, str]:
 def reason(glance: Glance) -> str:
     """Why the job stands still, safe to show, or an empty string."""
     return display(glance.why.message) if glance.why.reason not in (Reason.FINE, Reason.COMPLETE) else ""
+
+
+def doing(glance: Glance) -> str:
+    """What it does just now where nothing is wrong, safe to show: ``asking 2 trackers``; may be empty."""
+    return display(glance.now)
 
 
 def fields(glance: Glance) -> tuple[str, dict[str, Any]]:

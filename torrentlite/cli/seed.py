@@ -146,7 +146,7 @@ def _is_torrent_file(path: str) -> bool:
 
 
 def _job(torrent: Torrent) -> Job:
-    return Job(lambda: progress.look(torrent.stats(), torrent.why(), sharing=True), info_hash=torrent.info_hash)
+    return Job(lambda: progress.look(torrent.stats(), torrent.why(), sharing=True), torrent=torrent)
 
 
 def _check_sizes(metainfo: Metainfo, folder: pathlib.Path, hint: str) -> None:

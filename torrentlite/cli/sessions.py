@@ -16,8 +16,7 @@ from ..wire.address import Scope, scope_of
 from . import progress
 from .files import write_whole
 from .output import Job, Output
-from .screen import STDERR
-from .terminal import is_terminal
+from .terminal import STDERR, is_terminal
 
 _PORTS: Final = range(49152, 65536)
 """The ports that belong to nobody (RFC 6335, section 6)."""
@@ -92,6 +91,7 @@ def announce_listening(session: Session, output: Output) -> None:
     """Say where the session listens."""
     host = session.addresses[0].host if session.addresses else ""
     output.event("listening", host=host, port=session.port)
+    output.watch(session)
 
 
 def note_private(metainfo: Metainfo, output: Output) -> None:
@@ -121,9 +121,7 @@ async def metadata_in(session: Session, magnet: Magnet, args: argparse.Namespace
     """
     with tempfile.TemporaryDirectory(prefix="tl-") as nowhere:
         torrent = session.add(magnet, nowhere, select=(), peers=args.peer, trackers=args.tracker)
-        job = Job(
-            lambda: progress.look(torrent.stats(), torrent.why()), info_hash=torrent.info_hash, timeout=timeout(args)
-        )
+        job = Job(lambda: progress.look(torrent.stats(), torrent.why()), torrent=torrent, timeout=timeout(args))
         with output.showing(job), job.scope:
             metainfo = await torrent.wait_metadata()
             await session.remove(torrent)

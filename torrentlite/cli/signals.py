@@ -6,8 +6,8 @@ import contextlib
 import os
 import signal
 import types
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Any, Final
 
 import trio
 
@@ -22,12 +22,17 @@ class Interrupt:
         scope: cancelled by the first signal. A command enters it around its work, inside its session, so that the
             session is left in the ordinary way.
         signal: the number of the first signal, or 0.
+        put_back: leaves the terminal as it was, in the middle of anything; before the process stops (Ctrl-Z) or ends
+            at once. What cannot be done quickly is not done.
+        came_back: called in the loop when a stopped process goes on, and when the window has another size.
     """
 
     def __init__(self) -> None:
         self.scope = trio.CancelScope()
         self.signal = 0
         self.stdout_failed = False
+        self.put_back: Callable[[], None] = lambda: None
+        self.came_back: Callable[[], None] = lambda: None
 
     @property
     def happened(self) -> bool:
@@ -38,6 +43,11 @@ class Interrupt:
     def code(self) -> int:
         """What an unfinished run leaves with: 128 and the number of the signal."""
         return 128 + (self.signal or _SIGPIPE)
+
+    def ask(self, number: int = signal.SIGINT) -> None:
+        """End as by this signal."""
+        self.signal = self.signal or number
+        self.scope.cancel()
 
     def stop(self) -> None:
         """The results cannot be written any more: end, as by a signal."""
@@ -56,14 +66,30 @@ def catch_signals() -> Iterator[Interrupt]:
 
     def handle(number: int, _frame: types.FrameType | None) -> None:
         if interrupt.signal:
+            interrupt.put_back()
             os._exit(128 + number)
         interrupt.signal = number
         token.run_sync_soon(interrupt.scope.cancel)
 
+    def pause(number: int, _frame: types.FrameType | None) -> None:
+        interrupt.put_back()
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)  # we stand still in here, until SIGCONT
+        signal.signal(number, pause)
+
+    def back() -> None:
+        interrupt.came_back()
+
+    def go_on(_number: int, _frame: types.FrameType | None) -> None:
+        token.run_sync_soon(back, idempotent=True)
+
     # Under nohup a hang-up is ignored already, and stays so. SIGINT is taken even where a shell ignores it for its
     # background jobs: whoever sends it to this process by hand means it.
     wanted = [n for n in _SIGNALS if n == signal.SIGINT or signal.getsignal(n) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, handle) for number in wanted}
+    before: dict[int, Any] = {number: signal.signal(number, handle) for number in wanted}
+    for name, handler in (("SIGTSTP", pause), ("SIGCONT", go_on), ("SIGWINCH", go_on)):
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
+            before[getattr(signal, name)] = signal.signal(getattr(signal, name), handler)
     try:
         yield interrupt
     finally:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import os
+from typing import Final
 
-from .screen import STDERR
+STDIN: Final = 0
+STDOUT: Final = 1
+STDERR: Final = 2
 
 
 class Mode(enum.Enum):
@@ -38,6 +42,27 @@ def is_terminal(descriptor: int) -> bool:
         return os.isatty(descriptor)
     except OSError:
         return False
+
+
+def in_foreground(descriptor: int = STDERR) -> bool:
+    """Whether this run may use its terminal: a shell's background job may neither draw there nor read keys."""
+    try:
+        return os.tcgetpgrp(descriptor) == os.getpgrp()
+    except (OSError, AttributeError):
+        return True  # a terminal, but not the one that a shell gave us
+
+
+def release(descriptor: int = STDERR) -> None:
+    """Undo a Ctrl-S, so that last words can be written."""
+    try:
+        import termios
+    except ImportError:
+        return
+    if in_foreground(descriptor):
+        with contextlib.suppress(OSError, termios.error):
+            # Turning it on does nothing to a terminal that somebody else has turned off; so it is turned off before.
+            termios.tcflow(descriptor, termios.TCOOFF)
+            termios.tcflow(descriptor, termios.TCOON)
 
 
 def terminal_size() -> tuple[int, int]:

@@ -1,0 +1,81 @@
+"""What the library's states are in words, and what the letters of the peers' table stand for."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rich.style import Style
+
+from ..cli import units
+from ..metainfo.text import display
+from ..stats import PeerStats, TrackerStats
+from .lines import BAD, BUSY, DIM, GOOD, WARN
+
+FLAGS: Final = {
+    "D": "we download from it",
+    "d": "has what we need; makes us wait",
+    "U": "it downloads from us",
+    "u": "would like to; waits for a turn",
+    "S": "snubbed: sent nothing for 60 s",
+    "I": "incoming: it called us",
+}
+"""The letters in the column "flags", those of other clients."""
+
+SOURCES: Final = {
+    "tracker": "a tracker named it",
+    "pex": "another peer named it",
+    "dht": "found in the DHT",
+    "lsd": "found in this network",
+    "link": "named in the magnet link",
+    "you": "named by you (--peer)",
+    "called": "it called us",
+}
+_SOURCES: Final = {"magnet": "link", "peer": "you", "incoming": "called"}
+
+
+def flags(peer: PeerStats) -> str:
+    """The letters of one peer."""
+    letters = ""
+    if peer.am_interested:
+        letters += "d" if peer.peer_choking else "D"
+    if peer.peer_interested:
+        letters += "u" if peer.am_choking else "U"
+    return letters + ("S" if peer.snubbed else "") + ("I" if peer.incoming else "")
+
+
+def source(peer: PeerStats) -> str:
+    """Where we have it from, in a short word."""
+    return _SOURCES.get(peer.source, peer.source)
+
+
+def tracker(stats: TrackerStats) -> tuple[str, str, Style]:
+    """How it is with a tracker: a word, a sentence and the style of the word."""
+    again = f"again in {units.duration(max(1, round(stats.next_announce)))}" if stats.next_announce >= 0 else ""
+    message = display(stats.message)
+    if stats.state == "ok":
+        counts = []
+        if stats.seeders >= 0:
+            counts.append(units.plural(stats.seeders, "seed"))
+        if stats.leechers >= 0:
+            counts.append(f"{stats.leechers:,} downloading")
+        counts = counts or [units.plural(stats.peers, "peer")]
+        return "ok", "; ".join(filter(None, (", ".join(counts), again, message))), GOOD if not message else WARN
+    if stats.state == "failed":
+        often = f" {stats.failures} times" if stats.failures > 1 else ""
+        return "failed", "; ".join(filter(None, (f"{message}{often}" if message else often.strip(), again))), BAD
+    if stats.state == "announcing":
+        return "asking", "…", BUSY
+    return "not asked", "one of its group answers, or its turn comes", DIM
+
+
+def brief(rate: float) -> str:
+    """``48.7M``: a rate for a column; nothing for nothing."""
+    if rate < 1:
+        return ""
+    number, _, unit = units.size(rate).partition(" ")
+    return f"{number}{unit[0]}"
+
+
+def share(progress: float) -> str:
+    """``41%``, and 100 % only when nothing is missing."""
+    return f"{int(progress * 100)}%"
