@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import unicodedata
 
 _SEQUENCE = re.compile(r"\x1b\[([0-9;]*)([A-Za-z])")
+_CUT = re.compile(r"\x1b(\[[0-9;?]*)?\Z")
 
 
 class Terminal:
@@ -21,10 +23,15 @@ class Terminal:
         self.rows: list[list[str]] = [[]]
         self.row = self.column = 0
         self.unknown: list[str] = []
+        self._decode = codecs.getincrementaldecoder("utf-8")().decode
+        self._rest = ""
 
     def feed(self, data: bytes) -> None:
         """Show these bytes."""
-        text = data.decode()
+        text = self._rest + self._decode(data)
+        # What came may end in the middle of a character or a sequence.
+        whole = len(text) if not (cut := _CUT.search(text)) else cut.start()
+        text, self._rest = text[:whole], text[whole:]
         position = 0
         while position < len(text):
             match = _SEQUENCE.match(text, position)

@@ -84,7 +84,6 @@ def test_bad_peer(text: str) -> None:
         ("create x --piece-size 3M", "power of two", "usage"),
         ("create x y", "create does not know 'y'", ""),
         ("magnet x --seed", "does not know '--seed'", ""),
-        ("fetch x --dash", "does not know '--dash'", ""),
     ],
 )
 def test_what_makes_no_sense_is_said_with_what_was_meant(line: str, what: str, hint: str) -> None:

@@ -120,6 +120,7 @@ def test_json_fields() -> None:
         "stage": "downloading",
         "why": "all 3 peers choke us",
         "reason": "choked",
+        "evidence": {},
     }
     assert fields(look(stats(), FINE))[1]["why"] is None
     assert fields(look(stats(state=State.CHECKING, checked=1, check_total=2), FINE)) == (

@@ -26,6 +26,16 @@ ALONE = Facts(state=State.DOWNLOADING, left=1 << 20, quiet=90.0, needed=7)
         (dataclasses.replace(LOADING, disk=True), Reason.DISK, "the disk refuses; waiting to try again"),
         (Facts(state=State.ERROR, error="Permission denied: a.iso"), Reason.ERROR, "Permission denied: a.iso"),
         (Facts(state=State.ERROR), Reason.ERROR, "stopped by an error"),
+        (
+            Facts(state=State.SEEDING, peers=1, trackers=1, trackers_failed=1, tracker_message="unregistered torrent"),
+            Reason.TRACKERS_FAIL,
+            "the tracker fails: unregistered torrent",
+        ),
+        (
+            Facts(state=State.SEEDING, trackers=2, trackers_failed=1, tracker_message="unregistered torrent"),
+            Reason.COMPLETE,
+            "complete, 0 peers connected",
+        ),
         # moving, or too early to say
         (LOADING, Reason.FINE, "downloading from 1 peer"),
         (dataclasses.replace(LOADING, quiet=PATIENCE - 0.1), Reason.FINE, "downloading from 1 peer"),
@@ -34,6 +44,24 @@ ALONE = Facts(state=State.DOWNLOADING, left=1 << 20, quiet=90.0, needed=7)
         (dataclasses.replace(LOADING, limited=True), Reason.LIMITED, "as fast as its download limit allows"),
         (dataclasses.replace(ALONE, quiet=3.0), Reason.FINE, "looking for peers"),
         (Facts(state=State.METADATA, quiet=3.0), Reason.FINE, "looking for peers"),
+        (dataclasses.replace(ALONE, quiet=3.0, trackers=1, asking=1), Reason.FINE, "asking the tracker"),
+        (dataclasses.replace(ALONE, quiet=3.0, trackers=5, asking=2), Reason.FINE, "asking 2 trackers"),
+        (dataclasses.replace(ALONE, quiet=3.0, trackers=1, asking=1, calling=3), Reason.FINE, "calling 3 peers"),
+        (
+            dataclasses.replace(LOADING, unchoked=0),
+            Reason.FINE,
+            "connected; waiting for 2 peers to give us a turn",
+        ),
+        (
+            dataclasses.replace(LOADING, interesting=1, unchoked=0),
+            Reason.FINE,
+            "connected; waiting for it to give us a turn",
+        ),
+        (
+            dataclasses.replace(LOADING, interesting=0, unchoked=0),
+            Reason.FINE,
+            "connected to 3 peers, none has anything for us yet",
+        ),
         (Facts(state=State.METADATA, quiet=3.0, peers=2), Reason.FINE, "fetching the metadata"),
         # nobody is connected
         (ALONE, Reason.NO_SOURCES, "no tracker and no peer is known, so there is nobody to ask"),

@@ -7,7 +7,7 @@ import math
 import random
 from typing import Any
 
-from torrentlite.cli.progress import look
+from torrentlite.cli.progress import Glance, look
 from torrentlite.stats import (
     FileStats,
     PeerStats,
@@ -120,3 +120,10 @@ def snapshot(job: Shown | None = None, *others: Shown, **detail: Any) -> Snapsho
         "files": (FileStats(STATS.name, STATS.total, STATS.done, True),),
     }
     return Snapshot((job or shown(), *others), Detail(**(parts | detail)), SESSION, LOG, "tl fetch")
+
+
+def hashing() -> Shown:
+    glance = Glance(
+        name="holiday", stage="hashing", done=3 << 30, total=10 << 30, down_rate=210 * 2**20, eta=34.0, moved=3 << 30
+    )
+    return Shown(glance, None, RATES[:20], (), 12.0)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from . import units
-from .progress import Glance, movement, reason
+from .progress import Glance, doing, movement, reason
 from .screen import Frame, to_terminal
 
 _LEAST_BAR: Final = 10
@@ -53,6 +53,8 @@ def _full(glance: Glance, width: int) -> list[Text]:
     lines = [title] if not below.plain else [title, below]
     if why := reason(glance):
         lines.append(Text(f"  {why}", "yellow"))
+    elif not glance.steady and glance.down_rate < 1 and (now := doing(glance)):
+        lines.append(Text(f"  {now}", "dim"))
     return lines
 
 

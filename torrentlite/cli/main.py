@@ -77,6 +77,8 @@ async def _supervise(command: Command, args: argparse.Namespace, output: Output)
     from .terminal import Mode
 
     with catch_signals() as interrupt:
+        if args.command in _WITH_DASHBOARD and args.dash and output.mode is Mode.PLAIN:
+            output.note("--dash needs a terminal: plain lines instead")
         if args.command in _WITH_DASHBOARD and output.mode is Mode.LIVE:
             keys = "-" not in (args.source if args.command == "fetch" else args.path)
             output.have_dashboard(f"tl {args.command}", interrupt, open=args.dash, keys=keys)

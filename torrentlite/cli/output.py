@@ -39,6 +39,8 @@ _RATES: Final = 240
 """Rates of a job that are kept: two minutes of them."""
 _RECENT: Final = 1000
 """Lines that the dashboard's log has."""
+_AT_ONCE: Final = (Reason.DISK, Reason.ERROR)
+"""Reasons that no patience will change."""
 _STYLES: Final = {"bold": "1", "red": "31", "dim": "2"}
 _IMPORTED: Final = time.time()
 
@@ -83,7 +85,7 @@ class Job:
         if self._timeout and idle >= self._timeout:
             self.given_up = True
             self.scope.cancel()
-        urgent = glance.why.reason in (Reason.DISK, Reason.ERROR)
+        urgent = glance.why.reason in _AT_ONCE or glance.steady
         return glance if idle >= progress.PATIENCE or urgent else dataclasses.replace(glance, why=progress.FINE)
 
     def remember(self, glance: Glance) -> None:
@@ -159,22 +161,18 @@ class Output:
         """A line of what the command is for, on stdout."""
         if self.mode is not Mode.JSON:
             self.screen.write(STDOUT, line)
-            self._remember(display(line))
+            self.remember(display(line))
 
     def note(self, line: str) -> None:
         """A line for people, on stderr."""
         if self.mode in (Mode.LIVE, Mode.PLAIN):
             self.screen.write(STDERR, line)
-            self._remember(line)
-
-    def event_note(self, line: str) -> None:
-        """A line of the dashboard's log alone: what happened, and need not be said to everybody."""
-        self._remember(line)
+            self.remember(line)
 
     def log(self, line: str) -> None:
         """A line that was asked for by -v or that matters in any mode, on stderr."""
         self.screen.write(STDERR, line, droppable=True)
-        self._remember(line)
+        self.remember(line)
 
     def answer(self, event: str, info_hash: str = "", **fields: Any) -> None:
         """The JSON object that the command is for, on stdout."""
@@ -202,7 +200,7 @@ class Output:
         else:
             for line in exits.explain(error):
                 self.screen.write(STDERR, line)
-                self._remember(line)
+                self.remember(line)
         return exits.code_of(error)
 
     def interrupted(self, what: str, again: str) -> None:
@@ -235,7 +233,8 @@ class Output:
                 yield
         self.tick()
 
-    def _remember(self, line: str) -> None:
+    def remember(self, line: str) -> None:
+        """A line of the dashboard's log alone: what happened, and need not be said to everybody."""
         self._recent.append(f"{time.strftime('%H:%M:%S')} {line}")
 
     def style(self, text: str, style: str) -> str:
@@ -285,8 +284,11 @@ class Output:
             self._next_rates = now + _FRAME * 0.9
             for job, glance in looks:
                 job.remember(glance)
-        if not shown or self._asking.locked() or not in_foreground():
+        if self._asking.locked() or not in_foreground():
             self.screen.draw(None)
+        elif not shown:
+            if dashboard is None:  # it stays between two jobs
+                self.screen.draw(None)
         elif self.screen.busy:
             return  # stuck, or slow: what it would show is old when it gets there
         elif dashboard is not None:

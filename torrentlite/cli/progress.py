@@ -16,6 +16,8 @@ _STEPS: Final = 10
 _NAME: Final = 60
 """Characters of a name in a plain line; a live line takes what fits."""
 
+_FINE: Final = (Reason.FINE, Reason.COMPLETE, Reason.PAUSED, Reason.CHECKING)
+"""Reasons that the stage says already."""
 FINE: Final = Why(Reason.FINE, "")
 _WORDS: Final = {
     State.PAUSED: "paused",
@@ -23,7 +25,7 @@ _WORDS: Final = {
     State.CHECKING: "checking",
     State.DOWNLOADING: "downloading",
     State.SEEDING: "done",
-    State.ERROR: "waiting for the disk",
+    State.ERROR: "stopped by an error",
     State.CLOSED: "closed",
 }
 
@@ -46,7 +48,9 @@ class Glance:
     moved: int = 0
     """Grows with every bit of real progress, whatever the stage; wrong data does not count."""
     steady: bool = False
-    """Whether standing still is normal here: sharing, or waiting for a person."""
+    """Whether standing still is normal here: everything is there, and shared."""
+    held: bool = False
+    """Whether a person has stopped it for now."""
     now: str = ""
     """What it does at this moment, in a sentence; said where there is room, and where nothing moves."""
 
@@ -59,7 +63,9 @@ def look(stats: TorrentStats, why: Why, *, sharing: bool = False) -> Glance:
         done, total, eta = stats.checked, stats.check_total, None
     elif stats.state is State.METADATA:
         done, total, eta = 0, 0, None
-    if stats.state is State.SEEDING and sharing:
+    if why.reason is Reason.DISK:
+        stage = "waiting for the disk"
+    elif stats.state is State.SEEDING and sharing:
         stage = "seeding"
     elif stats.state is State.DOWNLOADING and stats.total and not stats.left:
         stage = "finishing"  # on its way to the disk
@@ -77,7 +83,8 @@ def look(stats: TorrentStats, why: Why, *, sharing: bool = False) -> Glance:
         eta=eta,
         why=why,
         moved=stats.done + stats.checked + stats.metadata_done + max(0, stats.downloaded - stats.wasted),
-        steady=stats.state in (State.SEEDING, State.PAUSED),
+        steady=stats.state is State.SEEDING,
+        held=stats.state is State.PAUSED,
         now=why.message,
     )
 
@@ -92,10 +99,11 @@ class Pulse:
         self._line_at = now
         self._step = 0
         self._uploaded = 0
+        self._told = Reason.FINE
 
     def idle(self, glance: Glance, now: float) -> float:
         """Seconds since the last progress; 0 where standing still is normal. More progress than ever resets it."""
-        if glance.moved > self._moved or glance.steady:
+        if glance.moved > self._moved or glance.steady or glance.held:
             self._moved = max(self._moved, glance.moved)
             self._since = now
         return now - self._since
@@ -109,7 +117,10 @@ class Pulse:
         rested = now - self._line_at >= _LINE_EVERY
         # A seed that nobody asks has nothing new to say, for days.
         told = glance.steady and glance.uploaded == self._uploaded
-        due = (rested and not told) or (self._step < step < _STEPS)
+        # What it waits for is said once, at once.
+        news = bool(reason(glance)) and glance.why.reason is not self._told
+        due = (rested and not told) or (self._step < step < _STEPS) or news
+        self._told = glance.why.reason
         if due:
             self._line_at, self._step, self._uploaded = now, step, glance.uploaded
         return due
@@ -146,12 +157,19 @@ def movement(glance: Glance) -> dict[str, str]:
 
 def reason(glance: Glance) -> str:
     """Why the job stands still, safe to show, or an empty string."""
-    return display(glance.why.message) if glance.why.reason not in (Reason.FINE, Reason.COMPLETE) else ""
+    return display(glance.why.message) if glance.why.reason not in _FINE else ""
 
 
 def doing(glance: Glance) -> str:
-    """What it does just now where nothing is wrong, safe to show: ``asking 2 trackers``; may be empty."""
-    return display(glance.now)
+    """What it does just now where nothing is wrong, safe to show: ``asking 2 trackers``; empty where the stage says so
+    already."""
+    words = display(glance.now)
+    return words if words != glance.stage else ""
+
+
+def evidence(why: Why) -> str:
+    """The evidence in words: ``quiet 34, known 5, failing 5``."""
+    return ", ".join(f"{name} {value}" for name, value in why.evidence)
 
 
 def fields(glance: Glance) -> tuple[str, dict[str, Any]]:
@@ -169,4 +187,5 @@ def fields(glance: Glance) -> tuple[str, dict[str, Any]]:
         "stage": glance.stage,
         "why": reason(glance) or None,
         "reason": glance.why.reason.value,
+        "evidence": dict(glance.why.evidence),
     }

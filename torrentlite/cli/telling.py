@@ -1,4 +1,4 @@
-"""The events of a torrent, told in JSON."""
+"""The events of a torrent, told in JSON to programs, and to people in the dashboard's log."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 
 import trio
 
-from .. import Event, PieceFailed, Torrent, TrackerReplied
+from .. import Event, MetadataReceived, PeerBanned, PieceFailed, StateChanged, Torrent, TrackerReplied
 from ..metainfo.text import display
+from . import units
 from .output import Output
 from .terminal import Mode
 
@@ -19,15 +20,19 @@ async def tell_events(torrent: Torrent, output: Output) -> AsyncIterator[None]:
 
     An exception of the block comes out as itself, not in an ExceptionGroup.
     """
-    if output.mode is not Mode.JSON:
+    if output.mode not in (Mode.JSON, Mode.LIVE):
         yield
         return
     failure: Exception | None = None
     async with torrent.events() as events, trio.open_nursery() as nursery:
 
         async def tell() -> None:
+            told: dict[str, str] = {}
             async for event in events:
-                _tell(event, torrent.info_hash, output)
+                if output.mode is Mode.JSON:
+                    _tell(event, torrent.info_hash, output)
+                elif words := in_words(event, told):
+                    output.remember(f"{display(torrent.name, limit=30)}: {words}")
 
         nursery.start_soon(tell)
         try:
@@ -47,3 +52,33 @@ def _tell(event: Event, info_hash: str, output: Output) -> None:
             output.event(
                 "tracker", info_hash, url=event.url, ok=event.ok, message=display(event.message), peers=event.peers
             )
+
+
+def in_words(event: Event, told: dict[str, str]) -> str:
+    """A line for people, safe to show, or nothing where there is no news in it.
+
+    Args:
+        event: what happened.
+        told: what was said of each tracker before; it is kept here.
+    """
+    match event:
+        case StateChanged():
+            return f"{event.after.value}{f': {display(event.message)}' if event.message else ''}"
+        case MetadataReceived():
+            return f"the metadata is here: {units.plural(event.files, 'file')}, {units.size(event.total)}"
+        case PieceFailed():
+            return f"piece {event.piece:,} was wrong; parts of it came from {display(', '.join(event.peers))}"
+        case PeerBanned():
+            return f"{display(event.peer)} is banned: {display(event.reason)}"
+        case TrackerReplied():
+            message = display(event.message)
+            if event.ok:
+                words = f"names {units.plural(event.peers, 'peer')}" + (f", and warns: {message}" if message else "")
+            else:
+                words = f"fails: {message}" if message else "fails"
+            if told.get(event.url) == words:
+                return ""
+            told[event.url] = words
+            return f"{display(event.url)} {words}"
+        case _:
+            return ""

@@ -22,10 +22,12 @@ class Facts:
         left: wanted bytes that are not here.
         quiet: seconds since the last progress: a block, a piece of metadata, or the start.
         limited: whether a download limit is what holds it back.
-        trackers: how many there are; ``trackers_failed`` of them failed when last asked, ``tracker_message`` says how.
+        trackers: how many there are; ``trackers_failed`` of them failed when last asked, ``tracker_message`` says how;
+            ``asking`` of them are just being asked.
         dht: the state of the DHT node that is asked (joining, joined), or empty; ``dht_nodes`` are in its tables.
         lookups: whether peers may be found in other ways (PEX, LSD).
         known: addresses of peers, ``failing`` of which could not be reached, or were of no use, when last dialled.
+        calling: peers that are being called at this moment.
         peers: connected ones, ``interesting`` of which have something that we need; ``unchoked`` of those let us ask.
         missing: pieces that we need and no connected peer has, of ``needed`` that we need.
     """
@@ -39,11 +41,13 @@ class Facts:
     trackers: int = 0
     trackers_failed: int = 0
     tracker_message: str = ""
+    asking: int = 0
     dht: str = ""
     dht_nodes: int = 0
     lookups: bool = False
     known: int = 0
     failing: int = 0
+    calling: int = 0
     peers: int = 0
     interesting: int = 0
     unchoked: int = 0
@@ -89,7 +93,8 @@ def _own_doing(facts: Facts) -> Verdict | None:
         case State.CHECKING:
             return Reason.CHECKING, "checking what is on the disk"
         case State.SEEDING:
-            return Reason.COMPLETE, f"complete, {_count(facts.peers, 'peer')} connected"
+            # Whoever shares waits to be found: a refusal is said, also while somebody is here.
+            return _failing(facts) or (Reason.COMPLETE, f"complete, {_count(facts.peers, 'peer')} connected")
         case State.DOWNLOADING if not facts.left:
             return Reason.FINE, "finishing"
     return None
@@ -99,9 +104,14 @@ def _moving(facts: Facts) -> Verdict:
     if facts.limited:
         return Reason.LIMITED, "as fast as its download limit allows"
     if not facts.peers:
-        return Reason.FINE, "looking for peers"
+        return Reason.FINE, _looking(facts)
     if facts.state is State.METADATA:
         return Reason.FINE, "fetching the metadata"
+    if not facts.interesting:
+        return Reason.FINE, f"connected to {_count(facts.peers, 'peer')}, none has anything for us yet"
+    if not facts.unchoked:
+        who = "it" if facts.interesting == 1 else f"{facts.interesting:,} peers"
+        return Reason.FINE, f"connected; waiting for {who} to give us a turn"
     return Reason.FINE, f"downloading from {_count(facts.unchoked, 'peer')}"
 
 
@@ -126,11 +136,8 @@ def _alone(facts: Facts) -> Verdict:
         return Reason.UNREACHABLE, f"{_count(facts.known, 'peer')} known, none could be reached"
     if facts.known:
         return Reason.NO_PEERS, f"{_count(facts.known, 'peer')} known, none connected yet"
-    if facts.trackers and facts.trackers_failed >= facts.trackers:
-        failing = "the tracker fails" if facts.trackers == 1 else f"all {facts.trackers} trackers fail"
-        if facts.dht:
-            failing += ", and " + _dht(facts)
-        return Reason.TRACKERS_FAIL, ": ".join(filter(None, (failing, display(facts.tracker_message))))
+    if failing := _failing(facts):
+        return failing
     if not facts.trackers and facts.dht:
         return Reason.NO_PEERS if facts.dht == "joined" else Reason.NO_DHT, _dht(facts)
     if facts.trackers or facts.lookups:
@@ -140,6 +147,28 @@ def _alone(facts: Facts) -> Verdict:
 
 def _dht(facts: Facts) -> str:
     return "the DHT knows no peer" if facts.dht == "joined" else "no node of the DHT answers"
+
+
+def _looking(facts: Facts) -> str:
+    """Nobody is connected yet, and it is too early to call that a trouble."""
+    if facts.calling:
+        return f"calling {_count(facts.calling, 'peer')}"
+    asked = []
+    if facts.asking:
+        asked.append("the tracker" if facts.trackers == 1 else _count(facts.asking, "tracker"))
+    if facts.dht:
+        asked.append("the DHT" if facts.dht == "joined" else "the DHT, which we are just joining")
+    return f"asking {' and '.join(asked)}" if asked else "looking for peers"
+
+
+def _failing(facts: Facts) -> Verdict | None:
+    """All trackers fail, in the last one's own words."""
+    if not facts.trackers or facts.trackers_failed < facts.trackers:
+        return None
+    failing = "the tracker fails" if facts.trackers == 1 else f"all {facts.trackers} trackers fail"
+    if facts.dht and facts.state is not State.SEEDING:
+        failing += ", and " + _dht(facts)
+    return Reason.TRACKERS_FAIL, ": ".join(filter(None, (failing, display(facts.tracker_message))))
 
 
 def _count(number: int, noun: str) -> str:

@@ -85,7 +85,8 @@ def torrent_facts(torrent: Life, content: Content | None, swarm: Swarm) -> Facts
     now = swarm.commons.now()
     pieces = content.pieces if content else None
     trackers = torrent.discovery.tiers.stats(now)
-    failed = [tracker for tracker in trackers if tracker.state == "failed"]
+    # One that is just being asked again has still failed.
+    failed = [tracker for tracker in trackers if tracker.failures]
     interesting = [peer for peer in swarm.peers if peer.am_interested]
     needed = pieces.picker.wanted & ~pieces.picker.have if pieces else 0
     dht = swarm.dht.stats() if swarm.dht is not None else None
@@ -106,6 +107,8 @@ def torrent_facts(torrent: Life, content: Content | None, swarm: Swarm) -> Facts
         trackers=len(trackers),
         trackers_failed=len(failed),
         tracker_message=failed[-1].message if failed else "",
+        asking=sum(tracker.state == "announcing" for tracker in trackers),
+        calling=swarm.dialler.half_open,
         dht=dht.state if dht else "",
         dht_nodes=dht.nodes + dht.nodes6 if dht else 0,
         known=len(swarm.peerlist),

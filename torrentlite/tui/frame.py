@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .lines import DIM, KEY, Line, fit, seg, width_of
+from .lines import ANCHOR, DIM, KEY, Line, fit, join, seg, width_of
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,12 +47,12 @@ def framed(
             middle = "┬" if not number else "┼" if left_rule and right_rule else "│"
             if left_rule != right_rule:
                 middle = "┤" if left_rule else "├"
-            rows.append(_Row([*left, seg(middle, DIM), *right], left_rule, right_rule))
+            rows.append(_Row([*left, ANCHOR, seg(middle, DIM), *right], left_rule, right_rule))
     lines = []
     for number, row in enumerate(rows):
         corners = "╭╮" if not number else "├┤"
         edges = (corners[0] if row.left_rule else "│", corners[1] if row.right_rule else "│")
-        lines.append([seg(edges[0], DIM), *row.line, seg(edges[1], DIM)])
+        lines.append([seg(edges[0], DIM), *row.line, ANCHOR, seg(edges[1], DIM)])
     lines.append([seg("╰", DIM), *_rule(footer, [], inner, joint), seg("╯", DIM)])
     return lines
 
@@ -63,14 +63,11 @@ def left_width(width: int) -> int:
 
 
 def keys_line(keys: Sequence[tuple[str, str]], width: int) -> Line:
-    """``q quit  p pause …``, as many as fit."""
-    line: Line = []
-    for key, word in keys:
-        more = [seg("  " if line else ""), seg(key, KEY), seg(f" {word}", DIM)]
-        if width_of(line) + width_of(more) > width:
-            break
-        line += more
-    return line
+    """``q quit  p pause … ? help``: as many as fit, and always the last."""
+    items = [[seg(key, KEY), seg(f" {word}", DIM)] for key, word in keys]
+    while len(items) > 1 and sum(width_of(item) + 2 for item in items) - 2 > width:
+        del items[-2]
+    return join(items, "  ")
 
 
 def _column(sections: Sequence[Section], inner: int) -> list[tuple[Line, bool]]:

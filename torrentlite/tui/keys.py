@@ -14,7 +14,7 @@ _NAMES: Final = {
     b"\t": "tab", b"\x1b[Z": "left", b"\r": "enter", b"\n": "enter", b"\x1b": "escape",
     b"j": "down", b"k": "up",
 }  # fmt: skip
-_KEY: Final = re.compile(rb"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1bO[A-Za-z]|\x1b|[^\x1b]", re.DOTALL)
+_KEY: Final = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1bO[A-Za-z]|\x1b|[^\x1b]", re.DOTALL)
 
 
 def decode(data: bytes) -> list[str]:

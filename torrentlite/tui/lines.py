@@ -83,8 +83,8 @@ def fit(line: Iterable[Segment], width: int) -> Line:
             continue
         size = cell_len(segment.text)
         if size > left:
-            fitted.append(Segment(cut(segment.text, left), segment.style))
-            left -= cell_len(fitted[-1].text)
+            fitted += [Segment(cut(segment.text, left), segment.style), ANCHOR]
+            left -= cell_len(fitted[-2].text)
             break
         fitted.append(segment)
         left -= size

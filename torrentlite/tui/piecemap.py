@@ -62,7 +62,7 @@ def piece_map(pieces: PieceStats, width: int) -> PieceMap:
         here, wish = have.part(start, stop), wanted.part(start, stop)
         if flying.part(start, stop):
             letters.append(IN_FLIGHT)
-        elif wish and not wish & ~here or here.bit_count() == stop - start:
+        elif (wish and not wish & ~here) or here.bit_count() == stop - start:
             letters.append(HAVE)
         elif nobody.part(start, stop):
             letters.append(MISSING)

@@ -17,7 +17,7 @@ _LEAST: Final = (40, 12)
 _WIDE: Final = 150
 """From here on there are two columns."""
 _KEYS: Final = (
-    ("q", "quit"), ("p", "pause"), ("d", "fewer lines"), ("f", "files"), ("t", "trackers"), ("l", "log"),
+    ("q", "quit"), ("p", "pause"), ("d", "less"), ("f", "files"), ("t", "trackers"), ("l", "log"),
     ("s", "sort"), ("?", "help"),
 )  # fmt: skip
 _BACK: Final = ("esc", "back")
@@ -54,12 +54,12 @@ def view(snapshot: Snapshot, chosen: Choices, width: int, height: int) -> View:
         return View(framed([help_section(inner, height - 2)], width, footer))
     job = snapshot.jobs[number]
     top = [Section([seg(snapshot.title, BOLD)], upper.head(job, inner), upper.totals(snapshot.jobs))]
-    if len(snapshot.jobs) > 1:
+    if len(snapshot.jobs) > 1 and height >= 18:
         top.append(upper.torrents(snapshot, number, inner, min(len(snapshot.jobs), max(3, height // 6))))
     rest = height - 1 - sum(section.height for section in top)
     if chosen.page is Page.OVERVIEW:
-        map_rows = 1 if height < 30 else 2 if height < 50 else 4
-        if snapshot.detail.pieces.count < inner:
+        map_rows = 1 if height < 30 else 2 if height < 50 else 5
+        if snapshot.detail.pieces.count < inner or job.glance.steady:
             map_rows = 1
         if rest >= map_rows + 6:
             top.append(upper.pieces(job, snapshot.detail, inner, map_rows))
@@ -109,19 +109,20 @@ def _overview(top: list[Section], snapshot: Snapshot, chosen: Choices, width: in
 def _share(rest: int, wishes: dict[str, tuple[int, int]]) -> dict[str, int]:
     """Rows for sections that want (at most, at least) so many, without their rules; the last takes what is left.
 
-    The least of each is given first, in their order; of what follows each takes two thirds at most, so a long list of
-    peers leaves something for the files.
+    The first always gets some. The least of each is given first, in their order; of what follows each takes two thirds
+    at most, so a long list of peers leaves something for the files.
     """
     rows = dict.fromkeys(wishes, 0)
+    first = next(iter(wishes))
     for name, (most, least) in wishes.items():
-        if least and rest > least:
-            rows[name] = min(least, max(most, 1))
+        if least and (rest > least or name == first):
+            rows[name] = min(least, max(most, 1), rest - 1)
             rest -= rows[name] + 1
     for name, (most, _) in wishes.items():
         if rows[name] and rest > 0:
             more = min((rest * 2 + 2) // 3, max(0, most - rows[name]))
             rows[name] += more
             rest -= more
-    given = [name for name, count in rows.items() if count] or [next(iter(rows))]
+    given = [name for name, count in rows.items() if count] or [first]
     rows[given[-1]] += rest if rows[given[-1]] else rest - 1
     return rows

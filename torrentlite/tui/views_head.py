@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from rich.style import Style
 
 from ..cli import units
-from ..cli.progress import Glance, doing, reason
+from ..cli.progress import Glance, doing, evidence, reason
 from ..stats import Reason, State
+from . import words
 from .frame import Section
 from .lines import (
     ANCHOR,
@@ -101,7 +103,7 @@ def _rates(job: Shown, width: int) -> Line:
         parts.append([seg(f"{units.size(stats.wasted)} wasted", DIM)])
     if stats.hash_failures:
         parts.append([seg(units.plural(stats.hash_failures, "wrong piece"), WARN)])
-    parts.append([seg(f"for {units.duration(job.elapsed)}", DIM)])
+    parts.append([seg(f"for {words.span(job.elapsed)}", DIM)])
     return first_that_fit(parts, width)
 
 
@@ -111,7 +113,10 @@ def _doing(job: Shown, width: int) -> Line:
     if not why:
         return foreign(doing(glance), width, DIM)
     style = BAD if glance.why.reason in (Reason.DISK, Reason.ERROR) else WARN
-    return foreign(why, width, style)
+    told = [seg(evidence(glance.why), DIM)] if width > 100 else []
+    if width_of(told) + cell_len(why) + 2 > width:
+        return foreign(why, width, style)
+    return between([seg(why, style), ANCHOR], told, width) if told else foreign(why, width, style)
 
 
 def torrents(snapshot: Snapshot, chosen: int, width: int, rows: int) -> Section:

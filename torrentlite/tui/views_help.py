@@ -14,7 +14,7 @@ from .lines import BOLD, KEY, PLAIN, Line, cell, fit, seg
 KEYS: Final = (
     ("q", "quit, as Ctrl-C: nothing is lost"),
     ("p", "pause this torrent, or go on"),
-    ("d", "back to a few lines; d again: here"),
+    ("d", "to a few lines, and back to this"),
     ("f", "files"),
     ("t", "trackers, DHT, port"),
     ("l", "log"),
@@ -25,11 +25,11 @@ KEYS: Final = (
     ("?", "this page"),
 )
 _PIECES: Final = (
-    ("█▓▒", "verified: all, most, some of them"),
+    ("█▓▒", "verified: all, most, some"),
     (piecemap.IN_FLIGHT, "asked for just now"),
     (piecemap.PARTIAL, "begun"),
     (piecemap.TO_COME, "to come: a peer has it"),
-    (piecemap.MISSING, "missing: no connected peer has it"),
+    (piecemap.MISSING, "missing: nobody here has it"),
     ("▁▄█", "below it: how many peers have it"),
 )
 _COLUMNS: Final = (

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from rich.cells import cell_len
+
 from ..cli import units
 from ..metainfo.text import display
 from ..stats import FileStats, PeerStats, State, TrackerStats
@@ -101,7 +103,8 @@ def _file(file: FileStats, width: int) -> Line:
 
 def sources(snapshot: Snapshot, detail: Detail, scrolled: int, width: int, rows: int) -> Section:
     """Trackers, the DHT and our own port, each with its state in words."""
-    lines = [*_session(snapshot), *(_tracker(each, width) for each in detail.trackers)]
+    where = min(max((cell_len(_url(each)) for each in detail.trackers), default=0), max(16, width * 2 // 5))
+    lines = [*_session(snapshot), *(_tracker(each, where, width) for each in detail.trackers)]
     title = [seg("where peers come from")]
     failed = sum(each.state == "failed" for each in detail.trackers)
     right: Line = [seg(f"{failed} of {units.plural(len(detail.trackers), 'tracker')} failed", BAD)] if failed else []
@@ -122,16 +125,17 @@ def _session(snapshot: Snapshot) -> list[Line]:
     session = snapshot.session
     if session is None:
         return []
-    return [
-        [seg("port     "), seg(str(session.port), BOLD), seg(f" · {units.plural(session.peers, 'peer')} in all", DIM)]
-    ]
+    return [[seg("port "), seg(str(session.port), BOLD), seg(f" · {units.plural(session.peers, 'peer')} in all", DIM)]]
 
 
-def _tracker(stats: TrackerStats, width: int) -> Line:
+def _tracker(stats: TrackerStats, where: int, width: int) -> Line:
     word, sentence, style = words.tracker(stats)
-    where = min(46, max(16, width * 2 // 5))
-    line = [seg("tracker  ", PLAIN), *foreign(display(stats.url), where), seg("  "), seg(word, style), seg("  ")]
-    return [*line, *foreign(sentence, max(0, width - where - 13 - len(word)), DIM)]
+    line = [*foreign(_url(stats), where, keep_end=True), seg("  "), seg(word, style), seg("  ")]
+    return [*line, *foreign(sentence, max(0, width - where - 4 - len(word)), DIM)]
+
+
+def _url(stats: TrackerStats) -> str:
+    return display(stats.url).removesuffix("/announce")
 
 
 def log(snapshot: Snapshot, scrolled: int, width: int, rows: int) -> Section:

@@ -50,7 +50,7 @@ def source(peer: PeerStats) -> str:
 
 def tracker(stats: TrackerStats) -> tuple[str, str, Style]:
     """How it is with a tracker: a word, a sentence and the style of the word."""
-    again = f"again in {units.duration(max(1, round(stats.next_announce)))}" if stats.next_announce >= 0 else ""
+    again = f"again in {span(max(1, stats.next_announce))}" if stats.next_announce >= 0 else ""
     message = display(stats.message)
     if stats.state == "ok":
         counts = []
@@ -61,11 +61,18 @@ def tracker(stats: TrackerStats) -> tuple[str, str, Style]:
         counts = counts or [units.plural(stats.peers, "peer")]
         return "ok", "; ".join(filter(None, (", ".join(counts), again, message))), GOOD if not message else WARN
     if stats.state == "failed":
-        often = f" {stats.failures} times" if stats.failures > 1 else ""
-        return "failed", "; ".join(filter(None, (f"{message}{often}" if message else often.strip(), again))), BAD
+        often = f"{stats.failures} times" if stats.failures > 1 else ""
+        return "failed", "; ".join(filter(None, (message, again, often))), BAD
     if stats.state == "announcing":
         return "asking", "…", BUSY
     return "not asked", "one of its group answers, or its turn comes", DIM
+
+
+def span(seconds: float) -> str:
+    """``4s``, ``24m`` or ``2h05m``: no finer than it matters."""
+    if seconds < 60:
+        return f"{int(seconds)}s"
+    return f"{int(seconds // 60)}m" if seconds < 3600 else units.duration(seconds)
 
 
 def brief(rate: float) -> str:
