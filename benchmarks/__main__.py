@@ -3,7 +3,7 @@
     python -m benchmarks --size 1G --runs 5
 
 Each round runs every pair (seed, fetcher) once, so a machine that speeds up or slows down does so for all; the table
-gives medians, and ratios to libtorrent → libtorrent round by round.
+gives medians, and ratios to libtorrent → libtorrent round by round. ``python -m benchmarks dht`` measures the DHT node.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ import tempfile
 import trio
 
 import torrentlite
+
+from . import dht
 
 PAIRS = (("lt", "lt"), ("lt", "tl"), ("tl", "lt"), ("tl", "tl"))
 
@@ -51,6 +53,9 @@ def size(text: str) -> int:
 
 def main() -> None:
     """Measure and print a table."""
+    if sys.argv[1:2] == ["dht"]:
+        dht.main(sys.argv[2:])
+        return
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.split("\n")[0])
     parser.add_argument("--size", type=size, default=size("256M"), help="bytes of the file (default 256M)")
     parser.add_argument("--piece-size", type=size, default=size("1M"), help="default 1M")

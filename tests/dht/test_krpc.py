@@ -2,8 +2,18 @@ import pytest
 from hypothesis import given, strategies as st
 
 from torrentlite import limits
-from torrentlite.bencode import encode
-from torrentlite.dht.krpc import Code, Query, Refusal, Reply, encode_query, encode_refusal, encode_reply, parse
+from torrentlite.bencode import decode, encode
+from torrentlite.dht.krpc import (
+    VERSION,
+    Code,
+    Query,
+    Refusal,
+    Reply,
+    encode_query,
+    encode_refusal,
+    encode_reply,
+    parse,
+)
 from torrentlite.errors import ProtocolError
 from torrentlite.wire.address import Address
 
@@ -126,9 +136,24 @@ def test_what_is_written_is_read():
     assert parse(data) == Query(b"1234", A, b"find_node", {b"id": A, b"target": M}, True)
     assert b"2:roi1e" in data, "BEP 43"
     assert parse(encode_reply(b"1234", A, {b"token": b"x"}, to)) == Reply(b"1234", A, {b"id": A, b"token": b"x"}, to)
-    assert parse(encode_refusal(b"1234", Code.PROTOCOL, "no")) == Refusal(b"1234", 203, b"no")
+    refusal = encode_refusal(b"1234", Code.PROTOCOL, "no", to)
+    assert parse(refusal) == Refusal(b"1234", 203, b"no")
+    assert decode(refusal)[b"ip"] == bytes([1, 2, 3, 4, 0, 5]), "BEP 42: all responses"
     six = Address("2a00::1", 5)
     assert parse(encode_reply(b"1234", A, {}, six)).seen == six
+
+
+VALUES = st.recursive(
+    st.integers(-5, 1 << 40) | st.binary(max_size=40), lambda inner: st.lists(inner, max_size=4), max_leaves=6
+)
+
+
+@given(st.binary(min_size=1, max_size=32), st.dictionaries(st.binary(max_size=8), VALUES, max_size=6))
+def test_a_reply_is_bencoded_as_strictly_as_everything_else(transaction, values):
+    to = Address("1.2.3.4", 5)
+    answer = {b"id": A, **values}
+    message = {b"ip": b"\x01\x02\x03\x04\x00\x05", b"r": answer, b"t": transaction, b"v": VERSION, b"y": b"r"}
+    assert encode_reply(transaction, A, values, to) == encode(message)
 
 
 @pytest.mark.parametrize("seen", [b"", b"12345", b"1234567", 5, [b"123456"]])

@@ -116,6 +116,12 @@ class Node:
         """A datagram has come. Whatever is in it, nothing is raised."""
         self._guarded(self._core.got_datagram, data, sender)
 
+    def got_datagrams(self, received: Iterable[tuple[bytes, Address]]) -> None:
+        """The same for several that were read together, which is a little cheaper."""
+        for data, sender in received:
+            self._contained(self._core.got_datagram, data, sender)
+        self._flush()
+
     async def run_bootstrap(self, routers: Iterable[tuple[str, int]]) -> None:
         """Ask the routers for help while nobody else does. Ends when the node has joined."""
         routers = tuple(routers)
@@ -337,15 +343,18 @@ class Node:
     # -- inside
 
     def _guarded(self, call: Callable[..., object], *args: object) -> bool:
-        """Let the core do something, send what it has to send, and contain our own bugs."""
+        """Let the core do something, and send what it has to send. False: that was a bug of ours."""
+        done = self._contained(call, *args)
+        self._flush()
+        return done
+
+    def _contained(self, call: Callable[..., object], *args: object) -> bool:
         try:
             call(*args, trio.current_time())
         except Exception as error:
             self.internal_errors += 1
             log.error("a bug of ours", exc_info=error)
             return False
-        finally:
-            self._flush()
         return True
 
     def _flush(self) -> None:

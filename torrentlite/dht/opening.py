@@ -103,8 +103,7 @@ def _sender(sockets: Sequence[Datagrams]) -> Callable[[bytes, Address], object]:
 async def _receive(socket: Datagrams, node: Node) -> None:
     with contextlib.suppress(NetworkError):  # closed
         while True:
-            for data, sender in await socket.receive():
-                node.got_datagram(data, sender)
+            node.got_datagrams(await socket.receive())
 
 
 async def _join(node: Node, nodes: Sequence[tuple[str, int]], routers: Sequence[tuple[str, int]]) -> None:

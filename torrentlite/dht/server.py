@@ -60,7 +60,7 @@ class Server:
                 _shorten(values, over, ipv6=sender.is_ipv6)
                 data = encode_reply(query.transaction, side.own_id, values, sender)
         except _RefusedError as refused:
-            data = encode_refusal(query.transaction, refused.code, str(refused))
+            data = encode_refusal(query.transaction, refused.code, str(refused), sender)
         return data if self._budget.answer(owner, len(data), now) else None
 
     def _values(self, query: Query, side: Side, sender: Address, raw: bytes, now: float) -> dict[bytes, object]:

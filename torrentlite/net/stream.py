@@ -99,6 +99,8 @@ class TcpStream:
 
 def address_of(sockaddr: Any) -> Address:
     """The ``Address`` in what the socket module calls an address of AF_INET or AF_INET6."""
+    if len(sockaddr) == 2:  # IPv4, in its shortest form already: a DHT node gets thousands a second
+        return Address(*sockaddr)
     return Address(parse_host(sockaddr[0]) or "", sockaddr[1])
 
 
