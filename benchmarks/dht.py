@@ -22,6 +22,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import psutil
 import trio
@@ -39,7 +40,7 @@ LOST_AFTER = 0.2  # seconds
 KINDS = ("tl", "lt")
 NAMES = {"tl": "torrentlite", "lt": "libtorrent"}
 LIFTED = DhtSettings(upload_limit=0, answer_limit=0, address_limit=0, big_answers=0, read_only=False)
-LIBTORRENT = {
+LIBTORRENT: dict[str, Any] = {
     "listen_interfaces": "127.0.0.1:0",
     "enable_dht": True,
     "enable_lsd": False,
@@ -72,11 +73,12 @@ def serve_libtorrent() -> None:
     sys.stdin.read()
 
 
-def libtorrent_session(**more: object) -> object:
+def libtorrent_session(**more: int) -> object:
     """A session that is a DHT node and nothing else."""
     import libtorrent as lt
 
-    session = lt.session(LIBTORRENT | more)
+    settings: Any = LIBTORRENT | more
+    session = lt.session(settings)
     while not session.listen_port():
         time.sleep(0.01)
     return session

@@ -149,11 +149,14 @@ VALUES = st.recursive(
 
 
 @given(st.binary(min_size=1, max_size=32), st.dictionaries(st.binary(max_size=8), VALUES, max_size=6))
-def test_a_reply_is_bencoded_as_strictly_as_everything_else(transaction, values):
+def test_what_is_bencoded_by_hand_is_what_the_library_writes(transaction, values):
     to = Address("1.2.3.4", 5)
     answer = {b"id": A, **values}
     message = {b"ip": b"\x01\x02\x03\x04\x00\x05", b"r": answer, b"t": transaction, b"v": VERSION, b"y": b"r"}
     assert encode_reply(transaction, A, values, to) == encode(message)
+    message = {b"a": answer, b"q": b"put", b"t": transaction, b"v": VERSION, b"y": b"q"}
+    assert encode_query(transaction, A, b"put", values) == encode(message)
+    assert encode_query(transaction, A, b"put", values, read_only=True) == encode(message | {b"ro": 1})
 
 
 @pytest.mark.parametrize("seen", [b"", b"12345", b"1234567", 5, [b"123456"]])

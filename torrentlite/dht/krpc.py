@@ -127,30 +127,27 @@ def encode_query(
     transaction: bytes, node_id: bytes, method: bytes, arguments: Mapping[bytes, object], *, read_only: bool = False
 ) -> bytes:
     """A query; ``arguments`` without the id."""
-    message: dict[bytes, object] = {
-        b"a": {b"id": node_id, **arguments},
-        b"q": method,
-        b"t": transaction,
-        b"v": VERSION,
-        b"y": b"q",
-    }
-    if read_only:
-        message[b"ro"] = 1
-    return encode(message)
+    read = b"2:roi1e" if read_only else b""
+    body = _encode_body(node_id, arguments)
+    return b"d1:a%b1:q%b%b1:t%b1:v%b1:y1:qe" % (body, _encode(method), read, _encode(transaction), _VERSION)
 
 
 def encode_reply(transaction: bytes, node_id: bytes, values: Mapping[bytes, object], to: Address) -> bytes:
     """A reply; ``values`` without the id. It tells the asker its own address (BEP 42)."""
-    # A node under load does little else than this. Written by hand it takes 2 µs, by the library 9.
-    answer: dict[bytes, object] = {b"id": node_id, **values}
-    body = b"".join([b"%d:%b%b" % (len(key), key, _encode(answer[key])) for key in sorted(answer)])
-    return b"d2:ip%b1:rd%be1:t%b1:v%b1:y1:re" % (_encode(pack_address(to)), body, _encode(transaction), _VERSION)
+    seen, body = _encode(pack_address(to)), _encode_body(node_id, values)
+    return b"d2:ip%b1:r%b1:t%b1:v%b1:y1:re" % (seen, body, _encode(transaction), _VERSION)
 
 
 def encode_refusal(transaction: bytes, code: Code, text: str, to: Address) -> bytes:
     """An error; it too tells the asker its own address."""
     error = [int(code), text.encode()]
     return encode({b"e": error, b"ip": pack_address(to), b"t": transaction, b"v": VERSION, b"y": b"e"})
+
+
+def _encode_body(node_id: bytes, values: Mapping[bytes, object]) -> bytes:
+    # A node under load does little else than this. Written by hand a reply takes 2 µs, by the library 9.
+    body: dict[bytes, object] = {b"id": node_id, **values}
+    return b"d%be" % b"".join([b"%d:%b%b" % (len(key), key, _encode(body[key])) for key in sorted(body)])
 
 
 def _encode(value: object) -> bytes:

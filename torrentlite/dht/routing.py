@@ -170,12 +170,14 @@ class Table:
 
     def stale(self, now: float) -> Node | None:
         """The node that was not heard of for longest, if it is time to ping it."""
-        nodes = [
-            node
-            for node in self
-            if now - max(node.heard, node.tried) >= (limits.DHT_GOOD_FOR if not node.fails else limits.DHT_TIMEOUT)
-        ]
-        return min(nodes, key=lambda node: node.heard, default=None)
+        found = None
+        for bucket in self._buckets:
+            for node in bucket.nodes:
+                last = node.heard if node.heard > node.tried else node.tried
+                due = now - last >= (limits.DHT_TIMEOUT if node.fails else limits.DHT_GOOD_FOR)
+                if due and (found is None or node.heard < found.heard):
+                    found = node
+        return found
 
     def unchanged(self, now: float) -> int | None:
         """The depth of a bucket that should be refreshed. It counts as changed from then on."""

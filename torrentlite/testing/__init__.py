@@ -19,8 +19,10 @@ from .datagrams import SimulatedDatagrams
 from .dice import Dice
 from .host import SimulatedHost
 from .listener import SimulatedListener
+from .nat import Nat, NatKind
 from .network import NetworkStats, SimulatedNetwork
 from .offload import SimulatedOffload
+from .router import SimulatedRouter
 from .run import run_simulation, simulated
 from .scheduler import seeded_scheduler
 from .storage import SimulatedDisk, SimulatedStorage
@@ -33,6 +35,8 @@ from .world import SimulatedMachine, SimulatedWorld, open_world
 __all__ = [
     "Announce",
     "Dice",
+    "Nat",
+    "NatKind",
     "NetworkStats",
     "SimulatedDatagrams",
     "SimulatedDisk",
@@ -41,6 +45,7 @@ __all__ = [
     "SimulatedMachine",
     "SimulatedNetwork",
     "SimulatedOffload",
+    "SimulatedRouter",
     "SimulatedStorage",
     "SimulatedStream",
     "SimulatedTracker",

@@ -59,36 +59,43 @@ def mixed(
     return world
 
 
-def measure(world: SimulatedDht, lookups: int, *, pause: float = 1.0, sybils: int = 0) -> Result:
+def measure(world: SimulatedDht, lookups: int, *, together: int = 1, pause: float = 1.0, sybils: int = 0) -> Result:
     """Announce and find so many times, each time another torrent, by honest nodes drawn by lot.
 
     Args:
         world: is run meanwhile.
         lookups: how many.
-        pause: seconds between two.
+        together: so many of them at once; hours of a large network pass while they wait for each other.
+        pause: seconds between two, or between those that were together.
         sybils: so many of them around each torrent before it is announced.
     """
     rng = world.dice.rng("trial")
     found = 0
     gets: list[SimulatedSearch] = []
-    stored = []
+    stored: list[int] = []
     rings = 0
     size = world.size
-    for _ in range(lookups):
-        info_hash = rng.randbytes(20)
-        attackers = ring(world, info_hash, sybils) if sybils else []
+    while len(gets) < lookups:
+        info_hashes = [rng.randbytes(20) for _ in range(min(together, lookups - len(gets)))]
+        attackers = [sybil for info_hash in info_hashes for sybil in ring(world, info_hash, sybils)] if sybils else []
         if attackers:
             world.run(20)
-        announcer, seeker = rng.sample(world.nodes, 2)
-        announcer.stays = seeker.stays = True
-        announced = _finish(world, announcer.announce(info_hash, _PORT))
-        stored.append(len(announced.errand.stored))
-        search = _finish(world, seeker.get_peers(info_hash))
-        announcer.stays = seeker.stays = False
-        gets.append(search)
-        found += Address(announcer.address.host, _PORT) in search.peers
-        rings += sum(sybil.deeds for sybil in attackers)
+        pairs = [rng.sample(world.nodes, 2) for _ in info_hashes]
+        for node in {id(node): node for pair in pairs for node in pair}.values():
+            node.stays = True
+        announced = [
+            announcer.announce(info_hash, _PORT) for info_hash, (announcer, _) in zip(info_hashes, pairs, strict=True)
+        ]
+        _finish(world, announced)
+        stored += [len(search.errand.stored) for search in announced]
+        searches = [seeker.get_peers(info_hash) for info_hash, (_, seeker) in zip(info_hashes, pairs, strict=True)]
+        _finish(world, searches)
+        gets += searches
+        for search, (announcer, seeker) in zip(searches, pairs, strict=True):
+            announcer.stays = seeker.stays = False
+            found += Address(announcer.address.host, _PORT) in search.peers
         for sybil in attackers:
+            rings += sybil.deeds
             world.remove(sybil)
         world.run(pause)
     return Result(
@@ -140,6 +147,5 @@ class Guard:
             self.wrong.append((sender, to))
 
 
-def _finish(world: SimulatedDht, search: SimulatedSearch) -> SimulatedSearch:
-    world.run(_DEADLINE, until=lambda: search.ended is not None)
-    return search
+def _finish(world: SimulatedDht, searches: Sequence[SimulatedSearch]) -> None:
+    world.run(_DEADLINE, until=lambda: all(search.ended is not None for search in searches))

@@ -23,6 +23,7 @@ from .stream import SimulatedStream, join
 
 if TYPE_CHECKING:
     from .network import SimulatedNetwork
+    from .router import SimulatedRouter
 
 _LOOPBACK: Final = {False: "127.0.0.1", True: "::1"}  # by "is IPv6"
 
@@ -35,6 +36,7 @@ class SimulatedHost:
 
     Attributes:
         addresses: IP addresses.
+        router: that it is behind, if there is one.
         latency: seconds between it and the middle of the network; holds for new connections.
         loss: share of packets lost between it and the middle; holds for new connections.
         plugged: whether its cable is in. While it is not, nothing arrives and nothing leaves, and nobody is told.
@@ -50,9 +52,11 @@ class SimulatedHost:
         latency: float = 0,
         loss: float = 0,
         send_buffer: int = SEND_BUFFER,
+        router: SimulatedRouter | None = None,
     ) -> None:
         self._network = network
         self.addresses = addresses
+        self.router = router
         self.latency = latency
         self.loss = loss
         self.plugged = True
@@ -81,8 +85,8 @@ class SimulatedHost:
         if host is None:
             raise NetworkError(f"cannot connect to {address}: Network is unreachable")
         local = Address(host, self._free_port(lambda port: (Address(host, port), address) not in self._streams))
-        target = self._find(address.host)
-        latency = self.latency if target is None else self._latency_to(target)
+        reached = self._reach(address)
+        latency = self._way_out if reached is None else self._latency_to(reached[0])
         dial = Dial(self._network.timeline, address, latency, functools.partial(self._knock, local, address))
         return await dial.answer()
 
@@ -197,10 +201,39 @@ class SimulatedHost:
     # -- inside
 
     def _find(self, host: str) -> SimulatedHost | None:
-        return self if scope_of(host) is Scope.LOOPBACK else self._network.find(host)
+        if scope_of(host) is Scope.LOOPBACK:
+            return self
+        neighbour = self.router.find(host) if self.router is not None else None
+        return neighbour or self._network.find(host)
+
+    def _reach(self, address: Address) -> tuple[SimulatedHost, Address] | None:
+        """Whom a connection to that address comes to, and at which of its own addresses."""
+        target = self._find(address.host)
+        if target is not None:
+            return target, address
+        router = self._network.find_router(address.host)
+        inner = router.nat.forwards.get(address.port) if router is not None else None
+        target = router.find(inner.host) if router is not None and inner is not None else None
+        return (target, inner) if target is not None and inner is not None else None
+
+    def _near(self, other: SimulatedHost | None) -> bool:
+        """Whether the way there passes no router."""
+        return other is self or (other is not None and self.router is not None and other.router is self.router)
+
+    @property
+    def _way_out(self) -> float:
+        """Seconds to the middle of the network."""
+        return self.latency + (self.router.latency if self.router is not None else 0.0)
+
+    @property
+    def _way_loss(self) -> float:
+        """Share of packets lost on that way."""
+        return 1 - (1 - self.loss) * (1 - (self.router.loss if self.router is not None else 0.0))
 
     def _latency_to(self, other: SimulatedHost) -> float:
-        return 0.0 if other is self else self.latency + other.latency
+        if other is self:
+            return 0.0
+        return self.latency + other.latency if self._near(other) else self._way_out + other._way_out
 
     def _source(self, to: Address) -> str | None:
         """The address that packets to that one leave from."""
@@ -238,11 +271,12 @@ class SimulatedHost:
         """Our wish for a connection has come to the other side."""
         network = self._network
         name = f"{local} > {remote}"
-        target = self._find(remote.host)
-        if target is None or not network.reachable(self, target):
+        reached = self._reach(remote)
+        if reached is None or not network.reachable(self, reached[0]):
             network.trace.record("unanswered", name)
             return None
-        listener = target._listeners.find(remote.host, remote.port)
+        target, inner = reached
+        listener = target._listeners.find(inner.host, inner.port)
         if listener is None:
             network.trace.record("refused", name)
             raise NetworkError("Connection refused")
@@ -250,11 +284,14 @@ class SimulatedHost:
             network.trace.record("unanswered", name)
             return None
         network.trace.record("connected", name)
+        seen = local
+        if self.router is not None and not remote.is_ipv6 and not self._near(target):
+            seen = Address(self.router.ip, self.router.nat.connection())
         near = SimulatedStream(local, remote, closed=self._forget)
-        far = SimulatedStream(remote, local, closed=target._forget)
+        far = SimulatedStream(inner, seen, closed=target._forget)
         join(network.timeline, network.trace, near, self._path_to(target, near), far, target._path_to(self, far))
         self._streams[local, remote] = near
-        target._streams[remote, local] = far
+        target._streams[inner, seen] = far
         listener.offer(far)
         return near
 
@@ -286,13 +323,23 @@ class SimulatedHost:
             network.trace.record("datagram dropped", str(socket), str(to), len(data))
             return False
         sender = Address(host, socket.port)
-        if target is None or network.rng.random() < self._loss_to(target):
+        if self.router is not None and not to.is_ipv6 and not self._near(target):
+            sender = self.router.nat.outgoing(sender, to, network.timeline.now)
+        router = network.find_router(to.host) if target is None else None
+        if router is not None:
+            loss, latency, arrived = 1 - (1 - self._way_loss) * (1 - router.loss), router.latency, router.got_datagram
+            latency += self._way_out
+        elif target is not None:
+            loss, latency, arrived = self._loss_to(target), self._latency_to(target), target.got_datagram
+        else:
+            loss, latency, arrived = 1.0, 0.0, None
+        if arrived is None or network.rng.random() < loss:
             network.trace.record("datagram lost", str(sender), str(to), len(data))
-            return True
-        network.timeline.call_at(leaves + self._latency_to(target), target._got_datagram, self, data, sender, to)
+        else:
+            network.timeline.call_at(leaves + latency, arrived, self, data, sender, to)
         return True
 
-    def _got_datagram(self, source: SimulatedHost, data: bytes, sender: Address, to: Address) -> None:
+    def got_datagram(self, source: SimulatedHost, data: bytes, sender: Address, to: Address) -> None:
         """A datagram has come the distance."""
         network = self._network
         if not network.reachable(source, self):
@@ -313,4 +360,8 @@ class SimulatedHost:
         self._network.trace.record("datagram" if taken else "datagram dropped", str(sender), str(to), len(data))
 
     def _loss_to(self, other: SimulatedHost) -> float:
-        return 0.0 if other is self else 1 - (1 - self.loss) * (1 - other.loss)
+        if other is self:
+            return 0.0
+        if self._near(other):
+            return 1 - (1 - self.loss) * (1 - other.loss)
+        return 1 - (1 - self._way_loss) * (1 - other._way_loss)

@@ -17,6 +17,7 @@ from .flow import SEND_BUFFER
 from .host import SimulatedHost
 from .network import SimulatedNetwork
 from .offload import SimulatedOffload
+from .router import SimulatedRouter
 from .storage import SimulatedDisk
 from .torrent import made_up_torrent
 from .trace import Trace
@@ -71,10 +72,13 @@ class SimulatedWorld:
         latency: float = 0.01,
         loss: float = 0,
         send_buffer: int = SEND_BUFFER,
+        router: SimulatedRouter | None = None,
     ) -> SimulatedMachine:
         """Add a machine; see ``SimulatedNetwork.host`` for the arguments."""
-        host = self.network.host(*addresses, up=up, down=down, latency=latency, loss=loss, send_buffer=send_buffer)
-        name = host.addresses[0]
+        host = self.network.host(
+            *addresses, up=up, down=down, latency=latency, loss=loss, send_buffer=send_buffer, router=router
+        )
+        name = host.addresses[0] if router is None else f"{router.ip} {host.addresses[0]}"
         offload = SimulatedOffload()
         disk = SimulatedDisk(trace=self.trace, last_until=offload.last_until)
         return SimulatedMachine(
