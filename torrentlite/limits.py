@@ -362,6 +362,10 @@ DHT_ID_LIFE: Final = 3600.0
 """Our id changes no more often: a new one costs us our place."""
 DHT_REACHABLE_FOR: Final = 1800.0
 """A query from a stranger proves that we can be reached for so long; without any we are read-only (BEP 43)."""
+DHT_WAY_BACK: Final = 600.0
+"""Who was asked longer ago than this is such a stranger again: routers keep the way back open for 2 to 5 minutes."""
+DHT_REACH_HOSTS: Final = 25
+"""Public addresses that we must have asked before silence says anything: in a small network there are no strangers."""
 DHT_READ_ONLY_FOR: Final = 3600.0
 """Then nobody asks us, so after this long we try again to be found."""
 DHT_SAVED_NODES: Final = 200

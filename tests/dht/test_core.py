@@ -107,6 +107,24 @@ def test_while_we_are_offline_nobody_fails():
     assert all(node.fails == 0 for node in core.sides[False].table)
 
 
+def test_whether_it_was_them_or_us_somebody_else_knows():
+    """In a quiet network nothing else is under way that would tell."""
+    core = make_core()
+    one, other = fill(core, 2)
+    core.sides[False].table.answered(other, 1.0)
+    for moment, online in ((10.0, False), (50.0, True)):
+        ping(core, one, moment)
+        core.outgoing()
+        core.tick(moment + 16)
+        ((data, to),) = core.outgoing()
+        assert to == other.address
+        if online:
+            reply_to(core, data, other, moment + 17)
+        core.tick(moment + 33)
+        assert core.sides[False].table.find(one.address).fails == online
+        assert core.sides[False].table.find(other.address).fails == 0
+
+
 def test_an_error_is_an_answer_of_a_kind():
     core, one = make_core(), stranger(1)
     data, outcome = ping(core, one)
@@ -271,12 +289,10 @@ def test_read_only():
 
 def test_unreachable_becomes_read_only():
     core = make_core(settings=DhtSettings())
-    data, _ = ping(core, stranger(1), 10.0)
-    assert not parse(data).read_only
+    for index in range(limits.DHT_REACH_HOSTS):
+        data, _ = ping(core, stranger(10 + index), 10.0)
+        assert not parse(data).read_only
     core.tick(2000.0)
-    core.outgoing()
-    for number in range(100, 200):  # a small network has no strangers
-        core.ask(stranger(number).address, b"ping", {}, 2000.0, lambda reply, now: None)
     core.outgoing()
     data, _ = ping(core, stranger(2), 2002.0)
     assert parse(data).read_only

@@ -198,26 +198,43 @@ def test_votes_for_what_cannot_be(host):
 # -- reachability
 
 
+def met(count: int, now: float = 0.0) -> Reach:
+    reach = Reach(None, now)
+    for index in range(count):
+        reach.sent(voter(index), now)
+    return reach
+
+
 def test_read_only_while_no_stranger_asks():
-    reach = Reach(None, 0.0)
-    friend, stranger = Address("8.8.8.8", 1), Address("9.9.9.9", 1)
-    reach.sent(friend)
-    for number in range(100):
-        reach.sent(Address(f"12.0.{number}.1", 1))
+    reach = met(limits.DHT_REACH_HOSTS)
+    friend, stranger = voter(0), Address("9.9.9.9", 1)
     assert not reach.read_only(1799)
+    reach.sent(friend, 1500)
     reach.asked(friend, 1700)
-    assert reach.read_only(1801), "who was asked has a way back through any NAT"
+    assert reach.read_only(1801), "who was just asked has a way back through any NAT"
     reach.asked(stranger, 1802)
     assert not reach.read_only(1803)
     assert reach.read_only(1802 + 1801)
     assert not reach.read_only(1802 + 1800 + 3600), "shows itself again after a while"
     assert reach.read_only(1802 + 1800 + 3600 + 1801)
+    reach.asked(friend, 9100)
+    assert not reach.read_only(9101), "that was long ago: no router has kept the way back open"
+
+
+def test_who_has_met_few_does_not_judge():
+    assert met(limits.DHT_REACH_HOSTS).read_only(1801)
+    assert not met(limits.DHT_REACH_HOSTS - 1).read_only(1801)
+    reach = Reach(None, 0.0)
+    for port in range(1, 1000):
+        reach.sent(Address("127.0.0.1", port), 0.0)
+        reach.sent(Address(f"192.168.{port // 250}.{port % 250}", 1), 0.0)
+    assert not reach.read_only(1e5), "nobody is behind a router on a LAN"
 
 
 def test_where_everybody_knows_everybody_no_stranger_can_come():
     reach = Reach(None, 0.0)
     for number in range(20):
-        reach.sent(Address(f"12.0.{number}.1", 1))
+        reach.sent(Address(f"12.0.{number}.1", 1), 0.0)
         reach.asked(Address(f"12.0.{number}.1", 1), 1000)
     assert not reach.read_only(1e6)
 

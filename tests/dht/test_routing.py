@@ -206,6 +206,20 @@ def test_the_node_unheard_of_for_longest_is_looked_after():
     assert table.stale(1003.0) is None, "it was just tried"
 
 
+def test_who_says_that_it_answers_no_more_is_pinged_first():
+    table = Table(OWN, 0.0)
+    fill(table, 20)
+    one = contact(7)
+    table.doubt(Contact(b"x" * 20, one.address))
+    assert table.stale(10.0) is None, "somebody else"
+    table.doubt(one)
+    assert table.stale(10.0).contact == one
+    table.tried(one.address, 10.0)
+    assert table.stale(20.0) is None
+    table.answered(one, 11.0)
+    assert table.stale(20.0) is None, "it was forged"
+
+
 def test_refresh():
     table = Table(OWN, 0.0)
     fill(table, 300)

@@ -1,5 +1,7 @@
 """Hundreds of honest nodes in virtual time."""
 
+from torrentlite.dht.nodeid import is_secure
+from torrentlite.testing import NatKind
 from torrentlite.testing.dht import SimulatedDht
 from torrentlite.testing.dht_hostile import Silent
 from torrentlite.testing.dht_trial import Guard, measure, mixed
@@ -69,3 +71,49 @@ def test_an_announce_outlives_some_of_its_holders():
     gets = [(host, rng.choice(world.nodes).get_peers(info_hash)) for info_hash, host in searches]
     world.run(60)
     assert sum(host in {peer.host for peer in get.peers} for host, get in gets) >= 59
+
+
+def test_behind_routers():
+    """They find and announce as everybody, and soon ask to be left out of tables (BEP 43)."""
+    world = mixed(80, [Silent], 0, seed=5)
+    inside = [world.node(nat=kind) for kind in NatKind for _ in range(4)]
+    world.run(60)
+    assert all(node.joined for node in inside)
+    result = measure(world, 60, together=10)
+    assert result.found == 1
+    assert len({node.host for node in inside}) == 16
+    for node in inside:
+        assert node.core.sides[False].voting.host == node.host, "others said so"
+        assert is_secure(node.own_id, node.host)
+        assert not node.core.read_only
+    world.run(3000)
+    closed = [node for node in inside if node.nat.kind is not NatKind.FULL_CONE]
+    assert all(node.core.read_only for node in closed), "no stranger has got through"
+    assert sum(node.nat.refused for node in closed) > 0
+    assert not any(node.core.read_only for node in world.nodes if node.nat is None)
+    known = [entry.contact.address.host for node in world.nodes for entry in node.core.sides[False].table]
+    assert not {node.host for node in closed} & set(known), "who cannot be asked is in nobody's table"
+    assert measure(world, 30, together=10).found == 1
+
+
+def test_a_small_network_does_not_fall_silent():
+    """Where everybody has just asked everybody there are no strangers, whose queries prove that one can be reached."""
+    world = SimulatedDht(seed=7)
+    world.grow(12, over=10)
+    for _ in range(40):
+        world.nodes[3].announce(b"t" * 20, 7)
+        world.run(300)
+    assert not any(node.core.read_only for node in world.nodes)
+    assert measure(world, 20, together=10).found == 1
+
+
+def test_slow_lines():
+    world = SimulatedDht(seed=6)
+    world.grow(40, over=20)
+    fast, slow = world.node(), world.node(up=400, down=400)
+    world.run(60)
+    searches = [node.get_peers(b"t" * 20) for node in (fast, slow)]
+    world.run(60)
+    assert searches[1].seconds > 1.5 * searches[0].seconds
+    dropped = [node.core.counters.timeouts for node in (fast, slow)]
+    assert dropped[1] > 5 + dropped[0], "what would have to wait too long"

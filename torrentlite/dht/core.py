@@ -16,7 +16,7 @@ from ..errors import DhtError, ProtocolError
 from ..wire.address import Address, Scope
 from .budget import Budget
 from .contact import Contact, read_contacts
-from .krpc import Query, Reply, bytes_of, encode_query, parse
+from .krpc import Query, Refusal, Reply, bytes_of, encode_query, parse
 from .nodeid import is_secure, make_id
 from .reach import Reach
 from .rpc import Done, Pending, Transactions
@@ -85,6 +85,8 @@ class Core:
         self._reach = Reach(self.settings.read_only, now)
         self._outgoing: list[tuple[bytes, Address]] = []
         self._heard = now  # when a reply last came; while none does, silence is not the others' fault
+        self._suspects: dict[Address, None] = {}  # who did not answer while nobody else did
+        self._witness: Address | None = None  # is asked whether it was them or us
         self.searches: dict[Search, None] = {}
         self._waiting: dict[Search, float] = {}
         self.upkeeps = {ipv6: Upkeep(self, side, now) for ipv6, side in self.sides.items()}
@@ -113,6 +115,8 @@ class Core:
             self.counters.unasked += 1
             return
         self._heard = now
+        if self._suspects:
+            self._convict(now)
         if isinstance(message, Reply):
             self._got_reply(message, pending, now)
         else:
@@ -128,8 +132,7 @@ class Core:
                 pending.slow(now)
         for pending in lost:
             self.counters.timeouts += 1
-            if self._heard > pending.sent:
-                self.sides[pending.to.is_ipv6].table.failed(pending.to, now)
+            self._missed(pending, now)
             pending.done(None, now)
         for upkeep in self.upkeeps.values():
             upkeep.tick(now)
@@ -185,7 +188,7 @@ class Core:
             self._transactions.close(transaction, to)
             return False
         side.table.tried(to, now)
-        self._reach.sent(to)
+        self._reach.sent(to, now)
         self.counters.queries_sent += 1
         self._send(data, to)
         return True
@@ -308,7 +311,9 @@ class Core:
         self.counters.queries_answered += 1
         self._send(answer, sender)
         contact = Contact(query.id, sender)
-        if not query.read_only and not side.table.asked(contact, now):
+        if query.read_only:
+            side.table.doubt(contact)
+        elif not side.table.asked(contact, now):
             self.upkeeps[side.ipv6].heard_of(contact, now)
 
     def _got_reply(self, reply: Reply, pending: Pending, now: float) -> None:
@@ -323,6 +328,28 @@ class Core:
             self._moved(side, now)
         right = pending.expected is None or pending.expected == reply.id
         pending.done(reply if right else None, now)
+
+    def _missed(self, pending: Pending, now: float) -> None:
+        """A node did not answer: its failure, unless nobody has answered since. Then somebody else is asked first."""
+        table = self.sides[pending.to.is_ipv6].table
+        if self._heard > pending.sent:
+            table.failed(pending.to, now)
+        elif pending.to == self._witness:  # it was us, as it seems
+            self._witness = None
+            self._suspects.clear()
+        elif table.find(pending.to) is not None:
+            self._suspects[pending.to] = None
+            others = [node for node in table if node.contact.address not in self._suspects]
+            if self._witness is None and others:
+                self._witness = max(others, key=lambda node: node.heard).contact.address
+                if not self.ask(self._witness, b"ping", {}, now, _ignore):
+                    self._witness = None
+
+    def _convict(self, now: float) -> None:
+        for address in self._suspects:
+            self.sides[address.is_ipv6].table.failed(address, now)
+        self._suspects.clear()
+        self._witness = None
 
     @staticmethod
     def _mirrored(node_id: bytes, side: Side) -> bool:
@@ -339,3 +366,7 @@ class Core:
     def _send(self, data: bytes, to: Address) -> None:
         self.counters.bytes_sent += len(data)
         self._outgoing.append((data, to))
+
+
+def _ignore(reply: Reply | Refusal | None, now: float) -> None:
+    pass

@@ -139,6 +139,12 @@ class Table:
         known.heard = now
         return True
 
+    def doubt(self, contact: Contact) -> None:
+        """A node says that it answers no more (BEP 43), or somebody in its name: it is to be pinged."""
+        known = self._by_address.get(contact.address)
+        if known is not None and known.contact.id == contact.id:
+            known.heard = NEVER
+
     def tried(self, address: Address, now: float) -> None:
         """We have asked a node something."""
         known = self._by_address.get(address)

@@ -6,12 +6,14 @@
     announced = nodes[3].announce(info_hash, 6881)
     world.run(60, until=lambda: announced.ended is not None)
 
-Everybody's latency is drawn by lot, datagrams may be lost, and nodes come and go as the test says. What takes part is a
-``Member``: an honest one is a ``torrentlite.dht`` core, hostile ones are whatever a test makes of them.
+Everybody's latency is drawn by lot, datagrams may be lost, lines may be slow, nodes may be behind address translation,
+and they come and go as the test says. What takes part is a ``Member``: an honest one is a ``torrentlite.dht`` core,
+hostile ones are whatever a test makes of them.
 """
 
 from __future__ import annotations
 
+import bisect
 import heapq
 from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol
@@ -19,10 +21,12 @@ from typing import Any, Final, Protocol
 from ..dht.contact import Contact
 from ..dht.core import Core
 from ..dht.errand import PeersErrand
-from ..dht.nodeid import make_id, number
+from ..dht.nodeid import make_id
 from ..dht.settings import DhtSettings
 from ..wire.address import Address, Scope, scope_of
 from .dice import Dice
+from .link import PacketLine
+from .nat import Nat, NatKind
 
 _PORT: Final = 6881
 _ROUND_TRIP: Final = (0.02, 0.2)  # seconds between a member and the middle of the network and back
@@ -86,7 +90,8 @@ class SimulatedNode:
     """An honest node; see ``SimulatedDht.node``.
 
     Attributes:
-        address: where it is.
+        address: where it is; a private one behind a router.
+        nat: what that router does.
         core: the node itself.
         stays: ``SimulatedDht.churn`` leaves it alone.
     """
@@ -99,10 +104,12 @@ class SimulatedNode:
         *,
         secure: bool = True,
         own_id: bytes | None = None,
+        nat: Nat | None = None,
     ) -> None:
         name = str(address)
         secret = world.dice.secret(name)
         self.address = address
+        self.nat = nat
         self.world = world
         self.core = Core(
             (address.is_ipv6,),
@@ -147,6 +154,11 @@ class SimulatedNode:
         """Tell it of a node."""
         self.core.upkeeps[address.is_ipv6].add_address(address, self.world.now)
         self.flush()
+
+    @property
+    def host(self) -> str:
+        """Its IP address, as others see it."""
+        return self.nat.host if self.nat is not None else self.address.host
 
     @property
     def own_id(self) -> bytes:
@@ -200,7 +212,9 @@ class SimulatedDht:
         self.watch: Callable[[bytes, Address, Address], object] | None = None
         self.datagrams = 0
         self.size = 0
-        self._latency: dict[Address, float] = {}
+        self._latency: dict[str, float] = {}  # by IP address
+        self._lines: dict[Address, tuple[PacketLine, PacketLine]] = {}  # up and down
+        self._nats: dict[str, Nat] = {}  # by public IP address
         self._heap: list[tuple[float, int, Callable[..., object], tuple[Any, ...]]] = []
         self._events = 0
         self._used: dict[str, None] = {}  # /24s
@@ -236,8 +250,15 @@ class SimulatedDht:
             self.watch(data, sender, to)
         if self.loss and self.rng.random() < self.loss:
             return
-        delay = self._latency.get(sender, 0.05) + self._latency.get(to, 0.05)
-        self.call_at(self.now + delay, self._deliver, data, sender, to)
+        line = self._lines.get(sender)
+        leaves = self.now if line is None else line[0].pass_at(self.now, len(data))
+        if leaves is None:
+            return
+        member = self.members.get(sender)
+        if isinstance(member, SimulatedNode) and member.nat is not None:
+            sender = member.nat.outgoing(sender, to, self.now)
+        delay = self._latency.get(sender.host, 0.05) + self._latency.get(to.host, 0.05)
+        self.call_at(leaves + delay, self._deliver, data, sender, to)
 
     def wake(self, member: Member, moment: float) -> None:
         """Call its ``tick`` then."""
@@ -245,7 +266,21 @@ class SimulatedDht:
 
     def _deliver(self, data: bytes, sender: Address, to: Address) -> None:
         member = self.members.get(to)
-        if member is not None:
+        if member is None and to.host in self._nats:
+            inner = self._nats[to.host].incoming(sender, to.port, self.now)
+            member = self.members.get(inner) if inner is not None else None
+        if member is None:
+            return
+        line = self._lines.get(member.address)
+        if line is None:
+            member.got_datagram(data, sender, self.now)
+            return
+        arrives = line[1].pass_at(self.now, len(data))
+        if arrives is not None:
+            self.call_at(arrives, self._hand_over, member, data, sender)
+
+    def _hand_over(self, member: Member, data: bytes, sender: Address) -> None:
+        if self.members.get(member.address) is member:
             member.got_datagram(data, sender, self.now)
 
     def _tick(self, member: Member) -> None:
@@ -266,7 +301,8 @@ class SimulatedDht:
     def add(self, member: Member) -> None:
         """Let somebody take part."""
         self.members[member.address] = member
-        self._latency[member.address] = self.rng.uniform(*_ROUND_TRIP) / 2
+        host = member.host if isinstance(member, SimulatedNode) else member.address.host
+        self._latency[host] = self.rng.uniform(*_ROUND_TRIP) / 2
 
     def remove(self, member: Member) -> None:
         """Somebody is gone, without a word."""
@@ -281,6 +317,9 @@ class SimulatedDht:
         contacts: int = _CONTACTS,
         settings: DhtSettings | None = None,
         secure: bool = True,
+        nat: NatKind | None = None,
+        up: float = 0,
+        down: float = 0,
     ) -> SimulatedNode:
         """Add an honest node.
 
@@ -289,9 +328,22 @@ class SimulatedDht:
             contacts: members that it is told of to begin with, by lot.
             settings: its owner's choices.
             secure: whether its id fits its address (BEP 42); else it never will.
+            nat: it is behind a router of this kind, which has the address; it learns of that from others.
+            up: bytes per second that it can send, 0 for unlimited; what would wait for more than 0.1 s is dropped.
+            down: bytes per second that it can receive, likewise.
         """
-        node = SimulatedNode(self, address or self.unused_address(), settings, secure=secure)
-        known = self.rng.sample(self.nodes, min(contacts, len(self.nodes)))
+        address = address or self.unused_address()
+        router = Nat(address.host, nat) if nat is not None else None
+        if router is not None:
+            number_of = len(self._nats)
+            self._nats[address.host] = router
+            inner = f"10.{number_of >> 16}.{number_of >> 8 & 0xFF}.{number_of & 0xFF}"
+            address = Address(inner, address.port)
+        node = SimulatedNode(self, address, settings, secure=secure, nat=router)
+        if up or down:
+            self._lines[address] = PacketLine(up), PacketLine(down)
+        callable_ones = [other for other in self.nodes if other.nat is None] if self._nats else self.nodes
+        known = self.rng.sample(callable_ones, min(contacts, len(callable_ones)))
         self.add(node)
         self.nodes.append(node)
         for other in known:
@@ -307,11 +359,12 @@ class SimulatedDht:
     def plant(self, nodes: Iterable[SimulatedNode]) -> None:
         """Give nodes the tables that they would have after a long time, without the time: who they know is drawn by
         lot among all who take part as nodes, and their neighbours are among them."""
-        everybody = [member for member in self.members.values() if isinstance(member, SimulatedNode)]
-        by_id = sorted(everybody, key=lambda member: number(member.own_id))
-        place = {member.address: index for index, member in enumerate(by_id)}
+        members = (member for member in self.members.values() if isinstance(member, SimulatedNode))
+        everybody = [member for member in members if member.nat is None]
+        by_id = sorted(everybody, key=lambda member: member.own_id)
+        ids = [member.own_id for member in by_id]
         for node in nodes:
-            index = place[node.address]
+            index = bisect.bisect_left(ids, node.own_id)
             near = by_id[max(0, index - _NEAR) : index + _NEAR]
             known = [*near, *self.rng.sample(everybody, min(_KNOWN, len(everybody)))]
             upkeep = node.core.upkeeps[node.address.is_ipv6]

@@ -93,7 +93,7 @@ def measure(world: SimulatedDht, lookups: int, *, together: int = 1, pause: floa
         gets += searches
         for search, (announcer, seeker) in zip(searches, pairs, strict=True):
             announcer.stays = seeker.stays = False
-            found += Address(announcer.address.host, _PORT) in search.peers
+            found += Address(announcer.host, _PORT) in search.peers
         for sybil in attackers:
             rings += sybil.deeds
             world.remove(sybil)
