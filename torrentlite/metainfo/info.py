@@ -252,6 +252,8 @@ def _entry(value: Value, what: str, top: bytes) -> _Entry:
     components = [component for component in path if isinstance(component, bytes)]
     if len(components) != len(path):
         raise MetainfoError(f"{what} has a path that is not made of strings")
+    if len(path) > limits.MAX_FILE_DEPTH:  # also where it is padding, whose path nobody else looks at
+        raise MetainfoError(f"{what} is {len(path)} folders deep; {limits.MAX_FILE_DEPTH} are allowed")
     return _Entry((top, *components), length, attributes)
 
 

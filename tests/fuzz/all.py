@@ -1,0 +1,8 @@
+"""All targets, in one list."""
+
+from __future__ import annotations
+
+from tests.fuzz import documents, peers, services, sessions
+from tests.fuzz.target import Target
+
+TARGETS: list[Target] = [*documents.TARGETS, *peers.TARGETS, *services.TARGETS, *sessions.TARGETS]
