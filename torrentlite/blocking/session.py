@@ -132,6 +132,7 @@ class Torrent(Face[_Torrent]):
     files = _call(_Torrent.files)
     pieces = _call(_Torrent.pieces)
     trackers = _call(_Torrent.trackers)
+    sources = _call(_Torrent.sources)
     why = _call(_Torrent.why)
     paths = _call(_Torrent.paths)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -50,6 +51,7 @@ class Dht:
         self._file = file
         self._stats: NodeStats | None = None
         self._counted_at = 0.0
+        self._closed = False
 
     @classmethod
     async def open(
@@ -100,7 +102,9 @@ class Dht:
                 search.begin()
 
     def stats(self) -> NodeStats:
-        """How the node is; not counted anew for everybody who looks."""
+        """How the node is; not counted anew for everybody who looks. After ``close``: how it was."""
+        if self._closed and self._stats is not None:
+            return self._stats
         now = trio.current_time()
         if self._stats is None or now - self._counted_at >= TICK:
             self._stats, self._counted_at = self._count(), now
@@ -134,6 +138,8 @@ class Dht:
     async def close(self) -> None:
         """Save, and end. A disk that hangs is not waited for: what is lost is only convenient."""
         self._udp.dht = None
+        self._stats = dataclasses.replace(self.stats(), state="off", message="the session has been left")
+        self._closed = True
         await self._crew.stop()
         if self._file is not None:
             with trio.move_on_after(DHT_SAVE_TIMEOUT):

@@ -245,7 +245,7 @@ class Torrent:
 
     def sources(self) -> tuple[SourceStats, ...]:
         """What besides trackers names peers: the DHT."""
-        return tuple(self._life.discovery.sources(trio.current_time()))
+        return tuple(self._life.discovery.sources(self.swarm.commons.now()))
 
     def why(self) -> Why:
         """Why it stands still, or that it does not."""

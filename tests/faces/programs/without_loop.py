@@ -60,6 +60,7 @@ def follow(torrent: tl.Torrent) -> None:
     assert_type(torrent.files(), tuple[tl.FileStats, ...])
     assert_type(torrent.pieces(), tl.PieceStats)
     assert_type(torrent.trackers(), tuple[tl.TrackerStats, ...])
+    assert_type(torrent.sources(), tuple[tl.SourceStats, ...])
     assert_type(torrent.why(), tl.Why)
     assert_type(torrent.paths(), tuple[pathlib.Path, ...])
     with torrent.events() as events:
@@ -94,6 +95,7 @@ def looks(session: tl.SessionStats, peer: tl.PeerStats, file: tl.FileStats, trac
     ports: list[tl.PortMapStats] = []
     assert_type(ports, list[tl.PortMapStats])
     assert_type(session.down_rate, float)
+    assert_type(session.dht, tl.NodeStats)
     assert_type(peer.client, str)
     assert_type(file.done, int)
     assert_type(tracker.url, str)
@@ -122,6 +124,8 @@ def happened(event: tl.Event) -> str:
             return reason
         case tl.TrackerReplied(ok=ok):
             return str(ok)
+        case tl.PeersFound(source=source):
+            return source
         case tl.Completed(paths):
             return paths[0]
         case _:
