@@ -3,7 +3,8 @@
     python -m benchmarks --size 1G --runs 5
 
 Each round runs every pair (seed, fetcher) once, so a machine that speeds up or slows down does so for all; the table
-gives medians, and ratios to libtorrent → libtorrent round by round. ``python -m benchmarks dht`` measures the DHT node.
+gives medians, and ratios to libtorrent → libtorrent round by round. ``python -m benchmarks dht`` measures the DHT node,
+``python -m benchmarks aio`` what asyncio costs.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ import trio
 
 import torrentlite
 
-from . import dht
+from . import aio, dht
+from .sizes import size
 
 PAIRS = (("lt", "lt"), ("lt", "tl"), ("tl", "lt"), ("tl", "tl"))
 
@@ -45,16 +47,13 @@ def one_run(seed: str, fetcher: str, torrent: pathlib.Path, data: pathlib.Path, 
     return dict(json.loads(done.stdout))
 
 
-def size(text: str) -> int:
-    """``64M`` or ``4G`` as bytes."""
-    units = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
-    return int(text[:-1]) * units[text[-1].upper()]
-
-
 def main() -> None:
     """Measure and print a table."""
     if sys.argv[1:2] == ["dht"]:
         dht.main(sys.argv[2:])
+        return
+    if sys.argv[1:2] == ["aio"]:
+        aio.main(sys.argv[2:])
         return
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.split("\n")[0])
     parser.add_argument("--size", type=size, default=size("256M"), help="bytes of the file (default 256M)")

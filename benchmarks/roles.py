@@ -1,8 +1,9 @@
 """One process of a benchmark: a seed or a fetcher, of torrentlite or libtorrent, with the same few words.
 
-``python -m benchmarks.roles tl|lt seed TORRENT FOLDER`` prints its port and serves until its stdin closes;
-``… fetch TORRENT FOLDER PORT`` prints one JSON object: seconds from the start of the transfer, CPU seconds and peak
-memory of the whole process.
+``python -m benchmarks.roles tl|lt seed TORRENT FOLDER`` prints its port and serves until its stdin closes (``tl``: as
+many sessions as a number at the end says, and their ports); ``… fetch TORRENT FOLDER PORT…`` prints one JSON object: seconds from the
+start of the transfer, CPU seconds and peak memory of the whole process. ``asyncio`` and ``uvloop`` fetch with
+``torrentlite.aio``, ``trio`` is ``tl``.
 """
 
 from __future__ import annotations
@@ -25,26 +26,42 @@ def report(seconds: float) -> None:
     )
 
 
-async def tl_seed(torrent: bytes, folder: pathlib.Path) -> None:
-    """Seed with torrentlite."""
+async def tl_seed(torrent: bytes, folder: pathlib.Path, count: int) -> None:
+    """Seed with torrentlite, in so many sessions."""
+    import contextlib
+
     import trio
 
     import torrentlite
 
-    async with torrentlite.open_session(torrentlite.Settings(host="127.0.0.1")) as session:
-        share = session.add(torrent, folder)
-        await share.wait_complete()
-        print(session.port, flush=True)
+    async with contextlib.AsyncExitStack() as stack:
+        ports = []
+        for _ in range(count):
+            session = await stack.enter_async_context(torrentlite.open_session(torrentlite.Settings(host="127.0.0.1")))
+            await session.add(torrent, folder).wait_complete()
+            ports.append(session.port)
+        print(*ports, flush=True)
         await trio.to_thread.run_sync(sys.stdin.read)
 
 
-async def tl_fetch(torrent: bytes, folder: pathlib.Path, port: int) -> None:
+async def tl_fetch(torrent: bytes, folder: pathlib.Path, ports: list[int]) -> None:
     """Fetch with torrentlite."""
     import torrentlite
 
     async with torrentlite.open_session(torrentlite.Settings(host="127.0.0.1")) as session:
         started = time.perf_counter()
-        share = session.add(torrent, folder, peers=[("127.0.0.1", port)])
+        share = session.add(torrent, folder, peers=[("127.0.0.1", port) for port in ports])
+        await share.wait_complete()
+        report(time.perf_counter() - started)
+
+
+async def aio_fetch(torrent: bytes, folder: pathlib.Path, ports: list[int]) -> None:
+    """Fetch with torrentlite in asyncio."""
+    from torrentlite import aio
+
+    async with aio.open_session(aio.Settings(host="127.0.0.1")) as session:
+        started = time.perf_counter()
+        share = session.add(torrent, folder, peers=[("127.0.0.1", port) for port in ports])
         await share.wait_complete()
         report(time.perf_counter() - started)
 
@@ -107,18 +124,26 @@ def lt_fetch(torrent: pathlib.Path, folder: pathlib.Path, port: int, *, fast: bo
 def main() -> None:
     """Play the role that the command line names."""
     who, role, torrent, folder = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3]), pathlib.Path(sys.argv[4])
-    port = int(sys.argv[5]) if role == "fetch" else 0
-    if who == "tl":
+    numbers = [int(text) for text in sys.argv[5:]]
+    if who in ("tl", "trio"):
         import trio
 
         if role == "seed":
-            trio.run(tl_seed, torrent.read_bytes(), folder)
+            trio.run(tl_seed, torrent.read_bytes(), folder, numbers[0] if numbers else 1)
         else:
-            trio.run(tl_fetch, torrent.read_bytes(), folder, port)
+            trio.run(tl_fetch, torrent.read_bytes(), folder, numbers)
+    elif who == "asyncio":
+        import asyncio
+
+        asyncio.run(aio_fetch(torrent.read_bytes(), folder, numbers))
+    elif who == "uvloop":
+        import uvloop
+
+        uvloop.run(aio_fetch(torrent.read_bytes(), folder, numbers))
     elif role == "seed":
         lt_seed(torrent, folder, fast=who == "lt-fast")
     else:
-        lt_fetch(torrent, folder, port, fast=who == "lt-fast")
+        lt_fetch(torrent, folder, numbers[0], fast=who == "lt-fast")
 
 
 if __name__ == "__main__":

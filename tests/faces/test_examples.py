@@ -1,0 +1,154 @@
+"""Every example and every snippet of docs/asyncio.md, run as a user would, against a seed and a tracker on loopback."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+import nbclient
+import nbformat
+import pytest
+
+import torrentlite
+from tests.faces.conftest import LOCAL
+from tests.faces.tracker import tracking
+from torrentlite import blocking
+
+ROOT = pathlib.Path(torrentlite.__file__).parent.parent
+SNIPPETS = re.findall(r"<!-- run -->\n```python\n(.*?)```", (ROOT / "docs" / "asyncio.md").read_text(), re.DOTALL)
+
+
+@pytest.fixture
+def world(shared, tmp_path):
+    """A folder with ``debian.torrent`` in it, whose tracker knows a seed; and what the file should be."""
+    metainfo, folder = shared
+    with blocking.open_session(LOCAL) as session, tracking(session.port) as tracker:
+        session.add(metainfo, folder).wait_complete(timeout=10)
+        named = dataclasses.replace(metainfo, trackers=((tracker,),))
+        (tmp_path / "debian.torrent").write_bytes(named.encode())
+        yield named, (folder / "data.bin").read_bytes()
+
+
+@contextlib.contextmanager
+def running(command, folder, **environment):
+    """A server's process; afterwards it is asked to end, and must do so soon and cleanly."""
+    environment = os.environ | {"LISTEN": "127.0.0.1", "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"} | environment
+    with subprocess.Popen(
+        [sys.executable, *command], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:  # fmt: skip
+        try:
+            said = ""
+            while not (found := re.search(r"(http://127\.0\.0\.1:\d+)", said)):
+                line = process.stdout.readline()
+                assert line, said
+                said += line
+            yield found[1]
+            process.send_signal(signal.SIGINT)
+            started = time.monotonic()
+            said += process.communicate(timeout=20)[0]
+            assert time.monotonic() - started < 5
+            assert "Traceback" not in said, said
+        finally:
+            process.kill()
+
+
+def ask(url, data=None, method=None):
+    with urllib.request.urlopen(urllib.request.Request(url, data, method=method), timeout=20) as reply:
+        return reply.read()
+
+
+def test_starlette(world, tmp_path):
+    metainfo, data = world
+    command = ["-m", "uvicorn", "examples.starlette_app:app", "--port", "0"]
+    with running(command, tmp_path, SAVE_TO="out") as url:
+        torrent = f"{url}/torrents/{metainfo.info_hash}"
+        with pytest.raises(urllib.error.HTTPError, match="400"):
+            ask(f"{url}/torrents", b"nonsense")
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            ask(torrent)
+        added = json.loads(ask(f"{url}/torrents", metainfo.encode()))
+        assert added["info_hash"] == metainfo.info_hash
+        with pytest.raises(urllib.error.HTTPError, match="409"):
+            ask(f"{url}/torrents", metainfo.magnet.encode())
+        with urllib.request.urlopen(f"{torrent}/events", timeout=20) as events:
+            for line in events:
+                stats = json.loads(ask(torrent))
+                if stats["progress"] == 1 and stats["paths"]:
+                    break
+                assert line
+        assert (tmp_path / stats["paths"][0]).read_bytes() == data
+        for _ in range(100):  # many clients at once, none of which stays for the answer
+            with urllib.request.urlopen(f"{torrent}/events", timeout=20) as events:
+                assert events.readline() == b"event: Now\n"
+        ask(torrent, method="DELETE")
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            ask(torrent)
+
+
+def test_aiohttp(world, tmp_path):
+    metainfo, data = world
+    command = [ROOT / "examples" / "aiohttp_app.py", "0"]
+    with running(command, tmp_path, SAVE_TO="out", PATIENCE="0.3") as url:
+        assert ask(f"{url}/fetch?link={urllib.parse.quote(metainfo.magnet)}") == data
+        assert ask(f"{url}/fetch?link={metainfo.info_hash}") == data, "it is here by now"
+        with pytest.raises(urllib.error.HTTPError, match="400"):
+            ask(f"{url}/fetch?link=nonsense")
+        with pytest.raises(urllib.error.HTTPError, match="504") as caught:
+            ask(f"{url}/fetch?link={'ab' * 20}")
+        assert caught.value.read(), "it says why"
+
+
+def test_jupyter(world, tmp_path, monkeypatch):
+    metainfo, data = world
+    monkeypatch.setenv("LISTEN", "127.0.0.1")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
+    notebook = nbformat.read(ROOT / "examples" / "notebook.ipynb", as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells), "it is kept without outputs"
+    nbclient.NotebookClient(notebook, timeout=60, resources={"metadata": {"path": tmp_path}}).execute()
+    said = [
+        "".join(output.get("text", output.get("data", {}).get("text/plain", "")) for output in cell.outputs)
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+    ]
+    assert "<Session port" in said[0]
+    assert said[1] == "[('data.bin', 3000000)]"
+    assert said[2].endswith("1.0")
+    assert said[3:] == ["3000000", "True", "'closed'"]
+    assert (tmp_path / "downloads" / "data.bin").read_bytes() == data
+
+
+@pytest.mark.parametrize("number", range(len(SNIPPETS)))
+def test_snippets(world, tmp_path, number):
+    metainfo, data = world
+    snippet = SNIPPETS[number].replace("Settings(", 'Settings(host="127.0.0.1", ')
+    snippet = snippet.replace("open_session()", 'open_session(tl.Settings(host="127.0.0.1"))')
+    snippet = snippet.replace("timeout=3600, progress", 'timeout=60, settings=tl.Settings(host="127.0.0.1"), progress')
+    assert snippet.count('host="127.0.0.1"') == 1
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", "-c", snippet], cwd=tmp_path, capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    # asyncio in development mode tells of steps that took long; the first use of HTTP imports what it needs.
+    assert [line for line in done.stderr.splitlines() if not re.match("Executing .* took ", line)] == []
+    assert "downloads/data.bin" in done.stdout
+    assert (tmp_path / "downloads" / "data.bin").read_bytes() == data
+
+
+def test_there_are_snippets():
+    assert len(SNIPPETS) == 3
+    assert {path.name for path in (ROOT / "examples").iterdir() if path.suffix in (".py", ".ipynb")} == {
+        "starlette_app.py", "aiohttp_app.py", "notebook.ipynb",
+    }  # fmt: skip
