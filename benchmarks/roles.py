@@ -1,9 +1,9 @@
 """One process of a benchmark: a seed or a fetcher, of torrentlite or libtorrent, with the same few words.
 
 ``python -m benchmarks.roles tl|lt seed TORRENT FOLDER`` prints its port and serves until its stdin closes (``tl``: as
-many sessions as a number at the end says, and their ports); ``… fetch TORRENT FOLDER PORT…`` prints one JSON object: seconds from the
-start of the transfer, CPU seconds and peak memory of the whole process. ``asyncio`` and ``uvloop`` fetch with
-``torrentlite.aio``, ``trio`` is ``tl``.
+many sessions as a number at the end says, and their ports); ``… fetch TORRENT FOLDER PORT…`` prints one JSON object:
+seconds from the start of the transfer, CPU seconds and peak memory of the whole process. ``asyncio`` and ``uvloop``
+fetch with ``torrentlite.aio``, ``trio`` is ``tl``.
 """
 
 from __future__ import annotations
