@@ -40,7 +40,7 @@ KRPC = [
     krpc.encode_query(b"tttt", b"q" * 20, b"sample_infohashes", {b"target": b"t" * 20}, read_only=True),
     krpc.encode_reply(b"tttt", b"r" * 20, {b"nodes": b"n" * 26, b"nodes6": b"m" * 38, b"token": b"x", b"values": [b"\1\2\3\4\0\5"]}, Address("1.2.3.4", 5)),
     krpc.encode_reply(b"tttt", b"r" * 20, {b"v": b"hello", b"BFpe": bytes(256), b"BFsd": bytes(256), b"interval": 0, b"num": 5, b"samples": b"h" * 40}, Address("2001:db8::1", 5)),
-    krpc.encode_refusal(b"tttt", krpc.Code.PROTOCOL, "no"),
+    krpc.encode_refusal(b"tttt", krpc.Code.PROTOCOL, "no", Address("1.2.3.4", 5)),
     b"d1:eli201ee1:t4:tttt1:y1:ee",
 ]  # fmt: skip
 """Messages of the DHT of all kinds."""
