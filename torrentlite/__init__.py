@@ -36,6 +36,7 @@ _HOMES = {
         "State",
         "TorrentStats",
         "TrackerStats",
+        "WebSeedStats",
         "Why",
     ),
     "events": (
@@ -49,6 +50,7 @@ _HOMES = {
         "Progress",
         "StateChanged",
         "TrackerReplied",
+        "WebSeedFailed",
     ),
     "errors": (
         "BencodeError",
@@ -127,6 +129,7 @@ if TYPE_CHECKING:
         Progress as Progress,
         StateChanged as StateChanged,
         TrackerReplied as TrackerReplied,
+        WebSeedFailed as WebSeedFailed,
     )
     from .metainfo.magnet import (
         Magnet as Magnet,
@@ -159,6 +162,7 @@ if TYPE_CHECKING:
         State as State,
         TorrentStats as TorrentStats,
         TrackerStats as TrackerStats,
+        WebSeedStats as WebSeedStats,
         Why as Why,
     )
     from .swarm.reader import (

@@ -86,6 +86,15 @@ class PeersFound:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class WebSeedFailed:
+    """A web seed did not give what it was asked for. ``dropped``: it is not asked again. ``url`` has no key in it."""
+
+    url: str
+    message: str
+    dropped: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Completed:
     """Everything wanted is verified and under its final name."""
 
@@ -101,5 +110,6 @@ Event = (
     | PeerBanned
     | TrackerReplied
     | PeersFound
+    | WebSeedFailed
     | Completed
 )

@@ -161,6 +161,12 @@ MAX_ADDRESSES_PER_NAME: Final = 8
 """Addresses of one host that are tried: the name's owner decides how many there are, not how long we try."""
 MAX_HOST_NAME: Final = 253
 """The longest name of the DNS (RFC 1035)."""
+HTTP_INTERIM: Final = 10
+"""Answers of status 1xx before the real one; a server could send them for ever."""
+LEAST_PART: Final = 64 << 10
+"""Bytes of a range that a server must send in one answer, if so many were asked for: crumbs cost a request each."""
+RETRY_AFTER: Final = (1.0, 3600.0)
+"""Bounds for the seconds in a server's ``Retry-After``: a typing error there must not cost a mirror for a year."""
 MAX_REDIRECTS: Final = 5
 """HTTP redirects that are followed; each may cross hosts, and a loop must end."""
 MAX_URL: Final = 4096
@@ -505,6 +511,33 @@ SLOW_SHARE: Final = 10
 MOST_IN_VAIN_ASKED: Final = 8
 """Idle peers that are looked at in vain before the rest wait for the next tick: each look costs 8 to 25
 microseconds."""
+WEB_SEEDS_AT_ONCE: Final = 8
+"""Web seeds of a torrent that are fetched from at the same time; the others wait until one of these fails."""
+WEB_SEED_FIRST: Final = 1 << 20
+"""Bytes of a range while it is not known how fast a web seed is (or one piece, where that is more)."""
+WEB_SEED_RANGE: Final = 8 << 20
+"""Bytes of the longest range: eight fit into the memory for pieces, so that what is being checked finds room too."""
+WEB_SEED_TIME: Final = 2.0
+"""Seconds that a range takes at the web seed's rate: below STALLED_AFTER, or its last pieces would look abandoned."""
+WEB_SEED_BUFFER: Final = 256 << 10
+"""Bytes that are received from a web seed in one go: what was best for peers is best here too."""
+WEB_SEED_HEAD: Final = 30.0
+"""Seconds for everything before the body: name, connection, TLS, redirects, the head of the answer."""
+WEB_SEED_BLOCK: Final = 20.0
+"""Seconds for each block of 16 KiB: who drips slower than 800 bytes a second is as good as silent."""
+WEB_SEED_REST: Final = 5.0
+"""Seconds that a connection to a web seed is kept while there is nothing to ask for."""
+WEB_SEED_FORWARD: Final = 4
+"""A server without ranges sends from the start. At most so many bytes are read in vain for one that is needed, unless
+nothing comes from anywhere else."""
+WEB_SEED_FILES: Final = 8
+"""Files of a torrent that a web seed may not have before it sent anything: more, and it has none of them."""
+WEB_SEED_GROW: Final = 60.0
+"""Seconds after which a web seed that refused a connection is tried with one more again."""
+WEB_SEED_RETRY: Final = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0)
+"""Seconds until a web seed that failed is asked again, by how often in a row; the last for all that follow."""
+WEB_SEED_LASTING: Final = 3
+"""What seldom passes by itself (404, a file of another size) waits as after so many failures more."""
 MAX_OUTBOX: Final = 2 << 20
 """Small messages that may wait for one peer: a Have for each of 100,000 pieces and as much again."""
 MAX_EARLY_HAVES: Final = 20_000

@@ -28,6 +28,7 @@ from .metainfo.magnet import Magnet
 from .metainfo.metainfo import Metainfo
 from .net.http import HttpClient
 from .net.udp import UdpPort
+from .net.url import parse_url
 from .settings import Settings
 from .stats import NodeStats, SessionStats, TorrentStats
 from .storage.disk import Disk
@@ -106,6 +107,7 @@ class Session(Generic[TorrentT]):
         overwrite: bool | None = None,
         peers: Iterable[tuple[str, int]] = (),
         trackers: Iterable[str] = (),
+        web_seeds: Iterable[str] = (),
     ) -> TorrentT:
         """Share or fetch something; it starts by itself. What lies in ``save_to`` already is checked and kept.
 
@@ -119,9 +121,11 @@ class Session(Generic[TorrentT]):
             overwrite: may replace a different finished file; None: as in the settings.
             peers: (host, port) of peers known by other means.
             trackers: more trackers, wherever they are.
+            web_seeds: URLs (http, https) of the file, or of the folder in which the torrent's lies, wherever they are.
 
         Raises:
             DuplicateTorrentError: it is here already.
+            SourceError: a web seed is no http(s) URL.
             ValueError: there is no such file to select, or no such port.
             MagnetError, MetainfoError: the text or bytes are no torrent.
             RuntimeError: the session has been left.
@@ -135,6 +139,9 @@ class Session(Generic[TorrentT]):
             raise RuntimeError("this session has been left")
         select = None if select is None else tuple(select)
         peers = [(host, check_port(port)) for host, port in peers]
+        web_seeds = tuple(web_seeds)
+        for url in web_seeds:
+            parse_url(url)
         if isinstance(source, Metainfo):
             check_indexes(source.info, select)
         if key in self._torrents:
@@ -148,6 +155,7 @@ class Session(Generic[TorrentT]):
             sequential=sequential,
             overwrite=self.settings.overwrite if overwrite is None else overwrite,
             trackers=trackers,
+            web_seeds=web_seeds,
         )
         torrent = cast(TorrentT, self._torrent_class(life))
         self._torrents[key] = torrent, life

@@ -35,6 +35,9 @@ class Settings:
     half_open: int = 30
     """Connection attempts under way at once."""
 
+    web_seed_connections: int = 4
+    """Connections to one web seed; 0: web seeds are not fetched from."""
+
     piece_memory: int = 64 << 20
     """Bytes of pieces that may be in flight or being checked, over all torrents."""
     overwrite: bool = False
@@ -65,6 +68,7 @@ class Settings:
             "connections_per_torrent",
             "connections_per_ip",
             "half_open",
+            "web_seed_connections",
             "piece_memory",
             "request_queue",
         ):

@@ -34,6 +34,7 @@ class Reason(enum.Enum):
     NO_SOURCES = "no sources"
     NO_DHT = "no dht"
     TRACKERS_FAIL = "trackers fail"
+    WEB_SEEDS_FAIL = "web seeds fail"
     NO_PEERS = "no peers"
     UNREACHABLE = "unreachable peers"
     NO_METADATA = "no metadata"
@@ -88,6 +89,8 @@ class TorrentStats:
     private: bool
     added_at: float
     """Seconds on the session's clock."""
+    web_seeds: int = 0
+    """Web seeds that are being fetched from."""
 
     @property
     def progress(self) -> float:
@@ -226,6 +229,27 @@ class NodeStats:
     """Info-hashes of others that are stored with us."""
     read_only: bool = False
     """Nobody seems to be able to reach us, so it answers nobody (BEP 43)."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class WebSeedStats:
+    """One web seed (BEP 19); ``url`` is fit to be shown (what may be a key is cut)."""
+
+    url: str
+    state: str
+    """waiting (not asked yet), asking, downloading, idle, failed (it will be asked again) or dropped (it will not)."""
+    message: str
+    """Why it failed, or was dropped; or why only one connection to it is used."""
+    down_rate: float
+    downloaded: int
+    """Bytes of blocks that it sent."""
+    connections: int
+    failures: int
+    """In a row."""
+    retry_in: float
+    """Seconds until it is asked again; -1 unless it failed."""
+    ranges: bool
+    """Whether it sends parts of files, as far as is known; else it is read from the start."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

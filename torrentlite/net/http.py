@@ -134,7 +134,7 @@ class HttpClient:
             location = reply.headers.get("location")
             if reply.status not in (301, 302, 303, 307, 308) or location is None:
                 return reply
-            url = _redirected(url, location)
+            url = redirected(url, location)
             within = max(within, reply.remote.scope)
             addresses = ()
         raise NetworkError(f"{url.origin}: more than {limits.MAX_REDIRECTS} redirects")
@@ -154,8 +154,7 @@ class HttpClient:
             self._exchange = Exchange(self._network, self._ssl_context)
         headers = {**self._headers, **more}
         if url.credentials:
-            user_password = urllib.parse.unquote_to_bytes(url.credentials)
-            headers["Authorization"] = f"Basic {base64.b64encode(user_password).decode('ascii')}"
+            headers["Authorization"] = basic_authorization(url)
         # What wraps the body is bounded too: it can be cut in chunks of one byte, or packed in blocks of nothing.
         received = max_bytes + max_bytes // 4 + limits.HTTP_OVERHEAD
         async with self._exchange.ask(url, headers, within, addresses, received, content) as answer:
@@ -170,8 +169,18 @@ def _too_slow(url: Url, timeout: float) -> NetworkError:
     return NetworkError(f"{url.origin}: no complete answer within {timeout:g} seconds")
 
 
-def _redirected(url: Url, location: str) -> Url:
-    """Where a redirect leads, with the credentials that may go there."""
+def basic_authorization(url: Url) -> str:
+    """The header's value for the URL's user and password."""
+    user_password = urllib.parse.unquote_to_bytes(url.credentials)
+    return f"Basic {base64.b64encode(user_password).decode('ascii')}"
+
+
+def redirected(url: Url, location: str) -> Url:
+    """Where a redirect leads, with the credentials that may go there.
+
+    Raises:
+        NetworkError: nowhere that can be followed.
+    """
     try:
         if not location.isprintable():
             raise SourceError("the URL has characters that no URL may have")  # urljoin drops some of them

@@ -16,10 +16,11 @@ import httpcore2
 import httpx2
 import trio
 
-from .. import limits
 from ..errors import NetworkError
 from ..wire.address import Address, Scope
-from .network import Network, Stream
+from .dial import connect_first
+from .network import Network
+from .tls import Pipe, start_tls
 from .url import Url
 
 _FOREIGN = (httpx2.HTTPError, httpx2.InvalidURL, httpcore2.NetworkError, httpcore2.ProtocolError)
@@ -158,53 +159,7 @@ class _Backend(httpcore2.AsyncNetworkBackend):
         addresses = self._addresses or await self._network.resolve(host, port, within=self._within)
         stream = await connect_first(self._network, addresses, within=self._within)
         self.remote = stream.remote
-        return _HttpStream(_Pipe(stream), self._max_bytes)
-
-
-async def connect_first(network: Network, addresses: Sequence[Address], *, within: Scope) -> Stream:
-    """Connect to the first of these addresses that answers, families by turns (RFC 8305).
-
-    The next one is tried when one has failed, or has not answered for a moment; the others are closed.
-
-    Raises:
-        NetworkError: none answered; it is the error of the first.
-    """
-    errors: list[NetworkError] = []
-    opened: list[Stream] = []
-
-    async def attempt(address: Address, failed: trio.Event) -> None:
-        try:
-            stream = await network.connect(address, within=within)
-        except NetworkError as error:
-            errors.append(error)
-            failed.set()
-        else:
-            opened.append(stream)
-            nursery.cancel_scope.cancel()
-
-    try:
-        async with trio.open_nursery() as nursery:
-            for address in _by_turns(addresses):
-                failed = trio.Event()
-                nursery.start_soon(attempt, address, failed)
-                with trio.move_on_after(limits.CONNECT_STAGGER):
-                    await failed.wait()
-        if not opened:
-            raise errors[0]
-        return opened.pop(0)
-    finally:
-        for stream in opened:
-            stream.close()
-
-
-def _by_turns(addresses: Sequence[Address]) -> list[Address]:
-    first = [address for address in addresses if address.is_ipv6 == addresses[0].is_ipv6]
-    second = [address for address in addresses if address.is_ipv6 != addresses[0].is_ipv6]
-    turns = []
-    while first or second:
-        turns += first[:1] + second[:1]
-        del first[:1], second[:1]
-    return turns
+        return _HttpStream(Pipe(stream), self._max_bytes)
 
 
 class _HttpStream(httpcore2.AsyncNetworkStream):
@@ -233,22 +188,7 @@ class _HttpStream(httpcore2.AsyncNetworkStream):
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.AsyncNetworkStream:
-        tls = trio.SSLStream(self._stream, ssl_context, server_hostname=server_hostname, https_compatible=True)
-        try:
-            await tls.do_handshake()
-        except trio.BrokenResourceError as error:
-            with trio.CancelScope(shield=True):
-                await self.aclose()
-            if isinstance(error.__cause__, ssl.SSLCertVerificationError):
-                raise NetworkError(
-                    f"{server_hostname}: its certificate is refused: {error.__cause__.verify_message}",
-                    hint="somebody may be in between; the clock may be wrong",
-                ) from error
-            raise NetworkError(f"{server_hostname}: no TLS connection ({error.__cause__ or error})") from error
-        except BaseException:
-            with trio.CancelScope(shield=True):
-                await self.aclose()
-            raise
+        tls = await start_tls(self._stream, ssl_context, server_hostname or "")
         return _HttpStream(tls, self._left)
 
     async def aclose(self) -> None:
@@ -256,29 +196,3 @@ class _HttpStream(httpcore2.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         return None  # httpcore2 asks for the result of ALPN; it has HTTP/1.1 from us only
-
-
-class _Pipe(trio.abc.Stream):
-    """One of our streams as one of Trio's, for ``trio.SSLStream``."""
-
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        try:
-            await self._stream.send_vectored([data])
-        except NetworkError as error:
-            raise trio.BrokenResourceError from error
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await trio.lowlevel.checkpoint()  # send_all waits
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        buffer = memoryview(bytearray(min(max_bytes or limits.HTTP_READ, limits.HTTP_READ)))
-        try:
-            return bytes(buffer[: await self._stream.receive_into(buffer)])
-        except NetworkError as error:
-            raise trio.BrokenResourceError from error
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()

@@ -201,6 +201,50 @@ class Choice(Generic[P]):
                     blocks += more
         return blocks
 
+    def runs(self, asker: Asker[P], count: int, *, follow: int, in_order: bool) -> Iterator[list[PieceDownload[P]]]:
+        """The same for a source that sends long runs (a web seed): lists of pieces that follow one another.
+
+        New pieces come before the open ones of others: what one source sends whole needs no second one to complete it,
+        or to be blamed for it.
+
+        Args:
+            count: how many new pieces to begin at most.
+            follow: the piece to begin with if it can be, or -1.
+            in_order: begin with the lowest that is to be had.
+        """
+        if self._wants.urgent and not (asker.slow or asker.alone):
+            for download in self.urgent(asker):
+                yield [download]
+        for download in self._own(asker, shared=not asker.alone):
+            yield [download]
+        if not asker.hand.trusted:
+            return
+        for download in self._begin_suspects(asker):
+            yield [download]
+        yield list(self._begin_run(asker, count, follow, in_order=in_order))
+        if not asker.alone:
+            for slow in (asker.slow, not asker.slow):
+                for download in self._shared(asker, slow=slow):
+                    yield [download]
+        for download in self._adopt(asker):
+            yield [download]
+        if asker.alone:
+            for download in itertools.chain(self._own(asker, shared=True), self._shared(asker, slow=False)):
+                yield [download]
+
+    def _begin_run(self, asker: Asker[P], count: int, follow: int, *, in_order: bool) -> Iterator[PieceDownload[P]]:
+        fresh = self._wants.fresh & asker.hand.holdings.bits
+        if asker.only is not None:
+            fresh &= asker.only
+        room = min(count, asker.hand.trust - len(asker.hand.downloads) - asker.hand.unverified)
+        if not fresh or self._partials.starved or room <= 0:
+            return
+        for piece in self._wants.run_in(fresh, room, follow=follow, in_order=in_order):
+            download = self._begin(piece, asker, owner=asker.peer if asker.alone else None)
+            if download is None:
+                return
+            yield download
+
     def contest(self, asker: Asker[P], count: int) -> list[Block]:
         """Blocks that others are asked for: any in the endgame; those of stalled pieces when they hold this peer up.
 

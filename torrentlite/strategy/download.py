@@ -125,6 +125,17 @@ class PieceDownload(Generic[P]):
             blocks[-1] = self._block(last)
         return blocks
 
+    def ask_run(self, peer: P, count: int, now: float) -> list[Block]:
+        """As ``ask``, but only blocks that follow one another."""
+        free = self.free
+        most = min(count, len(free))
+        if not self.untouched:
+            run = 1
+            while run < most and free[-run - 1] == free[-run] + 1:
+                run += 1
+            most = min(most, run)
+        return self.ask(peer, most, now) if most else []
+
     def ask_again(self, peer: P, count: int, most: int) -> list[Block]:
         """Up to ``count`` blocks that others are asked for, which then have ``most`` askers at most (the endgame).
 

@@ -12,6 +12,7 @@ is asked for what, and what came of it. How to choose is told in ``choice.py``.
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -49,6 +50,10 @@ class Arrival(NamedTuple, Generic[P]):
 
 _ACCEPTED: Final = Arrival[Any](True)
 _REFUSED: Final = Arrival[Any](False)
+
+
+def _follows(one: Block, two: Block) -> bool:
+    return one.piece == two.piece and one.begin + one.length == two.begin
 
 
 class Picker(Generic[P]):
@@ -255,6 +260,44 @@ class Picker(Generic[P]):
             if len(blocks) >= count:
                 return blocks
         return blocks if blocks or share is not None else self._choice.contest(asker, count)
+
+    def pick_run(
+        self,
+        peer: P,
+        count: int,
+        now: float,
+        *,
+        only: int | None = None,
+        follow: int = -1,
+        in_order: bool = False,
+        slow: bool = False,
+        whole_piece: bool = False,
+    ) -> list[Block]:
+        """As ``pick``, for a source that is asked for ranges: blocks that follow one another in the torrent's bytes.
+
+        Args:
+            follow: the piece to go on with if it can be, or -1.
+            in_order: begin with the lowest piece that is to be had.
+        """
+        self._now = now
+        hand = self._hands[peer]
+        asker = Asker(hand, now, self._wants.permitted(only), slow=slow, alone=whole_piece)
+        pieces = max(1, count // self.layout.block_count(0))
+        for downloads in self._choice.runs(asker, pieces, follow=follow, in_order=in_order):
+            blocks: list[Block] = []
+            for download in downloads:
+                hand.downloads[download.piece] = download
+                blocks += download.ask_run(peer, max(1, count - len(blocks)), now)
+                if not download.free:
+                    self._partials.sort_in(download)
+            if blocks:
+                return blocks
+        blocks = self._choice.contest(asker, count)
+        run = next((n for n, (one, two) in enumerate(itertools.pairwise(blocks), 1) if not _follows(one, two)), None)
+        if run is not None:
+            self.released(peer, blocks[run:])
+            del blocks[run:]
+        return blocks
 
     # What comes, and what does not
 

@@ -94,6 +94,16 @@ def draw(pieces: int, rng: random.Random) -> int:
     return at + _nth(near, int(rng.random() * near.bit_count()))
 
 
+def runs(pieces: int, length: int) -> int:
+    """Those pieces that begin a run of ``length`` (at least 1) pieces of the set, by about log2(length) shifts."""
+    span = 1
+    while span < length:
+        step = min(span, length - span)
+        pieces &= pieces >> step
+        span += step
+    return pieces
+
+
 def _nth(bits: int, index: int) -> int:
     """The place of the set bit that has ``index`` set bits below it."""
     place = 0

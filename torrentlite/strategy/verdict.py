@@ -29,6 +29,8 @@ class Facts:
         known: addresses of peers, ``failing`` of which could not be reached, or were of no use, when last dialled.
         calling: peers that are being called at this moment.
         peers: connected ones, ``interesting`` of which have something that we need; ``unchoked`` of those let us ask.
+        web_seeds: how many there are that may still be of use; ``web_working`` of them are being fetched from,
+            ``web_failed`` failed when last asked, ``web_message`` says how.
         missing: pieces that we need and no connected peer has, of ``needed`` that we need.
     """
 
@@ -51,6 +53,10 @@ class Facts:
     peers: int = 0
     interesting: int = 0
     unchoked: int = 0
+    web_seeds: int = 0
+    web_working: int = 0
+    web_failed: int = 0
+    web_message: str = ""
     missing: int = 0
     needed: int = 0
 
@@ -76,6 +82,9 @@ _EVIDENCE: Final = (
     "trackers",
     "trackers_failed",
     "dht_nodes",
+    "web_seeds",
+    "web_working",
+    "web_failed",
 )
 
 
@@ -103,6 +112,9 @@ def _own_doing(facts: Facts) -> Verdict | None:
 def _moving(facts: Facts) -> Verdict:
     if facts.limited:
         return Reason.LIMITED, "as fast as its download limit allows"
+    if facts.web_working and facts.state is not State.METADATA:
+        peers = f"{_count(facts.unchoked, 'peer')} and " if facts.unchoked else ""
+        return Reason.FINE, f"downloading from {peers}{_count(facts.web_working, 'web seed')}"
     if not facts.peers:
         return Reason.FINE, _looking(facts)
     if facts.state is State.METADATA:
@@ -131,7 +143,12 @@ def _standing(facts: Facts) -> Verdict:
 
 
 def _alone(facts: Facts) -> Verdict:
-    """Nobody is connected."""
+    """No peer is connected."""
+    if facts.web_seeds and facts.state is not State.METADATA:
+        if facts.web_failed < facts.web_seeds:
+            asked = _count(facts.web_seeds - facts.web_failed, "web seed")
+            return Reason.SLOW, f"asked {asked}, and nothing came for {_duration(facts.quiet)}"
+        return Reason.WEB_SEEDS_FAIL, _web_seeds_fail(facts)
     if facts.known and facts.failing >= facts.known:
         return Reason.UNREACHABLE, f"{_count(facts.known, 'peer')} known, none could be reached"
     if facts.known:
@@ -169,6 +186,11 @@ def _failing(facts: Facts) -> Verdict | None:
     if facts.dht and facts.state is not State.SEEDING:
         failing += ", and " + _dht(facts)
     return Reason.TRACKERS_FAIL, ": ".join(filter(None, (failing, display(facts.tracker_message))))
+
+
+def _web_seeds_fail(facts: Facts) -> str:
+    failing = "the web seed fails" if facts.web_seeds == 1 else f"all {facts.web_seeds} web seeds fail"
+    return ": ".join(filter(None, (failing, display(facts.web_message)))) + ", and no peer is connected"
 
 
 def _count(number: int, noun: str) -> str:

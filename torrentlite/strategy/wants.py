@@ -12,7 +12,7 @@ from typing import Final
 
 from ..wire import bitfield
 from .availability import Availability
-from .pieceset import PieceSet, draw
+from .pieceset import PieceSet, draw, runs
 
 RANDOM_FIRST: Final = 4
 """Pieces that are drawn at random before the rarest go first: rare ones come slowly, and at first one has nothing to
@@ -142,11 +142,34 @@ class Wants:
             if ahead:
                 return lowest(ahead)
 
+    def run_in(self, pieces: int, length: int, *, follow: int, in_order: bool) -> range:
+        """Where in a set (not empty) of fresh pieces to begin for a source of long runs, and how far to go.
+
+        BEP 19: "the HTTP/FTP should start at the beginning of the biggest gap", and "somewhere randomly in the file"
+        at first. Here: on from where the last run ended (``follow``), else at random where ``length`` pieces are free,
+        or half as many, and so on. What readers come to goes before all of that.
+        """
+        ahead = pieces & self.steered
+        pieces = ahead or self._first(pieces)
+        if ahead:
+            start = self._next_ahead(ahead)
+        elif follow >= 0 and pieces >> follow & 1:
+            start = follow
+        elif in_order or self.sequential:
+            start = lowest(pieces)
+        else:
+            while not (starts := runs(pieces, length)):
+                length //= 2
+            start = draw(starts, self._rng)
+        gap = ~(pieces >> start) & ((1 << length) - 1)  # bit i: piece start + i is not in the set
+        return range(start, start + ((gap & -gap).bit_length() - 1 if gap else length))
+
+    def _first(self, pieces: int) -> int:
+        """Those of some pieces that are to be begun before the others."""
+        return next((pieces & level for level in self.levels if pieces & level), pieces)
+
     def _best(self, pieces: int, *, slow: bool) -> int:
-        for level in self.levels:
-            if pieces & level:
-                pieces &= level
-                break
+        pieces = self._first(pieces)
         if self.sequential or self._have_count < RANDOM_FIRST:
             return pieces
         return self._availability.commonest_of(pieces) if slow else self._availability.rarest_of(pieces)

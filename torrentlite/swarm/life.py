@@ -72,6 +72,7 @@ class Life:
         sequential: bool,
         overwrite: bool,
         trackers: Iterable[str],
+        web_seeds: Iterable[str],
     ) -> None:
         now = trio.current_time()
         magnet = source if isinstance(source, Magnet) else None
@@ -96,6 +97,7 @@ class Life:
         self.discovery = Discovery(self, Tiers(self._tier_urls(), commons.world.rng), commons, self._crew)
         for url in trackers:
             self.discovery.tiers.add(url, typed=True)
+        self.swarm.web.add(web_seeds, Scope.LOOPBACK)
         self.content: Content | None = None
         self._opening = Opening(self, self._crew)
         self._finishing = False
@@ -231,6 +233,7 @@ class Life:
 
     def _know(self, metainfo: Metainfo) -> None:
         self.metainfo = metainfo
+        self.swarm.web.add(metainfo.web_seeds, Scope.PUBLIC)
         self.content = Content(
             self,
             metainfo,
@@ -360,10 +363,15 @@ class Life:
         self.streams.put(ev.PieceFailed(piece, tuple(peers)))
 
     def culprits_found(self, keys: list[str]) -> None:
-        """These peers sent wrong data."""
-        for key in keys:
+        """These peers, or web seeds, sent wrong data."""
+        peers = self.swarm.web.drop(keys, "it sent wrong data")
+        for key in peers:
             self.streams.put(ev.PeerBanned(key, "sent wrong data"))
-        self.swarm.ban(keys, "sent wrong data")
+        self.swarm.ban(peers, "sent wrong data")
+
+    def web_seed_failed(self, key: str, message: str, *, dropped: bool) -> None:
+        """A web seed did not give what it was asked for (dropped: it is not asked again)."""
+        self.streams.put(ev.WebSeedFailed(key, message, dropped))
 
     def disk_trouble(self, error: DiskFullError | None) -> None:
         """The disk refuses for now (None: it works again)."""

@@ -50,6 +50,7 @@ def torrent_stats(torrent: Life, content: Content | None, swarm: Swarm) -> Torre
         metadata_total=metadata_total,
         private=torrent.private,
         added_at=torrent.added_at,
+        web_seeds=swarm.web.active,
     )
 
 
@@ -95,6 +96,7 @@ def torrent_facts(torrent: Life, content: Content | None, swarm: Swarm) -> Facts
     state = torrent.state
     if state is State.SEEDING and torrent.reading.waiting and needed:
         state, left = State.DOWNLOADING, content.missing if content else 0  # what is selected is here, but not this
+    web_seeds, web_failed, web_message = swarm.web.trouble(now)
     return Facts(
         state=state,
         error=str(torrent.error) if torrent.error else "",
@@ -116,6 +118,10 @@ def torrent_facts(torrent: Life, content: Content | None, swarm: Swarm) -> Facts
         peers=len(swarm.peers),
         interesting=len(interesting),
         unchoked=sum(not peer.peer_choking for peer in interesting),
+        web_seeds=web_seeds,
+        web_working=swarm.web.active,
+        web_failed=web_failed,
+        web_message=web_message,
         missing=(needed & ~pieces.picker.availability.somewhere).bit_count() if pieces else 0,
         needed=needed.bit_count(),
     )

@@ -18,6 +18,7 @@ from ..limits import (
     MAX_REJECTS,
     MAX_UNWANTED_BLOCKS,
     PEER_IDLE_TIMEOUT,
+    SLOW_SHARE,
 )
 from ..metainfo.layout import Block
 from ..net.network import Stream
@@ -335,6 +336,10 @@ class Peer:
         if blocks:
             pipeline.sent(blocks, now)
             self.sender.send(wm.encode_requests(blocks))
+
+    def is_slow(self, now: float, fastest: float) -> bool:
+        """Whether pieces that it has a hand in would wait for it, while the fastest could have them done."""
+        return self.pipeline.snubbed(now) or (0 < self.pipeline.rate * SLOW_SHARE < fastest)
 
     def cancel(self, block: Block) -> None:
         """Somebody else was faster."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Hashable
+from typing import Protocol
 
 import trio
 
 from ..errors import DiskFullError, StorageError
-from ..limits import CHECK_BATCH, CHECKERS, COMMIT_INTERVAL, DISK_RETRY, SLOW_SHARE
+from ..limits import CHECK_BATCH, CHECKERS, COMMIT_INTERVAL, DISK_RETRY
 from ..metainfo.layout import Block
 from ..metainfo.metainfo import Info
 from ..storage.disk import Disk, Verdict
@@ -24,10 +25,23 @@ from ..strategy.rate import RateMeter
 from .commons import Commons
 from .crew import Crew
 
-if TYPE_CHECKING:
-    from .peer import Peer
-
 log = logging.getLogger("torrentlite")
+
+
+class Source(Hashable, Protocol):
+    """Who sends blocks: a peer, or a web seed.
+
+    Attributes:
+        key: what it is blamed by.
+    """
+
+    key: str
+
+    def cancel(self, block: Block) -> None:
+        """This block is not needed from it any more."""
+
+    def is_slow(self, now: float, fastest: float) -> bool:
+        """Whether pieces that it has a hand in would wait for it, while the fastest could have them done."""
 
 
 class PiecesOwner(Protocol):
@@ -79,7 +93,7 @@ class Pieces:
         self.disk = disk
         self._commons = commons
         self._crew = crew
-        self.picker: Picker[Peer] = Picker(info.layout, commons.memory, commons.world.rng)
+        self.picker: Picker[Source] = Picker(info.layout, commons.memory, commons.world.rng)
         self.picker.set_have(have)
         self.picker.set_wanted(wanted)
         self.blame: Blame[str] = Blame()
@@ -90,9 +104,9 @@ class Pieces:
         self.fastest = 0.0
         self.trouble: DiskFullError | None = None
         self._closed = False
-        self._finished: deque[PieceDownload[Peer]] = deque()
+        self._finished: deque[PieceDownload[Source]] = deque()
         self._spills: dict[int, list[tuple[int, bytes | memoryview]]] = {}  # what waits to be written, by piece
-        self._leaving: dict[int, PieceDownload[Peer]] = {}  # of those, the pieces whose memory is then free
+        self._leaving: dict[int, PieceDownload[Source]] = {}  # of those, the pieces whose memory is then free
         self._spilling = -1  # the piece that is being written
         self._spill_lock = trio.Lock()
         self._spiller = False
@@ -116,26 +130,27 @@ class Pieces:
         picker = self.picker
         return bool((picker.wanted & ~picker.have) >> piece & 1)
 
-    def pick(self, peer: Peer, count: int, now: float, *, only: int | None, share: float | None = None) -> list[Block]:
+    def pick(
+        self, peer: Source, count: int, now: float, *, only: int | None, share: float | None = None
+    ) -> list[Block]:
         """What to ask this peer for. Nothing while the disk refuses: do not ask for what cannot be stored."""
         if self.trouble is not None:
             return []
-        return self.picker.pick(
-            peer,
-            count,
-            now,
-            only=only,
-            slow=self._is_slow(peer, now),
-            whole_piece=self.blame.parole(peer.key),
-            share=share,
+        slow, alone = peer.is_slow(now, self.fastest), self.blame.parole(peer.key)
+        return self.picker.pick(peer, count, now, only=only, slow=slow, whole_piece=alone, share=share)
+
+    def pick_run(
+        self, source: Source, count: int, now: float, *, only: int | None = None, follow: int = -1, in_order: bool
+    ) -> list[Block]:
+        """The same for a source that is asked for ranges: blocks that follow one another (``Picker.pick_run``)."""
+        if self.trouble is not None:
+            return []
+        slow, alone = source.is_slow(now, self.fastest), self.blame.parole(source.key)
+        return self.picker.pick_run(
+            source, count, now, only=only, follow=follow, in_order=in_order, slow=slow, whole_piece=alone
         )
 
-    def _is_slow(self, peer: Peer, now: float) -> bool:
-        """Whether pieces that it has a hand in would wait for it, while others could have them done."""
-        rate = peer.pipeline.rate
-        return peer.pipeline.snubbed(now) or (0 < rate * SLOW_SHARE < self.fastest)
-
-    def got_block(self, peer: Peer, piece: int, begin: int, data: memoryview, now: float) -> bool:
+    def got_block(self, peer: Source, piece: int, begin: int, data: memoryview, now: float) -> bool:
         """A block arrived; False where it is of no use (any more)."""
         size = len(data)
         self.down_meter.add(size, now)
@@ -155,12 +170,12 @@ class Pieces:
             self._start_checkers()
         return True
 
-    def released(self, peer: Peer, blocks: list[Block]) -> None:
+    def released(self, peer: Source, blocks: list[Block]) -> None:
         """A peer will not send these: others may be asked."""
         self.picker.released(peer, blocks)
         self._owner.want_requests()
 
-    def peer_left(self, peer: Peer) -> None:
+    def peer_left(self, peer: Source) -> None:
         """A peer is gone, and with it its availability and what it owed."""
         self.picker.remove_peer(peer)
         self._owner.want_requests()
@@ -194,7 +209,7 @@ class Pieces:
 
     async def _check(self) -> None:
         """Hash and write what is finished, several small pieces in one thread hop, until nothing is left."""
-        batch: list[PieceDownload[Peer]] = []
+        batch: list[PieceDownload[Source]] = []
         try:
             while self._finished:
                 size = 0
@@ -233,7 +248,7 @@ class Pieces:
             self._finished.extendleft(reversed(batch))
             self._checkers -= 1
 
-    async def _verdicts(self, batch: list[PieceDownload[Peer]]) -> list[Verdict]:
+    async def _verdicts(self, batch: list[PieceDownload[Source]]) -> list[Verdict]:
         whole = [(download.piece, download.buffer) for download in batch if download.buffer is not None]
         if any(piece == self._spilling for piece, _ in whole):
             async with self._spill_lock:  # of an earlier download of it, which was given up: that must come first
@@ -257,7 +272,7 @@ class Pieces:
             self._owner.disk_trouble(None)
             self._owner.want_requests()
 
-    async def _got_wrong(self, download: PieceDownload[Peer]) -> None:
+    async def _got_wrong(self, download: PieceDownload[Source]) -> None:
         """A piece does not match its hash: free it, and find out whose fault it was."""
         self.hash_failures += 1
         senders = [peer.key for peer in download.senders if peer is not None]
@@ -270,7 +285,7 @@ class Pieces:
         if culprits:
             self._owner.culprits_found(culprits)
 
-    async def _settle_blame(self, right: list[PieceDownload[Peer]]) -> None:
+    async def _settle_blame(self, right: list[PieceDownload[Source]]) -> None:
         """A piece that was wrong before is right now: its blocks tell who spoiled it."""
         for download in right:
             if self.blame.suspects(download.piece):
@@ -279,7 +294,7 @@ class Pieces:
                 if culprits:
                     self._owner.culprits_found(culprits)
 
-    async def _digests(self, download: PieceDownload[Peer]) -> list[bytes] | None:
+    async def _digests(self, download: PieceDownload[Source]) -> list[bytes] | None:
         """Of each block of a finished piece; None where the disk does not give a spilled one back: then who cares."""
         buffer = download.buffer
         if buffer is None:

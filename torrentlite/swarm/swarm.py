@@ -28,6 +28,7 @@ from .dialler import Dialler
 from .extensions import Extensions
 from .peer import Peer
 from .throttle import Throttle
+from .webseeds import WebSeeds
 
 if TYPE_CHECKING:
     from .pieces import Pieces
@@ -55,6 +56,9 @@ class SwarmOwner(Protocol):
 
     def storage_failed(self, error: StorageError) -> None:
         """The disk refuses for good."""
+
+    def web_seed_failed(self, key: str, message: str, *, dropped: bool) -> None:
+        """A web seed did not give what it was asked for (dropped: it is not asked again)."""
 
 
 class Swarm:
@@ -84,6 +88,7 @@ class Swarm:
         self.dialler = Dialler(self, self.peerlist)
         self.choker: Choker[Peer] = Choker()
         self.extensions = Extensions(self)
+        self.web = WebSeeds(self)
         self.downloading = False
         self.complete = False
         self.open = False
@@ -190,6 +195,7 @@ class Swarm:
     def close_all(self, why: str) -> None:
         """Say goodbye to everybody and take nobody in."""
         self.open = False
+        self.web.stop()
         for peer in list(self.peers):
             peer.close(why)
 
@@ -219,6 +225,8 @@ class Swarm:
                     peer.sender.send(wm.encode_haves(list(bitfield.members(have))))
             except ProtocolError as error:
                 peer.close(str(error))
+        if self.downloading:
+            self.web.tick(trio.current_time())
 
     def end(self) -> None:
         """The data side is gone (recheck, error): nobody stays."""
@@ -235,6 +243,7 @@ class Swarm:
     def completed(self) -> None:
         """Everything wanted is here: nobody is interesting any more, and seeds are no use to each other."""
         self.complete, self.downloading = True, False
+        self.web.stop()
         for peer in list(self.peers):
             peer.reconsider_interest()
             if peer.extended:
@@ -254,6 +263,7 @@ class Swarm:
 
     def request_all(self, now: float) -> None:
         """There is something new to ask for (room in memory, blocks given back, pieces wanted)."""
+        self.web.wake()
         peers = list(self.peers)
         if self.throttle.download_limited:
             # Who comes first takes what the limit grants, so everybody has a turn at it.
@@ -265,6 +275,7 @@ class Swarm:
 
     def request_idle(self, now: float) -> None:
         """Something became free that those who have nothing to do may be asked for: after every verdict, so cheap."""
+        self.web.wake()
         in_vain = 0
         for peer in self.peers:
             if peer.idle and not peer.peer_choking:
@@ -305,6 +316,7 @@ class Swarm:
 
     def limits_changed(self) -> None:
         """Nobody waits any longer for what the old limits would have allowed."""
+        self.web.limits_changed()
         for peer in self.peers:
             peer.sender.rebook()
         if self.downloading:
@@ -372,7 +384,8 @@ class Swarm:
                     self.commons.report(f"the tick of {peer.address}", error)
                     peer.close("an internal error")
             if self.pieces is not None:
-                self.pieces.fastest = max((peer.pipeline.rate for peer in self.peers), default=0.0)
+                fastest = max((peer.pipeline.rate for peer in self.peers), default=0.0)
+                self.pieces.fastest = max(fastest, self.web.fastest(now))
             self.extensions.tell_of_peers(now)
         if self.peers and (now >= self._next_choke or self._slot_free):
             self._next_choke = now + CHOKE_INTERVAL if now >= self._next_choke else self._next_choke
@@ -382,4 +395,6 @@ class Swarm:
         if self.downloading and self.throttle.download_limited:
             # A limit may have let everything run dry, and then no block comes that would make us ask for more.
             self.request_all(now)
+        if self.downloading:
+            self.web.tick(now)
         self.dialler.dial_more(now)

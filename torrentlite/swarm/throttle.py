@@ -22,7 +22,8 @@ def set_rates(up: TokenBucket, down: TokenBucket, upload: int | None, download: 
 
 
 class Throttle:
-    """Upload is booked before it is sent; download is paced by granting requests, so it holds on average.
+    """Upload is booked before it is sent; download is paced by granting requests, so it holds on average;
+    what web seeds send is booked as it is read.
 
     Args:
         up: the session's and the torrent's bucket for what we send; rate 0 is unlimited.
@@ -51,6 +52,15 @@ class Throttle:
         """Give back what was granted and not asked for."""
         for bucket in self._down:
             bucket.give(blocks * BLOCK_SIZE)
+
+    def book_download(self, size: int, now: float) -> float:
+        """Book bytes that came from where requests cannot be paced (HTTP); seconds until more may be read."""
+        return max((bucket.reserve(size, now) for bucket in self._down), default=0.0)
+
+    def download_quantum(self, most: int) -> int:
+        """Bytes to read in one go from there: a quarter of a second of the tightest limit, but at least a block."""
+        rate = min((bucket.rate for bucket in self._down if bucket.rate), default=0.0)
+        return min(most, max(BLOCK_SIZE, int(rate / 4))) if rate else most
 
     def book_upload(self, size: int, now: float) -> float:
         """Book bytes to be sent; seconds until they may be."""

@@ -14,7 +14,18 @@ import trio
 
 from ..errors import TorrentError, TorrentRemovedError
 from ..metainfo.metainfo import InfoHashes, Metainfo
-from ..stats import FileStats, PeerStats, PieceStats, SourceStats, State, TorrentStats, TrackerStats, Why
+from ..net.url import parse_url
+from ..stats import (
+    FileStats,
+    PeerStats,
+    PieceStats,
+    SourceStats,
+    State,
+    TorrentStats,
+    TrackerStats,
+    WebSeedStats,
+    Why,
+)
 from ..strategy.peerlist import BY_HAND
 from ..wire.address import Scope
 from .content import Content
@@ -163,6 +174,17 @@ class Torrent:
         self._life.discovery.tiers.add(url, typed=True)
         self._life.tick_discovery()
 
+    def add_web_seed(self, url: str) -> None:
+        """Fetch from this URL too (BEP 19): of the file, or of the folder in which the torrent's lies.
+
+        It may lead anywhere, also inside; one that a .torrent or link names leads to public addresses only.
+
+        Raises:
+            SourceError: it is no http(s) URL.
+        """
+        parse_url(url)
+        self.swarm.web.add([url], Scope.LOOPBACK)
+
     def announce(self) -> None:
         """Ask the trackers now (as soon as they allow)."""
         self._life.discovery.tiers.announce_now(trio.current_time())
@@ -246,6 +268,10 @@ class Torrent:
     def sources(self) -> tuple[SourceStats, ...]:
         """What besides trackers names peers: the DHT."""
         return tuple(self._life.discovery.sources(self.swarm.commons.now()))
+
+    def web_seeds(self) -> tuple[WebSeedStats, ...]:
+        """The web seeds, those of the .torrent included, and how they do."""
+        return self.swarm.web.stats(trio.current_time())
 
     def why(self) -> Why:
         """Why it stands still, or that it does not."""
