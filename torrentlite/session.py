@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 import trio
 
 from . import __version__
+from .checksum import check_sha256, parse_sha256, the_one_file
 from .dht.statefile import StateFile
 from .errors import DuplicateTorrentError, NoPeersError
 from .limits import LEAVE_TIMEOUT, PROGRESS_INTERVAL, TICK
@@ -409,6 +410,8 @@ async def fetch(
     source: str | PathLike[str],
     save_to: str | PathLike[str] = ".",
     *,
+    web_seeds: Iterable[str] = (),
+    sha256: str | None = None,
     settings: Settings | None = None,
     peers: Iterable[tuple[str, int]] = (),
     timeout: float | None = None,
@@ -416,9 +419,15 @@ async def fetch(
 ) -> tuple[pathlib.Path, ...]:
     """Fetch something in one call; returns the path(s) of what is now there, verified.
 
+    ``await fetch("https://host/model.bin.torrent", web_seeds=["https://host/model.bin"], sha256="9f86d0…")`` is a
+    download over HTTP that peers make faster.
+
     Args:
         source: path or URL of a .torrent, magnet link or info-hash.
         save_to: the folder.
+        web_seeds: URLs (http, https) of the file, or of the folder in which the torrent's lies, besides the torrent's.
+        sha256: what the file must have, in hex; of a torrent of one file only. If it has another one, what was fetched
+            is put aside as ``NAME.wrong``; a file that was there before stays.
         settings: choices of the session; None for the defaults.
         peers: (host, port) of peers known by other means.
         timeout: seconds; None for as long as it takes.
@@ -427,14 +436,22 @@ async def fetch(
 
     Raises:
         NoPeersError: not complete within ``timeout``; what came is kept.
+        VerifyError: the file's SHA-256 is not ``sha256``, or there are several files.
+        ValueError: ``sha256`` is no SHA-256.
         TorrentError: as ``load``, ``open_session`` and ``Torrent.wait_complete``.
     """
     require_trio("fetch")
+    expected = parse_sha256(sha256) if sha256 is not None else None
     found = await load(source)
     async with open_session(settings) as session:
-        torrent = session.add(found, save_to, peers=peers)
+        torrent = session.add(found, save_to, peers=peers, web_seeds=web_seeds)
         with trio.move_on_after(timeout if timeout is not None else math.inf):
-            return await _wait_and_tell(torrent, progress)
+            if expected is not None:
+                the_one_file(await torrent.wait_metadata(), None)
+            paths = await _wait_and_tell(torrent, progress)
+            if expected is not None:
+                await check_sha256(torrent, session, expected)
+            return paths
         raise NoPeersError(f"{torrent.name}: not complete after {timeout:g} s: {torrent.why().message}")
     raise AssertionError("unreachable")
 

@@ -128,6 +128,8 @@ def _fetch(add: CommandParser) -> None:
     add.add_argument("--seed", action="store_true", help="go on sharing after completion, until Ctrl-C")
     _add_sharing(add)
     add.add_argument("--sequential", action="store_true", help="fetch from the first byte to the last")
+    _add_list(add, "-w", "--web-seed", metavar="URL", type=values.WEB_SEED, help="a server that has it: file or folder")
+    add.add_argument("--sha256", metavar="HEX", type=values.SHA256, help="what the one file must have")
     add.add_argument("--overwrite", action="store_true", help="replace a different file that is in the way")
     _add_timeout(add)
     _add_swarm(add)

@@ -10,11 +10,12 @@ import shlex
 import trio
 
 from .. import FileInTheWayError, Magnet, Metainfo, Session, Torrent, open_session
+from ..checksum import check_sha256, parse_sha256, the_one_file
 from ..errors import DuplicateTorrentError, NoPeersError, StorageError, TorrentError
 from ..metainfo.text import display
 from ..stats import Reason
 from . import progress, sessions, sharing, sources, units
-from .exits import Exit
+from .exits import Exit, UsageError
 from .files import require_folder
 from .listing import describe_size, file_names, print_files
 from .output import Job, Output
@@ -27,6 +28,8 @@ from .terminal import STDERR, Mode, is_terminal
 async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) -> int:
     """Fetch all sources at once, in one session; the first of them that failed decides the exit code."""
     require_folder(args.output)
+    if args.sha256 is not None and len(args.source) > 1:
+        raise UsageError("--sha256 is of one file, and there are several SRC")
     fetches = [_Fetch(source, args, output) for source in args.source]
     async with open_session(sessions.settings(args, sessions.state_dir(args, output))) as session:
         sessions.announce_listening(session, output)
@@ -102,6 +105,7 @@ class _Fetch:
                 overwrite=self._overwrite,
                 peers=self._args.peer,
                 trackers=self._args.tracker,
+                web_seeds=self._args.web_seed,
             )
             try:
                 async with tell_events(torrent, self._output):
@@ -131,13 +135,23 @@ class _Fetch:
                 sessions.note_private(metainfo, output)
                 if output.mode is Mode.PLAIN:
                     output.note(f"fetching {display(metainfo.name)} ({describe_size(metainfo)}) into {args.output}")
+                if args.sha256 is not None:
+                    the_one_file(metainfo, self._select)
                 await torrent.wait_complete()
             if job.given_up:
                 raise _give_up(torrent, args)
             output.tell(job)
+            if args.sha256 is not None:
+                await self._check_sha256(torrent, session, metainfo)
             self._say_complete(torrent, job, metainfo)
             if sharing.wanted(args):
                 await sharing.share(torrent, session, args, output)
+
+    async def _check_sha256(self, torrent: Torrent, session: Session, metainfo: Metainfo) -> None:
+        """Compare the one file with ``--sha256``; who fetched another one than was meant shares it with nobody."""
+        await check_sha256(torrent, session, parse_sha256(self._args.sha256), self._select)
+        if self._output.mode is not Mode.JSON:
+            self._output.note(f"{display(metainfo.name)}: its SHA-256 is the one that was given")
 
     def _say_complete(self, torrent: Torrent, job: Job, metainfo: Metainfo) -> None:
         output, stats = self._output, torrent.stats()
@@ -167,11 +181,14 @@ def _give_up(torrent: Torrent, args: argparse.Namespace) -> TorrentError:
     why, stats = torrent.why(), torrent.stats()
     if why.reason is Reason.DISK:
         return torrent.error or StorageError(why.message)
-    what = "peers" if not stats.peers else "metadata" if torrent.metainfo is None else "progress"
+    what = "metadata" if stats.peers and torrent.metainfo is None else "progress"
+    if not stats.peers and not (torrent.web_seeds() and torrent.metainfo is not None):
+        what = "peers"
     message = f"{display(torrent.name)}: no {what} for {units.duration(sessions.timeout(args) or 0)}"
     if why.reason is not Reason.FINE:
         message += f": {display(why.message)}"
-    hint = "" if args.peer or args.tracker else "--peer HOST:PORT names somebody who has it, -t URL a tracker"
+    named = args.peer or args.tracker or args.web_seed
+    hint = "" if named else "--peer HOST:PORT names somebody who has it, -t URL a tracker, -w URL a web server"
     return NoPeersError(message, hint=hint)
 
 

@@ -69,7 +69,7 @@ def look(stats: TorrentStats, why: Why, *, sharing: bool = False) -> Glance:
         stage = "seeding"
     elif stats.state is State.DOWNLOADING and stats.total and not stats.left:
         stage = "finishing"  # on its way to the disk
-    elif stats.state in (State.METADATA, State.DOWNLOADING) and not stats.peers:
+    elif stats.state in (State.METADATA, State.DOWNLOADING) and not (stats.peers or stats.web_seeds):
         stage = "looking for peers"
     return Glance(
         name=display(stats.name) or stats.info_hash,

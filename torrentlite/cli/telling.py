@@ -7,7 +7,16 @@ from collections.abc import AsyncIterator
 
 import trio
 
-from .. import Event, MetadataReceived, PeerBanned, PieceFailed, StateChanged, Torrent, TrackerReplied
+from .. import (
+    Event,
+    MetadataReceived,
+    PeerBanned,
+    PieceFailed,
+    StateChanged,
+    Torrent,
+    TrackerReplied,
+    WebSeedFailed,
+)
 from ..metainfo.text import display
 from . import units
 from .output import Output
@@ -48,6 +57,8 @@ def _tell(event: Event, info_hash: str, output: Output) -> None:
     match event:
         case PieceFailed():
             output.event("piece_failed", info_hash, piece=event.piece, peers=list(event.peers))
+        case WebSeedFailed():
+            output.event("web_seed", info_hash, url=event.url, message=display(event.message), dropped=event.dropped)
         case TrackerReplied():
             output.event(
                 "tracker", info_hash, url=event.url, ok=event.ok, message=display(event.message), peers=event.peers

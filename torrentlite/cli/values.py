@@ -9,6 +9,7 @@ import urllib.parse
 from collections.abc import Callable
 from typing import Any, Final
 
+from ..metainfo.text import display
 from . import units
 
 _TRACKER_SCHEMES: Final = ("udp", "http", "https")
@@ -58,6 +59,14 @@ def parse_url(text: str, schemes: tuple[str, ...]) -> str:
     return text
 
 
+def parse_sha256(text: str) -> str:
+    """A SHA-256 in hex, in small letters; ``sha256:`` may stand before it, as tools print it."""
+    digits = text.strip().lower().removeprefix("sha256:")
+    if not re.fullmatch(r"[0-9a-f]{64}", digits):
+        raise ValueError(f"{display(text)!r} is no SHA-256: it has 64 hex digits")
+    return digits
+
+
 def parse_piece_size(text: str) -> int:
     """A piece size: a power of two that clients agree on."""
     size = units.parse_size(text)
@@ -84,4 +93,5 @@ PEER: Final = checked(parse_peer)
 LISTEN: Final = checked(parse_listen)
 PIECE_SIZE: Final = checked(parse_piece_size)
 TRACKER: Final = checked(lambda text: parse_url(text, _TRACKER_SCHEMES))
+SHA256: Final = checked(parse_sha256)
 WEB_SEED: Final = checked(lambda text: parse_url(text, ("http", "https")))

@@ -308,7 +308,7 @@ def rename_in(folder: Handle, old: str, new_folder: Handle, new: str, *, replace
     """Rename a file. Unless ``replace``, FileExistsError when the new name is taken."""
     if not isinstance(folder, int) or not isinstance(new_folder, int):
         old, new = os.path.join(str(folder), old), os.path.join(str(new_folder), new)
-        (os.replace if replace else _rename_if_free)(old, new)
+        (os.replace if replace else rename_if_free)(old, new)
         return
     if not replace:
         try:
@@ -331,7 +331,7 @@ def rename_in(folder: Handle, old: str, new_folder: Handle, new: str, *, replace
     os.rename(old, new, src_dir_fd=folder, dst_dir_fd=new_folder)
 
 
-def _rename_if_free(old: str, new: str) -> None:
+def rename_if_free(old: str, new: str) -> None:
     """For Windows, whose rename refuses; elsewhere a check has to do."""
     if os.path.lexists(new):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))

@@ -116,6 +116,8 @@ def _moving(facts: Facts) -> Verdict:
         peers = f"{_count(facts.unchoked, 'peer')} and " if facts.unchoked else ""
         return Reason.FINE, f"downloading from {peers}{_count(facts.web_working, 'web seed')}"
     if not facts.peers:
+        if facts.web_seeds and facts.web_failed >= facts.web_seeds and facts.state is not State.METADATA:
+            return Reason.WEB_SEEDS_FAIL, _web_seeds_fail(facts)
         return Reason.FINE, _looking(facts)
     if facts.state is State.METADATA:
         return Reason.FINE, "fetching the metadata"

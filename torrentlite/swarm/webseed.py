@@ -63,6 +63,7 @@ class WebSeed:
         self.grow_at = 0.0
         self.dropped = ""
         self.message = ""
+        self._note = ""
         self.failures = 0
         self.retry_at = 0.0
         self.moved: dict[str, Place] = {}
@@ -137,8 +138,10 @@ class WebSeed:
         self.failures += 1
 
     def file_failed(self, info: Info, file: int, error: RefusedError, now: float) -> bool:
-        """One file of several is not to be had there; False where that is nothing new, or rather all of them."""
-        if not info.multi or file in self._missing or not (self.proven or len(self._missing) < limits.WEB_SEED_FILES):
+        """One file of several is not to be had there; False where that is nothing new, or it has none of them."""
+        missing = len(self._missing) + 1
+        none = missing >= len(info.wanted_files) or (not self.proven and missing > limits.WEB_SEED_FILES)
+        if not info.multi or file in self._missing or none:
             return False
         path = "/".join(info.files[file].path[1:])
         self.message = f"{display(path)}: {error}"
@@ -155,13 +158,14 @@ class WebSeed:
         """It answered a range with the whole file: from now on it is read from the start, by one connection."""
         self.ranges = False
         self.most = 1
-        self.message = "it sends no parts of files, so it is read from the start"
+        self._note = "it sends no parts of files, so it is read from the start"
 
     def shrink(self, error: NetworkError, now: float) -> None:
         """It refused one connection while it serves others: that is how many it gives us."""
         self.most = max(1, len(self.fetches))
         self.grow_at = now + limits.WEB_SEED_GROW
-        self.message = f"{self.most} connections at a time: {error}" if self.most > 1 else f"one connection: {error}"
+        connections = f"{self.most} connections" if self.most > 1 else "one connection"
+        self._note = f"{connections} at a time: {error}"
 
     def grow(self, now: float) -> None:
         """Try one connection more, now and then."""
@@ -181,7 +185,7 @@ class WebSeed:
         return WebSeedStats(
             url=self.key,
             state="dropped" if self.dropped else "failed" if failed else self._doing(),
-            message=self.message,
+            message=self.message or self._note,
             down_rate=self.meter.rate(now),
             downloaded=self.meter.total,
             connections=len(self.fetches),

@@ -118,7 +118,7 @@ class WebSeeds:
         now = trio.current_time()
         if any(now - other.delivered_at < limits.WEB_SEED_BLOCK for other in seed.fetches):
             seed.shrink(failure, now)
-            log.info("web seed %s: %s", seed.key, seed.message)
+            log.info("web seed %s: a connection ended: %s", seed.key, failure)
             return
         seed.failed(failure, now)
         log.warning("web seed %s: %s", seed.key, failure)

@@ -30,6 +30,7 @@ from .stream import SimulatedStream
 from .swarms import Announce
 from .trace import Trace
 from .tracker import SimulatedTracker
+from .web import SimulatedWebServer, WebAnswer, WebRequest
 from .world import SimulatedMachine, SimulatedWorld, open_world
 
 __all__ = [
@@ -49,10 +50,13 @@ __all__ = [
     "SimulatedStorage",
     "SimulatedStream",
     "SimulatedTracker",
+    "SimulatedWebServer",
     "SimulatedWorld",
     "Timeline",
     "Timer",
     "Trace",
+    "WebAnswer",
+    "WebRequest",
     "open_world",
     "run_simulation",
     "seeded_scheduler",

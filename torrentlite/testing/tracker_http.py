@@ -13,6 +13,7 @@ from ..bencode import encode
 from ..errors import NetworkError
 from ..wire.address import Address, write_compact
 from .listener import SimulatedListener
+from .requests import read_request
 from .stream import SimulatedStream
 from .swarms import Announce, Swarms
 
@@ -30,7 +31,7 @@ async def _serve(swarms: Swarms, stream: SimulatedStream) -> None:
     with contextlib.closing(stream), contextlib.suppress(NetworkError):
         connection = h11.Connection(h11.SERVER)
         try:
-            target = await _request(connection, stream)
+            target = (await read_request(connection, stream)).target
         except h11.RemoteProtocolError:
             return
         if swarms.silent:
@@ -39,23 +40,6 @@ async def _serve(swarms: Swarms, stream: SimulatedStream) -> None:
         headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(body))), ("Connection", "close")]
         for event in (h11.Response(status_code=status, headers=headers), h11.Data(data=body), h11.EndOfMessage()):
             await stream.send_vectored([connection.send(event) or b""])
-
-
-async def _request(connection: h11.Connection, stream: SimulatedStream) -> bytes:
-    """Read one request; its target."""
-    target = b""
-    buffer = memoryview(bytearray(4096))
-    while True:
-        event = connection.next_event()
-        if event is h11.NEED_DATA:
-            size = await stream.receive_into(buffer)
-            connection.receive_data(bytes(buffer[:size]))
-        elif isinstance(event, h11.Request):
-            target = event.target
-        elif isinstance(event, h11.EndOfMessage):
-            return target
-        elif isinstance(event, h11.ConnectionClosed):
-            raise NetworkError("no request")
 
 
 def _answer(swarms: Swarms, sender: Address, target: bytes) -> tuple[int, bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 
 import trio
 
@@ -22,6 +22,7 @@ from .storage import SimulatedDisk
 from .torrent import made_up_torrent
 from .trace import Trace
 from .tracker import SimulatedTracker
+from .web import SimulatedWebServer
 
 
 @dataclasses.dataclass(slots=True, kw_only=True, eq=False)
@@ -130,6 +131,23 @@ class SimulatedWorld:
         tracker = SimulatedTracker(host, name=name, rng=rng, trace=self.trace)
         self.nursery.start_soon(tracker.run)
         return tracker
+
+    def web_server(
+        self, files: Mapping[str, bytes], *addresses: str, name: str = "", up: float = 0, latency: float = 0.01
+    ) -> SimulatedWebServer:
+        """Add a web server on a host of its own; it answers at once.
+
+        Args:
+            files: their bytes, by path (``"/made-up"``).
+            addresses: see ``SimulatedNetwork.host``; so for ``up`` and ``latency``.
+            name: its host name.
+        """
+        host = self.network.host(*addresses, up=up, latency=latency)
+        if name:
+            self.network.names[name] = host.addresses
+        server = SimulatedWebServer(host, files, name=name, trace=self.trace)
+        self.nursery.start_soon(server.run)
+        return server
 
 
 @contextlib.asynccontextmanager

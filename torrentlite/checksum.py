@@ -1,0 +1,97 @@
+"""A fetched file against the SHA-256 that a web page, a lock file or a colleague gave for it.
+
+The torrent's own hashes say that a file is what its torrent means; this says that the torrent means the right file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pathlib
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from .errors import StorageError, VerifyError
+from .metainfo.metainfo import Metainfo
+from .metainfo.text import display
+from .storage.platform import rename_if_free
+
+if TYPE_CHECKING:
+    from .session import Session
+    from .swarm.torrent import Torrent
+
+ASIDE = ".wrong"
+"""What is put behind the name of a file that is not the one that was meant."""
+
+
+def parse_sha256(text: str) -> bytes:
+    """The digest in 64 hex digits.
+
+    Raises:
+        ValueError: these are not.
+    """
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", text, re.ASCII):
+        raise ValueError(f"{text!r} is no SHA-256: it has 64 hex digits")
+    return bytes.fromhex(text)
+
+
+def the_one_file(metainfo: Metainfo, select: Iterable[int] | None) -> tuple[str, ...]:
+    """The path, below the save folder, of the one file that is wanted.
+
+    Raises:
+        VerifyError: it is not one.
+    """
+    wanted = metainfo.info.wanted_files if select is None else tuple(select)
+    if len(wanted) != 1:
+        raise VerifyError(
+            f"a SHA-256 is of one file, and {len(wanted)} of {display(metainfo.name)} are wanted",
+            hint="select one of them",
+        )
+    return metainfo.files[wanted[0]].path
+
+
+async def check_sha256(
+    torrent: Torrent, session: Session[Any], expected: bytes, select: Iterable[int] | None = None
+) -> None:
+    """Compare the one file of a complete torrent.
+
+    Where it is another one than was meant, its torrent is removed from the session, and what was fetched is put aside
+    as ``NAME.wrong``, so that nobody takes it for the right one. What was there before stays where it is.
+
+    Raises:
+        VerifyError: it has another SHA-256.
+        StorageError: it cannot be read.
+    """
+    assert torrent.metainfo is not None
+    path = torrent.save_to.joinpath(*the_one_file(torrent.metainfo, select))
+    where, fetched = path, torrent.stats().downloaded > 0
+    found = await _sha256_of(path)
+    if found == expected:
+        return
+    await session.remove(torrent)
+    if fetched:
+        aside = path.with_name(path.name + ASIDE)
+        try:
+            await trio.to_thread.run_sync(rename_if_free, os.fspath(path), os.fspath(aside))
+            where = aside
+        except OSError:
+            pass  # an earlier one lies there: then this one stays, and the error says so
+    raise VerifyError(
+        f"'{path.name}' is what its torrent says, but not the file that was meant: its SHA-256 is {found.hex()}, "
+        f"not {expected.hex()}",
+        hint=f"it lies in '{where}'",
+    )
+
+
+async def _sha256_of(path: pathlib.Path) -> bytes:
+    def read() -> bytes:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+
+    try:
+        return await trio.to_thread.run_sync(read, abandon_on_cancel=True)
+    except OSError as error:
+        raise StorageError(f"cannot read '{path}': {error.strerror}", errno=error.errno or 0, path=str(path)) from error
