@@ -282,10 +282,6 @@ class Life:
             else:
                 self._run(pieces)
 
-    def open_failed(self, error: TorrentError) -> None:
-        """The disk refuses for good."""
-        self._fail(error)
-
     def _run(self, pieces: Pieces) -> None:
         """The pieces are known: fetch, or share."""
         assert self.content is not None
@@ -369,17 +365,13 @@ class Life:
             self.streams.put(ev.PeerBanned(key, "sent wrong data"))
         self.swarm.ban(peers, "sent wrong data")
 
-    def web_seed_failed(self, key: str, message: str, *, dropped: bool) -> None:
-        """A web seed did not give what it was asked for (dropped: it is not asked again)."""
-        self.streams.put(ev.WebSeedFailed(key, message, dropped))
-
     def disk_trouble(self, error: DiskFullError | None) -> None:
         """The disk refuses for now (None: it works again)."""
         self.error = error
         log.warning("%s: %s", self.name, error or "the disk works again")
         self._wake_waiters()
 
-    def storage_failed(self, error: StorageError) -> None:
+    def storage_failed(self, error: TorrentError) -> None:
         """The disk refuses for good."""
         self._fail(error)
 

@@ -26,7 +26,7 @@ class OpeningOwner(Protocol):
     def opened(self, pieces: Pieces, *, stays_paused: bool) -> None:
         """It is known what is here."""
 
-    def open_failed(self, error: TorrentError) -> None:
+    def storage_failed(self, error: TorrentError) -> None:
         """The disk refuses for good."""
 
     def disk_trouble(self, error: DiskFullError | None) -> None:
@@ -71,7 +71,7 @@ class Opening:
         try:
             pieces = await self.patiently(lambda: content.open(recheck=self.recheck))
         except TorrentError as error:
-            self._owner.open_failed(error)
+            self._owner.storage_failed(error)
             return
         finally:
             if self._number == number:

@@ -25,6 +25,7 @@ from .commons import Commons
 from .crew import Crew
 from .dht import Dht
 from .dialler import Dialler
+from .eventstream import Streams
 from .extensions import Extensions
 from .peer import Peer
 from .throttle import Throttle
@@ -37,7 +38,13 @@ log = logging.getLogger("torrentlite")
 
 
 class SwarmOwner(Protocol):
-    """What a swarm asks of its torrent."""
+    """What a swarm asks of its torrent.
+
+    Attributes:
+        streams: the readers of its events.
+    """
+
+    streams: Streams
 
     @property
     def info_hash(self) -> str:
@@ -56,9 +63,6 @@ class SwarmOwner(Protocol):
 
     def storage_failed(self, error: StorageError) -> None:
         """The disk refuses for good."""
-
-    def web_seed_failed(self, key: str, message: str, *, dropped: bool) -> None:
-        """A web seed did not give what it was asked for (dropped: it is not asked again)."""
 
 
 class Swarm:

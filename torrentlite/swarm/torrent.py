@@ -271,7 +271,7 @@ class Torrent:
 
     def web_seeds(self) -> tuple[WebSeedStats, ...]:
         """The web seeds, those of the .torrent included, and how they do."""
-        return self.swarm.web.stats(trio.current_time())
+        return self.swarm.web.stats(self.swarm.commons.now())
 
     def why(self) -> Why:
         """Why it stands still, or that it does not."""

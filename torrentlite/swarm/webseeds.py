@@ -10,6 +10,7 @@ import trio
 
 from .. import limits
 from ..errors import NetworkError
+from ..events import WebSeedFailed
 from ..stats import WebSeedStats
 from ..wire.address import Scope
 from .pieces import Pieces
@@ -115,22 +116,24 @@ class WebSeeds:
         seed.fetches.remove(fetch)
         if failure is None:
             return
-        now = trio.current_time()
+        now = self.commons.now()
         if any(now - other.delivered_at < limits.WEB_SEED_BLOCK for other in seed.fetches):
             seed.shrink(failure, now)
             log.info("web seed %s: a connection ended: %s", seed.key, failure)
             return
         seed.failed(failure, now)
-        log.warning("web seed %s: %s", seed.key, failure)
-        self.swarm.owner.web_seed_failed(seed.key, str(failure), dropped=False)
+        self._tell(seed.key, str(failure), dropped=False)
         self._leave(seed)
+
+    def _tell(self, key: str, message: str, *, dropped: bool) -> None:
+        log.warning("web seed %s: %s", key, message)
+        self.swarm.owner.streams.put(WebSeedFailed(key, message, dropped))
 
     def file_failed(self, seed: WebSeed) -> None:
         """It does not have one of the files."""
-        log.warning("web seed %s: %s", seed.key, seed.message)
-        self.swarm.owner.web_seed_failed(seed.key, seed.message, dropped=False)
+        self._tell(seed.key, seed.message, dropped=False)
         if self.swarm.pieces is not None and seed.joined:
-            self._join(seed, self.swarm.pieces, trio.current_time())
+            self._join(seed, self.swarm.pieces, self.commons.now())
 
     def drop(self, keys: list[str], reason: str) -> list[str]:
         """Those of these that are web seeds lied: they are never asked again. Returns the others."""
@@ -138,8 +141,7 @@ class WebSeeds:
         for seed in liars:
             if not seed.dropped:
                 seed.drop(reason)
-                log.warning("web seed %s: %s", seed.key, reason)
-                self.swarm.owner.web_seed_failed(seed.key, reason, dropped=True)
+                self._tell(seed.key, reason, dropped=True)
             self._leave(seed)
         names = [seed.key for seed in liars]
         if names and self.swarm.pieces is not None:
