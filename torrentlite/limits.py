@@ -542,6 +542,9 @@ MAX_OUTBOX: Final = 2 << 20
 """Small messages that may wait for one peer: a Have for each of 100,000 pieces and as much again."""
 MAX_EARLY_HAVES: Final = 20_000
 """Haves kept from a peer before the metadata says how many pieces there are."""
+MAX_EARLY_BITFIELDS: Final = 8 << 20
+"""Bytes of bitfields kept of all peers of a torrent before its metadata: 32 of the longest, some hundred usual ones.
+Who comes with more is sent away; it can be called again."""
 MAX_ALLOWED_FAST: Final = 100
 """Pieces that a peer may offer us while choked; BEP 6 suggests 10."""
 MAX_UNWANTED_BLOCKS: Final = 512
@@ -554,6 +557,8 @@ METADATA_PIECE: Final = 16 * 1024
 """BEP 9: "The metadata is handled in blocks of 16KiB"."""
 METADATA_PARALLEL: Final = 3
 """Peers asked for the metadata at once, each for the whole: a liar is then known for certain."""
+METADATA_MEMORY: Final = 4 << 20
+"""Bytes of metadata on their way from several peers at once; a larger copy has no other large one beside it."""
 METADATA_REQUESTS: Final = 4
 """Metadata requests under way with one peer; libtorrent has 2, Transmission queues 64."""
 METADATA_TIMEOUT: Final = 20.0

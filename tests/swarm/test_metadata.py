@@ -2,7 +2,7 @@ import hashlib
 
 import pytest
 
-from torrentlite.limits import MAX_METADATA, METADATA_PARALLEL, METADATA_PIECE, METADATA_TIMEOUT
+from torrentlite.limits import MAX_METADATA, METADATA_MEMORY, METADATA_PARALLEL, METADATA_PIECE, METADATA_TIMEOUT
 from torrentlite.swarm.metadata import MetadataExchange
 
 RAW = bytes(range(256)) * 200  # 51,200 bytes: four pieces
@@ -79,3 +79,15 @@ def test_silent_and_refusing_peers_are_replaced_and_tried_again():
     for name in names[2:]:
         ex.left(name)
     assert "silent" in dict(ex.requests(3 * METADATA_TIMEOUT))
+
+
+def test_large_copies_come_alone_and_after_small_ones():
+    large = METADATA_MEMORY + 1
+    exchange = MetadataExchange(hashlib.sha1(RAW).digest())
+    for peer, size in (("a", large), ("b", large), ("c", len(RAW)), ("d", large)):
+        exchange.got_size(peer, size)
+    assert {peer for peer, _ in exchange.requests(0)} == {"c", "a"}
+    exchange.left("a")
+    assert {peer for peer, _ in exchange.requests(0)} == {"b"}
+    exchange.got_size("e", len(RAW))
+    assert {peer for peer, _ in exchange.requests(0)} == {"e"}, "a large one keeps no small one waiting"

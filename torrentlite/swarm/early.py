@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+
 from ..limits import MAX_EARLY_HAVES
 from ..wire import messages as wm
 
@@ -11,7 +13,7 @@ class Early:
 
     def __init__(self) -> None:
         self._first: wm.Bitfield | wm.HaveAll | wm.HaveNone | None = None
-        self._haves: list[int] = []
+        self._haves = array("I")  # 4 bytes each, not 36: strangers say how many there are
 
     def keep(self, message: wm.Bitfield | wm.HaveAll | wm.HaveNone | wm.Have) -> None:
         """For later; bounded, whatever comes."""
@@ -23,5 +25,10 @@ class Early:
     def take(self) -> list[wm.Bitfield | wm.HaveAll | wm.HaveNone | wm.Have]:
         """All that was kept, and forget it."""
         said = [*([self._first] if self._first is not None else []), *map(wm.Have, self._haves)]
-        self._first, self._haves = None, []
+        self._first, self._haves = None, array("I")
         return said
+
+    @property
+    def size(self) -> int:
+        """Bytes of a bitfield that is kept."""
+        return len(self._first.data) if isinstance(self._first, wm.Bitfield) else 0

@@ -6,7 +6,14 @@ import hashlib
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
-from ..limits import MAX_METADATA, METADATA_PARALLEL, METADATA_PIECE, METADATA_REQUESTS, METADATA_TIMEOUT
+from ..limits import (
+    MAX_METADATA,
+    METADATA_MEMORY,
+    METADATA_PARALLEL,
+    METADATA_PIECE,
+    METADATA_REQUESTS,
+    METADATA_TIMEOUT,
+)
 
 P = TypeVar("P", bound=Hashable)
 
@@ -56,16 +63,20 @@ class MetadataExchange(Generic[P]):
         """What to ask whom now: (peer, piece of the metadata).
 
         Those who were never asked go first, and also in the place of one that takes long: else a few who say little,
-        or nothing, would keep everybody else from being asked.
+        or nothing, would keep everybody else from being asked. Small copies go before large ones, of which there is
+        only one at a time: what liars say that it has costs neither memory nor the time of the others.
         """
         others = [peer for peer in self._sizes if peer not in self._attempts and now >= self._failed.get(peer, now)]
-        others.sort(key=lambda peer: self._failed.get(peer, 0.0))
+        others.sort(key=lambda peer: (self._failed.get(peer, 0.0), self._sizes[peer]))
         untried = bool(others) and others[0] not in self._failed
         for peer, attempt in list(self._attempts.items()):
             if now - (attempt.began_at if untried else attempt.moved_at) > METADATA_TIMEOUT:
                 self._give_up(peer, now)
-        for peer in others[: max(0, METADATA_PARALLEL - len(self._attempts))]:
-            self._attempts[peer] = _Attempt(self._sizes[peer], now)
+        for peer in others:
+            if len(self._attempts) == METADATA_PARALLEL:
+                break
+            if self._fits(self._sizes[peer]):
+                self._attempts[peer] = _Attempt(self._sizes[peer], now)
         asks = []
         for peer, attempt in self._attempts.items():
             while attempt.next < attempt.count and len(attempt.waiting) < METADATA_REQUESTS:
@@ -73,6 +84,12 @@ class MetadataExchange(Generic[P]):
                 asks.append((peer, attempt.next))
                 attempt.next += 1
         return asks
+
+    def _fits(self, size: int) -> bool:
+        """Whether there is room for a copy of that size beside those under way; a large one only minds large ones."""
+        large = size > METADATA_MEMORY
+        others = [attempt.size for attempt in self._attempts.values() if (attempt.size > METADATA_MEMORY) is large]
+        return not others if large else sum(others) + size <= METADATA_MEMORY
 
     def rejected(self, peer: P, now: float) -> None:
         """The peer will not say (it may not have it yet): asked again later."""
@@ -100,11 +117,13 @@ class MetadataExchange(Generic[P]):
         if len(attempt.blocks) < attempt.count:
             return None
         del self._attempts[peer]
-        raw = b"".join(attempt.blocks[index] for index in range(attempt.count))
-        if hashlib.sha1(raw, usedforsecurity=False).digest() != self._info_hash:
+        sha1 = hashlib.sha1(usedforsecurity=False)  # block by block: joined, a wrong copy would take its memory twice
+        for index in range(attempt.count):
+            sha1.update(attempt.blocks[index])
+        if sha1.digest() != self._info_hash:
             del self._sizes[peer]
             raise ValueError("metadata that does not match the info-hash")
-        return raw
+        return b"".join(attempt.blocks[index] for index in range(attempt.count))
 
     def progress(self) -> tuple[int, int]:
         """Bytes received and in all, of the attempt that is furthest."""

@@ -14,6 +14,7 @@ import trio
 from ..errors import NetworkError, ProtocolError
 from ..limits import (
     MAX_ALLOWED_FAST,
+    MAX_EARLY_BITFIELDS,
     MAX_OUTBOX,
     MAX_REJECTS,
     MAX_UNWANTED_BLOCKS,
@@ -178,6 +179,11 @@ class Peer:
             self._HANDLERS[type(message)](self, message)
 
     @property
+    def early_size(self) -> int:
+        """Bytes of a bitfield that waits for the metadata."""
+        return self._early.size
+
+    @property
     def has(self) -> int:
         """The pieces it has, as a set of bits."""
         return self.swarm.pieces.picker.pieces_of(self) if self.joined and self.swarm.pieces else 0
@@ -206,6 +212,8 @@ class Peer:
         """What it has: at the start, and from some (aria2) later too, in place of many Haves."""
         if not self.joined:
             self._early.keep(message)
+            if sum(peer.early_size for peer in self.swarm.peers) > MAX_EARLY_BITFIELDS:
+                raise ProtocolError("a bitfield, and no room for it before the metadata is here")
             return
         assert self.swarm.pieces is not None
         self._set_pieces(bitfield.from_wire(message.data, self.swarm.pieces.layout.piece_count))

@@ -1,0 +1,23 @@
+"""The long runs behind docs/reliability.md: ``python -m tests.reliability bombs``, ``... faults --help`` and so on."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tests.reliability import bombs
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.reliability", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("bombs", help="small things that want to become large")
+    command.add_argument("names", nargs="*")
+    options = parser.parse_args()
+    for line in bombs.table(options.names):
+        print(line, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
