@@ -18,6 +18,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "session": ("Session", "create", "fetch", "load", "open_session"),
     "settings": ("Settings",),
+    "storage.memory": ("CacheStorage", "MemoryStorage"),
+    "storage.storage": ("Found", "Stamp", "Storage"),
     "swarm.reader": ("Reader",),
     "swarm.torrent": ("Torrent",),
     "swarm.world": ("World",),
@@ -164,6 +166,15 @@ if TYPE_CHECKING:
         TrackerStats as TrackerStats,
         WebSeedStats as WebSeedStats,
         Why as Why,
+    )
+    from .storage.memory import (
+        CacheStorage as CacheStorage,
+        MemoryStorage as MemoryStorage,
+    )
+    from .storage.storage import (
+        Found as Found,
+        Stamp as Stamp,
+        Storage as Storage,
     )
     from .swarm.reader import (
         Reader as Reader,

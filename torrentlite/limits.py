@@ -549,6 +549,8 @@ MAX_ALLOWED_FAST: Final = 100
 """Pieces that a peer may offer us while choked; BEP 6 suggests 10."""
 MAX_UNWANTED_BLOCKS: Final = 512
 """Blocks that were never asked for, from one peer; cancelled ones that crossed on the way are far fewer."""
+MAX_RENOUNCED: Final = 100
+"""Times that a peer may have everything and then say that it lacks a piece (BEP 54): each costs a pass over all."""
 MAX_REJECTS: Final = 50
 """Requests refused in a row without one block between them; libtorrent gives up after as many."""
 MAX_METADATA_REQUESTS: Final = 4096

@@ -38,7 +38,9 @@ from .storage.journal import Journal
 from .storage.offload import ThreadOffload
 from .storage.origin import open_storage
 from .storage.pool import FilePool
+from .storage.storage import Storage
 from .swarm.commons import Commons
+from .swarm.content import DiskFactory
 from .swarm.dht import Dht
 from .swarm.discovery import check_port
 from .swarm.life import Life
@@ -46,7 +48,7 @@ from .swarm.reception import Reception
 from .swarm.selection import check_indexes
 from .swarm.throttle import set_rates
 from .swarm.torrent import Torrent
-from .swarm.world import World, real_world
+from .swarm.world import StorageFactory, World, real_world
 from .tracker.client import TrackerClient
 from .wire.address import Address, Scope, scope_of
 from .wire.clients import make_peer_id
@@ -109,6 +111,7 @@ class Session(Generic[TorrentT]):
         peers: Iterable[tuple[str, int]] = (),
         trackers: Iterable[str] = (),
         web_seeds: Iterable[str] = (),
+        storage: StorageFactory | None = None,
     ) -> TorrentT:
         """Share or fetch something; it starts by itself. What lies in ``save_to`` already is checked and kept.
 
@@ -123,6 +126,8 @@ class Session(Generic[TorrentT]):
             peers: (host, port) of peers known by other means.
             trackers: more trackers, wherever they are.
             web_seeds: URLs (http, https) of the file, or of the folder in which the torrent's lies, wherever they are.
+            storage: makes what its bytes lie in, from its Info: ``MemoryStorage``, a ``CacheStorage`` with its limit
+                filled in, or one of your own (a ``Storage``). Called once. None for files in ``save_to``.
 
         Raises:
             DuplicateTorrentError: it is here already.
@@ -150,7 +155,7 @@ class Session(Generic[TorrentT]):
         life = Life(
             source,
             self._commons,
-            self._make_disk,
+            self._make_disk if storage is None else self._disk_on(storage),
             pathlib.Path(save_to),
             select=select,
             sequential=sequential,
@@ -218,6 +223,16 @@ class Session(Generic[TorrentT]):
         if state_dir is not None and not storage.read_only:
             journal = Journal(state_dir, info.hashes.v1, save_to, info.layout.piece_count)
         return Disk(info, storage, world.offload, journal)
+
+    def _disk_on(self, factory: StorageFactory) -> DiskFactory:
+        made: list[Storage] = []
+
+        def make(metainfo: Metainfo, save_to: pathlib.Path, overwrite: bool) -> Disk:
+            if not made:
+                made.append(factory(metainfo.info))
+            return Disk(metainfo.info, made[0], self._commons.world.offload, None)
+
+        return make
 
     async def _tick(self) -> None:
         turn = 0

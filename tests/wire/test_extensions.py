@@ -225,8 +225,23 @@ def test_upload_only_round_trip(value: bool) -> None:
     assert ext.parse_extended(ext.UPLOAD_ONLY, data[6:]) == m.UploadOnly(value)
 
 
+@pytest.mark.parametrize("piece", [0, 1, 0xFFFFFFFF])
+def test_dont_have_round_trip(piece: int) -> None:
+    data = ext.encode_dont_have(7, piece)
+    assert data == bytes([0, 0, 0, 6, 20, 7]) + piece.to_bytes(4, "big")
+    assert ext.parse_extended(ext.LT_DONTHAVE, data[6:]) == m.DontHave(piece)
+
+
 @pytest.mark.parametrize(
-    ("number", "data"), [(ext.UPLOAD_ONLY, b""), (ext.UPLOAD_ONLY, b"i1e"), (77, b"de"), (200, b"xyz")]
+    ("number", "data"),
+    [
+        (ext.LT_DONTHAVE, b""),
+        (ext.LT_DONTHAVE, bytes(5)),
+        (ext.UPLOAD_ONLY, b""),
+        (ext.UPLOAD_ONLY, b"i1e"),
+        (77, b"de"),
+        (200, b"xyz"),
+    ],
 )
 def test_what_we_do_not_know_is_ignored(number: int, data: bytes) -> None:
     assert ext.parse_extended(number, data) == m.UnknownExtended(number)

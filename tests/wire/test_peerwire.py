@@ -211,13 +211,14 @@ def test_metadata_goes_from_one_to_the_other(step: int) -> None:
 
 def test_the_peers_own_ids_are_used() -> None:
     wire = new_wire()
-    feed(wire, extended(0, bencode({"m": {"ut_metadata": 42, "upload_only": 7, "lt_donthave": 8}})))
-    assert wire.peer_extensions == {"ut_metadata": 42, "upload_only": 7}
+    feed(wire, extended(0, bencode({"m": {"ut_metadata": 42, "upload_only": 7, "lt_donthave": 8, "ut_other": 9}})))
+    assert wire.peer_extensions == {"ut_metadata": 42, "upload_only": 7, "lt_donthave": 8}
     for data, number in (
         (wire.encode_metadata_request(0), 42),
         (wire.encode_metadata_data(0, 1, b"x"), 42),
         (wire.encode_metadata_reject(0), 42),
         (wire.encode_upload_only(True), 7),
+        (wire.encode_dont_have(5), 8),
     ):
         assert data is not None
         assert data[5] == number
@@ -229,6 +230,8 @@ def test_what_the_peer_does_not_speak_is_not_said() -> None:
     assert wire.encode_metadata_data(0, 1, b"x") is None
     assert wire.encode_metadata_reject(0) is None
     assert wire.encode_upload_only(True) is None
+    assert wire.encode_dont_have(0) is None
+    assert not wire.hears_dont_have
 
 
 def test_later_handshakes_add_and_take_away() -> None:

@@ -241,6 +241,23 @@ class Disk:
     def _read_back(self, piece: int, begin: int, buffer: Room) -> None:
         self._storage.pread_into(self._layout.offset(piece, begin), [buffer], aside=piece in self._spilled_aside)
 
+    # -- letting go ---------------------------------------------------------------------------------------------------
+
+    @property
+    def capacity(self) -> int | None:
+        """Bytes that fit in here; None where the whole torrent does."""
+        capacity = self._storage.capacity
+        return None if capacity is None or capacity >= self._layout.total else capacity
+
+    async def discard(self, pieces: Sequence[int]) -> None:
+        """Forget these pieces, which nobody may count as had any more."""
+        bits = bitfield.of(pieces)
+        self._synced &= ~bits
+        self._unsynced &= ~bits
+        async with self._turns.alone():  # whoever reads one of them reads to the end
+            here = self._synced | self._unsynced  # fetched again meanwhile
+            await self._offload.run(self._storage.discard, [piece for piece in pieces if not here >> piece & 1])
+
     # -- blocks ------------------------------------------------------------------------------------------------------
 
     def read_now(self, blocks: Sequence[Block], buffers: Sequence[Room]) -> bool:

@@ -26,11 +26,11 @@ from .pool import FilePool, Key
 from .reader import Home, SpanReader
 from .room import check_room
 from .runs import ranges_of_file
-from .storage import Buffer, Found, InTheWay, Room, Stamp, SyncFailure
+from .storage import Buffer, Found, InTheWay, Room, Stamp, Storage, SyncFailure
 from .survey import Names, Place, in_the_way, survey, suspects
 
 
-class FileStorage:
+class FileStorage(Storage):
     """See ``Storage``.
 
     Args:

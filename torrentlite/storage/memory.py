@@ -1,4 +1,4 @@
-"""A torrent's bytes in memory: for simulations and tests, under the same ``Disk``."""
+"""A torrent's bytes in memory: all of them, or as many as fit in."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ from ..errors import StorageError
 from ..metainfo.info import Info
 from ..wire import bitfield
 from .reader import cut
-from .storage import Buffer, Found, Room, Stamp
+from .storage import Buffer, Found, Room, Stamp, Storage
 
 
-class MemoryStorage:
+class MemoryStorage(Storage):
     """Keeps pieces in a dictionary, so what was never written takes no memory.
+
+        session.add(film, storage=MemoryStorage)
+
+    Args:
+        info: what is stored.
 
     Attributes:
         finished: files that were given their final names.
         syncs: how often ``sync`` was called.
     """
-
-    read_only = False
 
     def __init__(self, info: Info) -> None:
         self._info = info
@@ -57,6 +60,11 @@ class MemoryStorage:
                 self._pieces[piece] = bytearray(self._layout.piece_size(piece))
             self._pieces[piece][begin : begin + length] = view[:length]
             view = view[length:]
+
+    def discard(self, pieces: Sequence[int]) -> None:
+        """See ``Storage.discard``."""
+        for piece in pieces:
+            self._pieces.pop(piece, None)
 
     def sync(self, files: Iterable[int] = ()) -> dict[int, Stamp]:
         """See ``Storage.sync``."""
@@ -102,3 +110,34 @@ class MemoryStorage:
             offset += length
             size -= length
         return parts
+
+
+class CacheStorage(MemoryStorage):
+    """Keeps as many pieces in memory as fit in, for reading through something larger.
+
+        session.add(film, storage=functools.partial(CacheStorage, limit=64 << 20))
+
+    Such a torrent fetches only what is read (``Torrent.open``), and a little ahead. The pieces that were not used for
+    the longest go first, and peers who understand that are told (BEP 54); others are not told of any piece.
+
+    Args:
+        info: what is stored.
+        limit: bytes of the pieces that it keeps. Those on their way here come on top (``Settings.piece_memory``).
+
+    Raises:
+        StorageError: four pieces do not fit in.
+    """
+
+    def __init__(self, info: Info, *, limit: int = 64 << 20) -> None:
+        super().__init__(info)
+        needed = min(4 * info.layout.piece_length, info.layout.total)
+        if limit < needed:
+            raise StorageError(
+                f"a cache of {limit} bytes is too small for {info.name}",
+                hint=f"its pieces have {info.layout.piece_length} bytes, and it has to hold four: {needed} bytes",
+            )
+        self.capacity = limit
+
+    def finish(self, files: Iterable[int]) -> list[int]:
+        """See ``Storage.finish``: no file is ever whole for good."""
+        return super().finish(files) if self._layout.total <= (self.capacity or 0) else []

@@ -49,7 +49,7 @@ def open_storage(
     return FileStorage(info, folder, overwrite=overwrite, pool=pool)
 
 
-class OriginStorage:
+class OriginStorage(Storage):
     """The files that a torrent was made from; see ``Storage``.
 
     A file that looks as it did then is vouched for. One that does not is hashed, and has to be right all the same.

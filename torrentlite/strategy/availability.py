@@ -24,7 +24,7 @@ _MANY: Final = 1 << 16
 class Availability:
     """How many connected peers have each of ``total`` pieces. Sets of pieces are ints (``wire/bitfield.py``)."""
 
-    __slots__ = ("_all", "_everywhere", "_news", "_planes", "_somewhere", "total")
+    __slots__ = ("_all", "_everywhere", "_lost", "_news", "_planes", "_somewhere", "total")
 
     def __init__(self, total: int) -> None:
         self.total: Final = total
@@ -32,6 +32,7 @@ class Availability:
         self._everywhere = 0  # peers with all pieces: they change no order, so they are counted apart
         self._planes: list[int] = []
         self._news: list[int] = []  # increments that are not yet in the planes
+        self._lost: list[int] = []  # decrements, likewise
         self._somewhere: int | None = None  # kept until a count changes
 
     def add(self, pieces: int) -> None:
@@ -53,20 +54,23 @@ class Availability:
         if pieces == self._all and self._everywhere:
             self._everywhere -= 1
             return
-        for level, plane in enumerate(self._planes):
-            if not pieces:
-                break
-            self._planes[level] = plane ^ pieces
-            pieces ^= pieces & plane  # the borrow: digits that were 0
-        if pieces:
-            raise ValueError("pieces removed that were never added")
-        while self._planes and not self._planes[-1]:
-            self._planes.pop()
+        self._subtract(pieces, 0)
 
     def increment(self, piece: int) -> None:
         """Count one piece more of a peer. Cheap: the planes learn of it when they are next read."""
         self._news.append(piece)
         if len(self._news) >= _MANY:
+            self._settle()
+
+    def decrement(self, piece: int, *, of_all: bool) -> None:
+        """Count one piece less of a peer that had it (BEP 54); as cheap, but where it had all."""
+        if of_all and self._everywhere:
+            self._everywhere -= 1
+            self._somewhere = None
+            self._add(self._all ^ (1 << piece), 0)
+            return
+        self._lost.append(piece)
+        if len(self._lost) >= _MANY:
             self._settle()
 
     def rarest_of(self, candidates: int) -> int:
@@ -151,15 +155,29 @@ class Availability:
             pieces &= plane  # the carry
             level += 1
 
+    def _subtract(self, pieces: int, level: int) -> None:
+        """Take 2**level from the counts of these pieces."""
+        for place in range(level, len(self._planes)):
+            if not pieces:
+                break
+            plane = self._planes[place]
+            self._planes[place] = plane ^ pieces
+            pieces ^= pieces & plane  # the borrow: digits that were 0
+        if pieces:
+            raise ValueError("pieces removed that were never added")
+        while self._planes and not self._planes[-1]:
+            self._planes.pop()
+
     def _settle(self) -> None:
-        """Bring the increments into the planes: one addition for each binary digit of how often a piece came."""
-        if not self._news:
-            return
-        self._somewhere = None
-        tally = dict(collections.Counter(self._news))
-        self._news.clear()
-        level = 0
-        while tally:
-            self._add(bitfield.of(piece for piece, times in tally.items() if times & 1), level)
-            tally = {piece: times >> 1 for piece, times in tally.items() if times > 1}
-            level += 1
+        """Bring what was noted into the planes: one addition for each binary digit of how often a piece came."""
+        for noted, change in ((self._news, self._add), (self._lost, self._subtract)):
+            if not noted:
+                continue
+            self._somewhere = None
+            tally = dict(collections.Counter(noted))
+            noted.clear()
+            level = 0
+            while tally:
+                change(bitfield.of(piece for piece, times in tally.items() if times & 1), level)
+                tally = {piece: times >> 1 for piece, times in tally.items() if times > 1}
+                level += 1

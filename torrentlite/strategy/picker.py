@@ -185,6 +185,17 @@ class Picker(Generic[P]):
             if hand.witness < 0 and piece in self._wants.needed:
                 hand.witness = piece
 
+    def peer_lost(self, peer: P, piece: int) -> bool:
+        """A peer has one piece less (BEP 54); whether it had it."""
+        hand = self._hands[peer]
+        full = hand.holdings.full
+        if not hand.holdings.discard(piece):
+            return False
+        self.availability.decrement(piece, of_all=full)
+        if hand.witness == piece:
+            self._find_witness(hand)
+        return True
+
     def set_pieces(self, peer: P, pieces: int) -> None:
         """A peer has exactly these pieces (Bitfield, HaveAll)."""
         hand = self._hands[peer]

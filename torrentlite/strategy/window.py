@@ -61,9 +61,13 @@ class Window:
         """All pieces of its file."""
         return self._layout.pieces_of_bytes(self.start, self.size)
 
-    def urgent(self) -> range:
-        """The pieces that the reader waits for, as far as they are fetched at once."""
-        return self._span(min(self.asked, max(limits.URGENT_BYTES, self._layout.piece_length)))
+    def here(self) -> range:
+        """The piece in which it is."""
+        return self._span(1)
+
+    def urgent(self, most: int = limits.READ_AHEAD) -> range:
+        """The pieces that the reader waits for, as far as they are fetched at once, ``most`` bytes at most."""
+        return self._span(min(self.asked, max(min(most, limits.URGENT_BYTES), self._layout.piece_length)))
 
     def wanted(self, most: int = limits.READ_AHEAD) -> range:
         """The pieces from here to as far ahead as is to be fetched, ``most`` bytes at most."""

@@ -83,6 +83,8 @@ class Content:
             disk = self._disk = self._make_disk(self._metainfo, self._save_to, self._overwrite)
             self.checked = self.check_total = 0
             wanted = self.selection.files
+            self._bound(disk.capacity)
+            wanted = self.selection.files
             have = await disk.open(wanted=wanted, recheck=recheck, progress=self._check_progress)
             while wanted != self.selection.files:  # it was changed meanwhile
                 wanted = self.selection.files
@@ -95,10 +97,17 @@ class Content:
                 self.reading.wanted,
                 self._commons,
                 self._crew,
+                self.reading,
             )
             self.left = self.selection.left(have)
             self.reading.begin(self.pieces)
             return self.pieces
+
+    def _bound(self, capacity: int | None) -> None:
+        """Where not all of it fits in, nothing is fetched but what is read."""
+        self.reading.capacity = capacity
+        if capacity is not None:
+            self.select(())
 
     def _check_progress(self, done: int, total: int) -> None:
         self.checked, self.check_total = done, total
@@ -130,7 +139,7 @@ class Content:
 
     def select(self, indexes: Iterable[int] | None) -> None:
         """Want these files; ``reselect`` tells the disk."""
-        self.selection = Selection(self.info, indexes)
+        self.selection = Selection(self.info, indexes if self.reading.capacity is None else ())
         self.reading.select(self.selection.pieces)
         if self.pieces is not None:
             self.pieces.want(self.reading.wanted)

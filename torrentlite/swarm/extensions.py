@@ -12,6 +12,7 @@ from ..limits import MAX_METADATA_REQUESTS, MAX_OUTBOX, METADATA_PIECE
 from ..wire import messages as wm
 from ..wire.address import Address
 from ..wire.extensions import OUR_IDS
+from .gone import follow, heard
 from .metadata import MetadataExchange
 from .pex import PeerExchange
 
@@ -72,6 +73,7 @@ class Extensions:
         """Its name, its limits, its metadata's size."""
         if message.client:
             peer.client = message.client
+        follow(peer)
         if message.reqq:
             peer.pipeline.reqq = message.reqq
         if message.upload_only is not None:
@@ -86,6 +88,10 @@ class Extensions:
     def _got_upload_only(self, peer: Peer, message: wm.UploadOnly) -> None:
         """It will ask for nothing."""
         peer.upload_only = message.value
+
+    def _got_dont_have(self, peer: Peer, message: wm.DontHave) -> None:
+        """It has a piece less (BEP 54)."""
+        heard(peer, message.piece)
 
     # -- peers of peers (BEP 11) -------------------------------------------------------------------------------------
 
@@ -165,6 +171,7 @@ class Extensions:
     _HANDLERS: ClassVar[dict[type, Callable[..., None]]] = {
         wm.ExtendedHandshake: _got_handshake,
         wm.UploadOnly: _got_upload_only,
+        wm.DontHave: _got_dont_have,
         wm.Pex: _got_pex,
         wm.MetadataRequest: _got_metadata_request,
         wm.MetadataData: _got_metadata_data,

@@ -45,6 +45,7 @@ class Peer:
         key: what it is blamed by: the IP address where that names one host (public), else host and port.
         has: the pieces it has, once both sides know how many there are.
         idle: it had room for requests, and there was nothing to ask for.
+        follows: it was told of pieces that may go again, and will be told when they do.
         allowed_fast: pieces that it lets us ask for while it chokes us (BEP 6).
     """
 
@@ -87,6 +88,8 @@ class Peer:
         self.up_meter = RateMeter()
         self.unwanted = 0
         self.metadata_requests = 0
+        self.renounced = 0
+        self.follows = False
         self._early = Early()
         self._scope = trio.CancelScope()
         self.why_closed = ""
@@ -150,7 +153,7 @@ class Peer:
         """What comes right after the handshake: our pieces first (BEP 3), then the extension handshake (BEP 10)."""
         pieces, send = self.swarm.pieces, self.sender.send
         if pieces:
-            have, count = pieces.picker.have, pieces.layout.piece_count
+            have, count = pieces.lasting, pieces.layout.piece_count
             if self.fast and not have:
                 send(wm.encode(wm.HaveNone()))
             elif self.fast and have == bitfield.full(count):
@@ -445,6 +448,7 @@ class Peer:
         wm.Port: got_port,
         wm.ExtendedHandshake: got_extended,
         wm.UploadOnly: got_extended,
+        wm.DontHave: got_extended,
         wm.Pex: got_extended,
         wm.MetadataRequest: got_extended,
         wm.MetadataData: got_extended,

@@ -19,9 +19,11 @@ from ..metainfo.layout import Block
 from ..metainfo.metainfo import Info
 from ..storage.disk import Disk, Verdict
 from ..strategy.blame import Blame
+from ..strategy.cache import Cache
 from ..strategy.download import PieceDownload
 from ..strategy.picker import Picker
 from ..strategy.rate import RateMeter
+from ..wire import bitfield
 from .commons import Commons
 from .crew import Crew
 
@@ -69,11 +71,22 @@ class PiecesOwner(Protocol):
         """There may be something new to ask for."""
 
 
+class Keeper(Protocol):
+    """What is asked where a storage does not hold all pieces."""
+
+    def kept(self) -> int:
+        """The pieces that it should not let go now, as bits."""
+
+    def gone(self, pieces: list[int]) -> None:
+        """These are not here any more: others needed their place."""
+
+
 class Pieces:
     """Blocks on their way to the disk.
 
     Args:
         have: the pieces that are verified at the start, as bits.
+        keeper: knows what a bounded storage should not let go.
         wanted: the pieces to fetch, as bits.
     """
 
@@ -86,6 +99,7 @@ class Pieces:
         wanted: int,
         commons: Commons,
         crew: Crew,
+        keeper: Keeper,
     ) -> None:
         self._owner = owner
         self.info = info
@@ -95,6 +109,10 @@ class Pieces:
         self._crew = crew
         self.picker: Picker[Source] = Picker(info.layout, commons.memory, commons.world.rng)
         self.picker.set_have(have)
+        self._keeper = keeper
+        self.cache = Cache(info.layout, disk.capacity) if disk.capacity is not None else None
+        for piece in bitfield.members(have) if self.cache is not None else ():
+            self.cache.add(piece)  # type: ignore[union-attr]
         self.picker.set_wanted(wanted)
         self.blame: Blame[str] = Blame()
         self.down_meter = RateMeter()
@@ -114,6 +132,11 @@ class Pieces:
         self._committing = False
         self._commit_lock = trio.Lock()
         self._next_commit = trio.current_time() + COMMIT_INTERVAL
+
+    @property
+    def lasting(self) -> int:
+        """The pieces that are here to stay, as bits."""
+        return self.picker.have if self.cache is None else 0
 
     # -- blocks ------------------------------------------------------------------------------------------------------
 
@@ -249,6 +272,8 @@ class Pieces:
             self._checkers -= 1
 
     async def _verdicts(self, batch: list[PieceDownload[Source]]) -> list[Verdict]:
+        if self.cache is not None:
+            await self._make_room(self.cache, batch)
         whole = [(download.piece, download.buffer) for download in batch if download.buffer is not None]
         if any(piece == self._spilling for piece, _ in whole):
             async with self._spill_lock:  # of an earlier download of it, which was given up: that must come first
@@ -259,6 +284,16 @@ class Pieces:
                 await self._write_spills(download.piece)
                 verdicts[download.piece] = await self.disk.check_spilled(download.piece)
         return [verdicts[download.piece] for download in batch]
+
+    async def _make_room(self, cache: Cache, batch: list[PieceDownload[Source]]) -> None:
+        """In a bounded storage others have to go first: nobody counts them as had when they do."""
+        gone = cache.make_room(sum(d.size for d in batch if d.piece not in cache), self._keeper.kept())
+        for download in batch:
+            cache.add(download.piece)
+        if gone:
+            self.picker.set_have(self.picker.have & ~bitfield.of(gone))
+            self._keeper.gone(gone)
+            await self.disk.discard(gone)
 
     async def _wait_for_disk(self, error: DiskFullError) -> None:
         """A full disk passes: wait, and try the same pieces again. Meanwhile nothing is asked for."""
@@ -275,6 +310,8 @@ class Pieces:
     async def _got_wrong(self, download: PieceDownload[Source]) -> None:
         """A piece does not match its hash: free it, and find out whose fault it was."""
         self.hash_failures += 1
+        if self.cache is not None:
+            self.cache.remove(download.piece)
         senders = [peer.key for peer in download.senders if peer is not None]
         digests = await self._digests(download)
         self.picker.piece_wrong(download.piece)
@@ -361,7 +398,8 @@ class Pieces:
             self._committing = True
             if self._crew.start(self._commit, name="commit") is None:
                 self._committing = False
-        if (self._spills or self._commons.memory.full) and not self._spiller:
+        # A bounded storage has no room for parts of pieces.
+        if (self._spills or self._commons.memory.full) and not self._spiller and self.cache is None:
             self._spiller = self._crew.start(self._spill, name="spill") is not None
 
     async def _commit(self) -> None:

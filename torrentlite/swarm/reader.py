@@ -222,6 +222,8 @@ class Reader(trio.abc.ReceiveStream):
         """Read verified bytes; False where they are not here any more."""
         layout, offset = pieces.layout, window.start + window.position
         blocks, views, done = [], [], 0
+        if pieces.cache is not None:
+            pieces.cache.touch(layout.pieces_of_bytes(offset, len(view)))
         while done < len(view):
             piece, begin = divmod(offset + done, layout.piece_length)
             length = min(len(view) - done, layout.piece_length - begin)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import trio
 
 from ..errors import NoSuchFileError
+from ..limits import READ_AHEAD
 from ..stats import State
 from ..strategy.window import Window
 from ..wire import bitfield
@@ -59,6 +60,7 @@ class Reading:
     """The readers of one torrent, the priorities, and the order in which pieces are fetched.
 
     Attributes:
+        capacity: bytes that the torrent's storage holds; None for all.
         sequential: whether the rest is fetched in order; see ``set_sequential``.
     """
 
@@ -73,6 +75,7 @@ class Reading:
         self._selected = 0
         self._said: object = None
         self.sequential = sequential
+        self.capacity: int | None = None
 
     def know(self, content: Content) -> None:
         """It is known what is shared."""
@@ -115,8 +118,6 @@ class Reading:
         if swarm.complete:
             swarm.go_on()
             swarm.dialler.dial_more(trio.current_time())
-            for peer in list(swarm.peers):
-                peer.reconsider_interest()
         else:
             swarm.completed()
 
@@ -196,6 +197,8 @@ class Reading:
     def _change(self) -> None:
         if self._pieces is not None:
             self._pieces.want(self.wanted)
+            for peer in list(self._swarm.peers):
+                peer.reconsider_interest()
         self.steer()
         self.settle()
 
@@ -211,7 +214,8 @@ class Reading:
                 pieces.picker.steer((), (), None)
             return
         windows = [place.window for place in self._places]
-        spans = [(window.urgent(), window.wanted()) for window in windows]
+        most = self._most()
+        spans = [(window.urgent(most), window.wanted(most)) for window in windows]
         if (spans, self._selected) == self._said:
             return
         self._said = (spans, self._selected)
@@ -232,6 +236,22 @@ class Reading:
             if hurry:
                 swarm.hurry(now)
             swarm.request_idle(now)
+
+    def _most(self) -> int:
+        """Bytes of one window: in a bounded storage all of them take half of it."""
+        return READ_AHEAD if self.capacity is None else self.capacity // 2 // max(1, len(self._places))
+
+    def kept(self) -> int:
+        """The pieces that a bounded storage should not let go now."""
+        kept = 0
+        for place in self._places:
+            kept |= bitfield.span(place.window.wanted(self._most())) | bitfield.span(place.window.here())
+        return kept
+
+    def gone(self, pieces: list[int]) -> None:
+        """A bounded storage has let go of these: say so, and see whether a reader needs them all the same."""
+        self._swarm.announce_gone(pieces)
+        self._said = None
 
     def verified(self, pieces: list[int]) -> None:
         """These are here: whoever waits for one of them looks again."""

@@ -135,6 +135,8 @@ class Sender:
                     blocks, views = self._still_wanted(blocks, views)
             except StorageError as error:
                 peer.reject(blocks)
+                if any(not pieces.picker.have >> block.piece & 1 for block in blocks):
+                    return  # let go of meanwhile (BEP 54)
                 swarm.read_failed(error)
                 return
             parts: list[memoryview | bytes | bytearray] = []

@@ -27,6 +27,7 @@ from .dht import Dht
 from .dialler import Dialler
 from .eventstream import Streams
 from .extensions import Extensions
+from .gone import follow, tell
 from .peer import Peer
 from .throttle import Throttle
 from .webseeds import WebSeeds
@@ -224,7 +225,8 @@ class Swarm:
         for peer in list(self.peers):
             try:
                 peer.replay()
-                have = pieces.picker.have
+                follow(peer)
+                have = pieces.lasting
                 if have:
                     peer.sender.send(wm.encode_haves(list(bitfield.members(have))))
             except ProtocolError as error:
@@ -240,9 +242,14 @@ class Swarm:
     def announce_pieces(self, verified: list[int]) -> None:
         """Have to all: encoded once."""
         data = wm.encode_haves(verified)
+        lasting = self.pieces is not None and self.pieces.cache is None
         for peer in self.peers:
-            if not (self.complete and peer.is_seed):
+            if (lasting or peer.follows) and not (self.complete and peer.is_seed):
                 peer.sender.send(data)
+
+    def announce_gone(self, pieces: list[int]) -> None:
+        """We have these no more."""
+        tell(self, pieces)
 
     def completed(self) -> None:
         """Everything wanted is here: nobody is interesting any more, and seeds are no use to each other."""

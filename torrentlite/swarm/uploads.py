@@ -50,6 +50,13 @@ class Uploads:
             self._queue[block] = None
             self._queue.move_to_end(block, last=False)
 
+    def drop(self, pieces: int) -> list[Block]:
+        """Forget the requests for these pieces (bit ``i`` for piece ``i``), which are gone; return them."""
+        gone = [block for block in self._queue if pieces >> block.piece & 1]
+        for block in gone:
+            del self._queue[block]
+        return gone
+
     def clear(self) -> list[Block]:
         """Forget all requests (choked); return what was forgotten."""
         gone = list(self._queue)

@@ -11,7 +11,7 @@ import trio
 from ..metainfo.info import Info
 from ..storage.faults import fault
 from ..storage.memory import MemoryStorage
-from ..storage.storage import Buffer, Found, Room, Stamp, SyncFailure
+from ..storage.storage import Buffer, Found, Room, Stamp, Storage, SyncFailure
 from ..wire import bitfield
 from .trace import Trace
 
@@ -77,7 +77,7 @@ class SimulatedDisk:
         return OSError(number, os.strerror(number), path)
 
 
-class SimulatedStorage:
+class SimulatedStorage(Storage):
     """One torrent on a simulated disk; a ``Storage`` (see ``storage/storage.py`` for what the methods promise)."""
 
     read_only = False

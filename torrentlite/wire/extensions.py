@@ -1,5 +1,5 @@
 """What travels inside extended messages: BEP 10 (handshake), BEP 9 (metadata), BEP 11 (peer exchange), BEP 21 (upload
-only).
+only), BEP 54 (pieces that are gone).
 
 The ids of extended messages belong to the receiver: what we send carries the peer's number, what we receive carries
 ours, a constant of ``OUR_IDS``.
@@ -20,6 +20,7 @@ from ..errors import BencodeError, ProtocolError
 from ..metainfo.text import display
 from .address import Address, parse_host, read_compact, write_compact
 from .messages import (
+    DontHave,
     ExtendedHandshake,
     ExtendedMessage,
     MessageId,
@@ -35,8 +36,9 @@ HANDSHAKE_ID: Final = 0
 UT_METADATA: Final = 1
 UT_PEX: Final = 2
 UPLOAD_ONLY: Final = 3
+LT_DONTHAVE: Final = 7  # libtorrent's number
 
-OUR_IDS: Final = {"ut_metadata": UT_METADATA, "ut_pex": UT_PEX, "upload_only": UPLOAD_ONLY}
+OUR_IDS: Final = {"ut_metadata": UT_METADATA, "ut_pex": UT_PEX, "upload_only": UPLOAD_ONLY, "lt_donthave": LT_DONTHAVE}
 """The extensions that we speak, and the ids under which we want to be sent them."""
 
 METADATA_PIECE_SIZE: Final = 16 * 1024
@@ -72,6 +74,8 @@ def parse_extended(number: int, payload: bytes) -> ExtendedMessage:
         return _parse_pex(payload)
     if number == UPLOAD_ONLY and len(payload) == 1:
         return UploadOnly(payload != b"\0")
+    if number == LT_DONTHAVE and len(payload) == 4:
+        return DontHave(int.from_bytes(payload, "big"))
     return UnknownExtended(number)
 
 
@@ -205,6 +209,11 @@ def encode_metadata_reject(number: int, piece: int) -> bytes:
 def encode_upload_only(number: int, value: bool) -> bytes:
     """Say whether we want nothing more, to a peer that calls upload_only by this number: one byte, 0 or 1."""
     return _encode(number, b"\1" if value else b"\0")
+
+
+def encode_dont_have(number: int, piece: int) -> bytes:
+    """Say that we have a piece no more, to a peer that calls lt_donthave by this number (BEP 54)."""
+    return _encode(number, piece.to_bytes(4, "big"))
 
 
 def encode_pex(number: int, message: Pex) -> bytes:

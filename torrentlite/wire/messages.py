@@ -209,6 +209,13 @@ class UploadOnly:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class DontHave:
+    """The sender has this piece no more (BEP 54)."""
+
+    piece: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Pex:
     """Who the sender has connected to, and lost, since its last such message (BEP 11)."""
 
@@ -254,7 +261,7 @@ PlainMessage: TypeAlias = (
     | AllowedFast
 )
 ExtendedMessage: TypeAlias = (
-    ExtendedHandshake | MetadataRequest | MetadataData | MetadataReject | UploadOnly | Pex | UnknownExtended
+    ExtendedHandshake | MetadataRequest | MetadataData | MetadataReject | UploadOnly | DontHave | Pex | UnknownExtended
 )
 Message: TypeAlias = PlainMessage | ExtendedMessage | Unknown
 

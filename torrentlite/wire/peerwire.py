@@ -361,6 +361,16 @@ class PeerWire:
         number = self.peer_extensions.get("ut_pex")
         return None if number is None else extensions.encode_pex(number, message)
 
+    @property
+    def hears_dont_have(self) -> bool:
+        """Whether the peer can be told that a piece is gone (BEP 54)."""
+        return "lt_donthave" in self.peer_extensions
+
+    def encode_dont_have(self, piece: int) -> bytes | None:
+        """Say that we have a piece no more; None if the peer does not speak lt_donthave (BEP 54)."""
+        number = self.peer_extensions.get("lt_donthave")
+        return None if number is None else extensions.encode_dont_have(number, piece)
+
     def encode_upload_only(self, value: bool) -> bytes | None:
         """Say whether we want nothing more; None if the peer does not speak upload_only."""
         number = self.peer_extensions.get("upload_only")
