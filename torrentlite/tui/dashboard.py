@@ -107,6 +107,7 @@ class Dashboard:
             files=self._slowly("files", torrent, torrent.files) if page is not Page.TRACKERS else (),
             pieces=self._slowly("pieces", torrent, torrent.pieces) if page is Page.OVERVIEW else NO_PIECES,
             trackers=torrent.trackers() if page is not Page.FILES else (),
+            sources=torrent.sources() if page is not Page.FILES else (),
         )
 
     def _slowly(self, what: str, torrent: Torrent, look: Callable[[], Any]) -> Any:

@@ -25,7 +25,6 @@ BUSY: Final = Style(color="cyan")
 WARN: Final = Style(color="yellow")
 BAD: Final = Style(color="red")
 KEY: Final = Style(color="cyan", bold=True)
-CHOSEN: Final = Style(reverse=True)
 
 ANCHOR: Final = Segment("", None, [])
 """Here the painter names the column again."""
@@ -83,8 +82,8 @@ def fit(line: Iterable[Segment], width: int) -> Line:
             continue
         size = cell_len(segment.text)
         if size > left:
-            fitted += [Segment(cut(segment.text, left), segment.style), ANCHOR]
-            left -= cell_len(fitted[-2].text)
+            fitted += [cell(segment.text, left, segment.style or PLAIN), ANCHOR]
+            left = 0
             break
         fitted.append(segment)
         left -= size

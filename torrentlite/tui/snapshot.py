@@ -6,7 +6,7 @@ import dataclasses
 from typing import Final
 
 from ..cli.progress import Glance
-from ..stats import FileStats, PeerStats, PieceStats, SessionStats, TorrentStats, TrackerStats
+from ..stats import FileStats, PeerStats, PieceStats, SessionStats, SourceStats, TorrentStats, TrackerStats
 
 NO_PIECES: Final = PieceStats(0, 0, 0, 0, 0, ())
 
@@ -35,6 +35,7 @@ class Detail:
     files: tuple[FileStats, ...] = ()
     pieces: PieceStats = NO_PIECES
     trackers: tuple[TrackerStats, ...] = ()
+    sources: tuple[SourceStats, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ def view(snapshot: Snapshot, chosen: Choices, width: int, height: int) -> View:
     room = rest - 1
     detail, back = snapshot.detail, chosen.scrolled
     if chosen.page is Page.FILES:
-        section, rows = lower.files(detail, back, inner, room), len(detail.files)
+        section, rows = lower.files(job, detail, back, inner, room), len(detail.files)
     elif chosen.page is Page.TRACKERS:
         section, rows = lower.sources(snapshot, detail, back, inner, room), lower.count_sources(snapshot, detail)
     else:
@@ -95,7 +95,7 @@ def _overview(top: list[Section], snapshot: Snapshot, chosen: Choices, width: in
     peers = lower.peers(job, detail, chosen.sort, chosen.scrolled, left, rows["peers"])
     others = []
     if rows["files"]:
-        others.append(lower.files(detail, 0, right, rows["files"]))
+        others.append(lower.files(job, detail, 0, right, rows["files"]))
     if rows["sources"]:
         others.append(lower.sources(snapshot, detail, 0, right, rows["sources"]))
     if rows["log"]:

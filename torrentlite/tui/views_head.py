@@ -13,10 +13,8 @@ from ..stats import Reason, State
 from . import words
 from .frame import Section
 from .lines import (
-    ANCHOR,
     BAD,
     BOLD,
-    CHOSEN,
     DIM,
     GOOD,
     PLAIN,
@@ -26,7 +24,6 @@ from .lines import (
     Line,
     between,
     cell,
-    cut,
     first_that_fit,
     fit,
     foreign,
@@ -65,7 +62,7 @@ def head(job: Shown, width: int) -> list[Line]:
     """Four lines: name and stage, bar, rates, and what it does or waits for."""
     glance = job.glance
     stage = [seg(glance.stage, _stage_style(glance))]
-    name = [seg(cut(glance.name, max(8, width - width_of(stage) - 2)), BOLD), ANCHOR]
+    name = foreign(glance.name, max(8, width - width_of(stage) - 2), BOLD)
     return [between(name, stage, width), _bar(glance, width), _rates(job, width), _doing(job, width)]
 
 
@@ -116,7 +113,7 @@ def _doing(job: Shown, width: int) -> Line:
     told = [seg(evidence(glance.why), DIM)] if width > 100 else []
     if width_of(told) + cell_len(why) + 2 > width:
         return foreign(why, width, style)
-    return between([seg(why, style), ANCHOR], told, width) if told else foreign(why, width, style)
+    return [*foreign(why, width - width_of(told), style), *told]
 
 
 def torrents(snapshot: Snapshot, chosen: int, width: int, rows: int) -> Section:
@@ -134,14 +131,13 @@ def torrents(snapshot: Snapshot, chosen: int, width: int, rows: int) -> Section:
         ]
         share = units.percent(glance.done, glance.total) if glance.total else ""
         right = join(tail, "  ")
-        mark = CHOSEN if number == chosen else PLAIN
+        mark = BOLD if number == chosen else PLAIN
         start = [
             cell("▸" if number == chosen else "", 2, BOLD), cell(share, 7, BOLD, right=True), seg("  "),
             seg(glance.stage, WARN if reason(glance) else _stage_style(glance)), seg("  "),
         ]  # fmt: skip
         room = max(8, width - width_of(start) - width_of(right) - 2)
-        name = [seg(cut(glance.name, room), BOLD if mark is CHOSEN else PLAIN), ANCHOR]
-        body.append(between([*start, *name], right, width))
+        body.append([*start, *foreign(glance.name, room, mark), seg("  "), *right])
     more = [seg(f"{first + 1}–{first + len(body)} of {len(jobs)}", DIM)] if len(jobs) > len(body) else []
     return Section([seg("torrents")], body, more)
 

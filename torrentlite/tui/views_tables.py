@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from rich.cells import cell_len
-
 from ..cli import units
 from ..metainfo.text import display
 from ..stats import FileStats, PeerStats, State, TrackerStats
@@ -74,7 +72,7 @@ def peers(job: Shown, detail: Detail, sort: Sort, scrolled: int, width: int, row
     return Section(title, _padded(body, rows), [seg(f"{more}by {sort.value}", DIM)])
 
 
-def files(detail: Detail, scrolled: int, width: int, rows: int) -> Section:
+def files(job: Shown, detail: Detail, scrolled: int, width: int, rows: int) -> Section:
     """The files with how far they are, in so many rows."""
     shown = detail.files
     wanted = sum(file.wanted for file in shown)
@@ -82,12 +80,15 @@ def files(detail: Detail, scrolled: int, width: int, rows: int) -> Section:
     if wanted != len(shown):
         title.append(seg(f" · {wanted:,} wanted", DIM))
     first = max(0, min(scrolled, len(shown) - rows))
-    body = [_file(file, width) for file in shown[first : first + rows]]
+    # The torrent's own folder says nothing new in every line.
+    folder = len(top) + 1 if (top := job.stats.name if job.stats else "") and len(shown) > 1 else 0
+    folder = folder if all(file.path.startswith(f"{top}/") for file in shown[:1]) else 0
+    body = [_file(file, file.path[folder:], width) for file in shown[first : first + rows]]
     more = [seg(f"{first + 1}–{first + len(body)} of {len(shown):,}", DIM)] if len(shown) > len(body) else []
     return Section(title, _padded(body, rows), more)
 
 
-def _file(file: FileStats, width: int) -> Line:
+def _file(file: FileStats, path: str, width: int) -> Line:
     share = "100%" if file.done >= file.size else f"{file.done * 100 // file.size}%"
     style = PLAIN if file.wanted else DIM
     line: Line = [cell(share if file.wanted else "skip", 4, BOLD if file.wanted else DIM, right=True), seg("  ")]
@@ -97,14 +98,14 @@ def _file(file: FileStats, width: int) -> Line:
     line += [cell(units.size(file.size), 8, DIM, right=True), seg("  ")]
     return [
         *line,
-        *foreign(display(file.path, limit=4096), max(8, width - (30 if width >= 60 else 16)), style, keep_end=True),
+        *foreign(display(path, limit=4096), max(8, width - (30 if width >= 60 else 16)), style, keep_end=True),
     ]
 
 
 def sources(snapshot: Snapshot, detail: Detail, scrolled: int, width: int, rows: int) -> Section:
     """Trackers, the DHT and our own port, each with its state in words."""
-    where = min(max((cell_len(_url(each)) for each in detail.trackers), default=0), max(16, width * 2 // 5))
-    lines = [*_session(snapshot), *(_tracker(each, where, width) for each in detail.trackers)]
+    where = min(46, max(16, width * 2 // 5))
+    lines = [*_others(snapshot, detail, width), *(_tracker(each, where, width) for each in detail.trackers)]
     title = [seg("where peers come from")]
     failed = sum(each.state == "failed" for each in detail.trackers)
     right: Line = [seg(f"{failed} of {units.plural(len(detail.trackers), 'tracker')} failed", BAD)] if failed else []
@@ -118,14 +119,21 @@ def sources(snapshot: Snapshot, detail: Detail, scrolled: int, width: int, rows:
 
 def count_sources(snapshot: Snapshot, detail: Detail) -> int:
     """Rows that ``sources`` could fill."""
-    return len(_session(snapshot)) + len(detail.trackers)
+    return (snapshot.session is not None) * (1 + len(detail.sources)) + len(detail.trackers)
 
 
-def _session(snapshot: Snapshot) -> list[Line]:
+def _others(snapshot: Snapshot, detail: Detail, width: int) -> list[Line]:
+    """Our own port, and what besides trackers names peers."""
     session = snapshot.session
     if session is None:
         return []
-    return [[seg("port "), seg(str(session.port), BOLD), seg(f" · {units.plural(session.peers, 'peer')} in all", DIM)]]
+    lines: list[Line] = []
+    for source in detail.sources:
+        name, how = words.source_of_peers(source, session.dht)
+        lines.append([seg(f"{name} "), *foreign(how, max(0, width - len(name) - 1), DIM)])
+    port: Line = [seg("port "), seg(str(session.port), BOLD)]
+    port.append(seg(f" · {units.plural(session.peers, 'peer')} in all", DIM))
+    return [port, *lines]
 
 
 def _tracker(stats: TrackerStats, where: int, width: int) -> Line:

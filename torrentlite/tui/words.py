@@ -8,7 +8,7 @@ from rich.style import Style
 
 from ..cli import units
 from ..metainfo.text import display
-from ..stats import PeerStats, TrackerStats
+from ..stats import NodeStats, PeerStats, SourceStats, TrackerStats
 from .lines import BAD, BUSY, DIM, GOOD, WARN
 
 FLAGS: Final = {
@@ -66,6 +66,27 @@ def tracker(stats: TrackerStats) -> tuple[str, str, Style]:
     if stats.state == "announcing":
         return "asking", "…", BUSY
     return "not asked", "one of its group answers, or its turn comes", DIM
+
+
+def source_of_peers(stats: SourceStats, node: NodeStats) -> tuple[str, str]:
+    """What is no tracker and names peers: its name, and how it went."""
+    name = {"dht": "DHT", "lsd": "local network", "pex": "peers of peers"}.get(stats.source, "others")
+    if stats.state == "off":
+        return name, "not asked"
+    said = []
+    if stats.source == "dht":
+        said.append(display(node.message))
+        if node.read_only:
+            said.append("nobody reaches us")
+    if stats.state == "asking":
+        said.append("asking…")
+    elif stats.state == "ok":
+        said.append(f"named {units.plural(stats.peers, 'peer')}")
+        if stats.next_search >= 0:
+            said.append(f"again in {span(max(1, stats.next_search))}")
+    if stats.message and stats.message != node.message:
+        said.append(display(stats.message))
+    return name, " · ".join(filter(None, said))
 
 
 def span(seconds: float) -> str:
