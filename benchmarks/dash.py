@@ -50,8 +50,8 @@ def busy_snapshot(peers: int, pieces: int, seed: int) -> Snapshot:
     stats = TorrentStats(
         info_hash="aa" * 20, name="debian-13.1.0-amd64-DVD-1.iso", state=State.DOWNLOADING, error="",
         total=pieces << 20, done=done, left=(pieces << 20) - done, pieces=pieces, pieces_done=have.bit_count(),
-        downloaded=1 << 30, uploaded=1 << 28, wasted=0, hash_failures=0, down_rate=5e7, up_rate=2e6, peers=peers, seeds=3,
-        half_open=2, known_peers=200, distributed_copies=3.4, checked=0, check_total=0, metadata_done=0,
+        downloaded=1 << 30, uploaded=1 << 28, wasted=0, hash_failures=0, down_rate=5e7, up_rate=2e6, peers=peers,
+        seeds=3, half_open=2, known_peers=200, distributed_copies=3.4, checked=0, check_total=0, metadata_done=0,
         metadata_total=0, private=False, added_at=0.0,
     )  # fmt: skip
     rows = tuple(

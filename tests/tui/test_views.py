@@ -161,7 +161,7 @@ def test_pages(page: Page, size: tuple[int, int]) -> None:
     terminal = show(snapshot(files=files), *size, Choices(page=page))
     framed(terminal)
     word = {
-        Page.OVERVIEW: "flags have", Page.FILES: "1–", Page.TRACKERS: "udp://tracker.example.org:6969  ok",
+        Page.OVERVIEW: "flags have", Page.FILES: "1–", Page.TRACKERS: "26 downloading; again in 24m",
         Page.LOG: "banned", Page.HELP: "snubbed: sent nothing for 60 s",
     }[page]  # fmt: skip
     assert word in text(terminal)

@@ -59,8 +59,8 @@ def view(snapshot: Snapshot, chosen: Choices, width: int, height: int) -> View:
     rest = height - 1 - sum(section.height for section in top)
     if chosen.page is Page.OVERVIEW:
         map_rows = 1 if height < 30 else 2 if height < 50 else 5
-        if snapshot.detail.pieces.count < inner or job.glance.steady:
-            map_rows = 1
+        # No more than they fill; and where all is here, one row says it.
+        map_rows = 1 if job.glance.steady else max(1, min(map_rows, -(-snapshot.detail.pieces.count // inner)))
         if rest >= map_rows + 6:
             top.append(upper.pieces(job, snapshot.detail, inner, map_rows))
             rest -= top[-1].height

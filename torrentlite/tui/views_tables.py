@@ -43,7 +43,7 @@ def peers(job: Shown, detail: Detail, sort: Sort, scrolled: int, width: int, row
         nobody = "nobody is connected" if stats is not None and stats.state is not State.PAUSED else ""
         return Section(title, _padded([[seg(nobody, DIM)]], rows))
     flexible = width - 40
-    where = max(14, min(47, flexible * 3 // 5))
+    where = max(14, min(47, flexible * 6 // 11))
     client = max(4, flexible - where)
     heads = (("address", where, False), ("client", client, False), ("flags", 5, False), ("have", 4, True),
              ("↓", 6, True), ("↑", 6, True), ("queue", 5, True), ("from", 7, False))  # fmt: skip
