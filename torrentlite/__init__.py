@@ -28,6 +28,7 @@ _HOMES = {
     "metainfo.magnet": ("Magnet",),
     "stats": (
         "FileStats",
+        "LsdStats",
         "NodeStats",
         "PeerStats",
         "PieceStats",
@@ -154,6 +155,7 @@ if TYPE_CHECKING:
     )
     from .stats import (
         FileStats as FileStats,
+        LsdStats as LsdStats,
         NodeStats as NodeStats,
         PeerStats as PeerStats,
         PieceStats as PieceStats,

@@ -79,7 +79,7 @@ class TrackerReplied:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PeersFound:
-    """The DHT (source ``dht``) was asked, and named so many peers."""
+    """The DHT (source ``dht``) was asked, and named so many peers; ``lsd`` and ``pex`` have named so many new ones."""
 
     source: str
     peers: int

@@ -21,7 +21,6 @@ import trio
 
 from . import __version__
 from .checksum import check_sha256, parse_sha256, the_one_file
-from .dht.statefile import StateFile
 from .errors import DuplicateTorrentError, NoPeersError
 from .limits import LEAVE_TIMEOUT, PROGRESS_INTERVAL, TICK
 from .loops import require_trio
@@ -31,7 +30,7 @@ from .net.http import HttpClient
 from .net.udp import UdpPort
 from .net.url import parse_url
 from .settings import Settings
-from .stats import NodeStats, SessionStats, TorrentStats
+from .stats import SessionStats, TorrentStats
 from .storage.disk import Disk
 from .storage.hashing import create_metainfo
 from .storage.journal import Journal
@@ -39,11 +38,12 @@ from .storage.offload import ThreadOffload
 from .storage.origin import open_storage
 from .storage.pool import FilePool
 from .storage.storage import Storage
+from .strategy.peerlist import LOCAL
 from .swarm.commons import Commons
 from .swarm.content import DiskFactory
-from .swarm.dht import Dht
 from .swarm.discovery import check_port
 from .swarm.life import Life
+from .swarm.presence import Presence
 from .swarm.reception import Reception
 from .swarm.selection import check_indexes
 from .swarm.throttle import set_rates
@@ -76,13 +76,14 @@ class Session(Generic[TorrentT]):
 
     _torrent_class: type[Torrent] = Torrent
 
-    def __init__(self, settings: Settings, commons: Commons, addresses: tuple[Address, ...]) -> None:
+    def __init__(self, settings: Settings, commons: Commons, http: HttpClient, addresses: tuple[Address, ...]) -> None:
         self.settings = settings
         self.addresses = addresses
         self._commons = commons
         self._torrents: dict[bytes, tuple[TorrentT, Life]] = {}
         self._crew = commons.crew()
         self._reception = Reception(commons, self._crew, self._find)
+        self._presence = Presence(commons, http, got_peer=self._got_neighbour, moved=self._port_changed)
         self._files = FilePool()
         self._closed = False
 
@@ -192,8 +193,10 @@ class Session(Generic[TorrentT]):
             downloaded=commons.down_meter.total,
             uploaded=commons.up_meter.total,
             piece_memory=commons.memory.used,
-            internal_errors=commons.internal_errors + (commons.dht.internal_errors if commons.dht else 0),
-            dht=commons.dht.stats() if commons.dht else NodeStats(message="switched off"),
+            internal_errors=commons.internal_errors + self._presence.internal_errors,
+            dht=self._presence.dht_stats(),
+            lsd=self._presence.lsd_stats(),
+            port_map=self._presence.port_map_stats(),
         )
 
     def set_limits(self, *, upload: int | None = None, download: int | None = None) -> None:
@@ -211,6 +214,17 @@ class Session(Generic[TorrentT]):
     def _find(self, info_hash: bytes) -> Life | None:
         _, life = self._torrents.get(info_hash, (None, None))
         return life if life is not None and life.knows() else None
+
+    def _got_neighbour(self, info_hash: bytes, address: Address) -> None:
+        """Somebody on the local network has this torrent, or wants it."""
+        _, life = self._torrents.get(info_hash, (None, None))
+        if life is not None and not life.private:
+            life.peers_found((address,), LOCAL, address.scope)
+
+    def _port_changed(self) -> None:
+        """The gateway lets others in by another port than before."""
+        for _, life in self._torrents.values():
+            life.discovery.port_changed(trio.current_time())
 
     def _make_disk(self, metainfo: Metainfo, save_to: pathlib.Path, overwrite: bool) -> Disk:
         info = metainfo.info
@@ -246,8 +260,7 @@ class Session(Generic[TorrentT]):
                     life.tick(now)
                 except Exception as error:
                     self._commons.report(f"the tick of {life.info_hash}", error)
-            if self._commons.dht is not None:
-                self._commons.dht.tick(now)
+            self._presence.tick(now)
             await trio.sleep(TICK)
 
     async def _close(self) -> None:
@@ -258,8 +271,7 @@ class Session(Generic[TorrentT]):
             async with trio.open_nursery() as nursery:
                 for _, life in self._torrents.values():
                     nursery.start_soon(life.close)
-                if self._commons.dht is not None:
-                    nursery.start_soon(self._commons.dht.close)
+                nursery.start_soon(self._presence.close)
             watch.cancel_scope.cancel()
         self._commons.closed_at = trio.current_time()
 
@@ -335,8 +347,8 @@ async def _outside(
         loopback = scope_of(settings.host) is Scope.LOOPBACK
         commons = Commons(world, settings, nursery, peer_id, trackers, port, agent, loopback=loopback)
         commons.own_addresses.update(dict.fromkeys(addresses))
-        commons.dht = await _open_dht(commons, udp)
-        session = kind(settings, commons, addresses)
+        session = kind(settings, commons, http, addresses)
+        await session._presence.open_dht(udp)
         # Not of the session's own crew: trackers that are told of our leaving have to answer.
         commons.crew().start(udp.run, name="receive datagrams")
         for listener in listeners:
@@ -344,15 +356,6 @@ async def _outside(
         session._crew.start(session._tick, name="tick")
         stack.push_async_callback(_shielded, session._close)
         yield session
-
-
-async def _open_dht(commons: Commons, udp: UdpPort) -> Dht | None:
-    settings, world = commons.settings, commons.world
-    if not settings.dht or (settings.bootstrap is None and not world.routers):
-        return None
-    routers = () if commons.loopback or settings.bootstrap is not None else world.routers
-    file = await world.offload.run(StateFile, settings.state_dir) if settings.state_dir is not None else None
-    return await Dht.open(world, udp, commons.crew(), file, bootstrap=settings.bootstrap or (), routers=routers)
 
 
 async def _shielded(close: Callable[[], Awaitable[None]]) -> None:

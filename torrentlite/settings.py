@@ -10,6 +10,10 @@ import pathlib
 class Settings:
     """Choices of one session; frozen, so a change is ``dataclasses.replace`` (limits: ``set_limits``).
 
+    What finds peers without a server is on, as in every client: a magnet link often holds nothing but an info-hash, and
+    of two who sit at home behind their routers one has to be reachable. A session that shall keep to itself is bound to
+    loopback, or switches them off.
+
     Rates are bytes per second, 0 means unlimited.
     """
 
@@ -50,6 +54,10 @@ class Settings:
     bootstrap: tuple[tuple[str, int], ...] | None = None
     """(host, port) of DHT nodes to join by, besides those kept in ``state_dir``; None for the public ones.
     A session that is bound to loopback asks no public ones."""
+    lsd: bool = True
+    """Find peers on the local network by multicast (BEP 14). Not when bound to loopback, never in private torrents."""
+    port_map: bool = True
+    """Ask the gateway (PCP, NAT-PMP, UPnP) to let others in while the session lasts. Not when bound to loopback."""
     pex: bool = True
     """Tell peers about each other, and learn of others from them (BEP 11). Never in private torrents."""
     request_queue: int = 2000

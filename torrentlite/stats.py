@@ -80,6 +80,8 @@ class TorrentStats:
     seeds: int
     half_open: int
     known_peers: int
+    sources: dict[str, int]
+    """Addresses of peers by who named them first: tracker, dht, lsd, pex, magnet, peer (by hand), incoming."""
     distributed_copies: float
     checked: int
     """Bytes looked at by the check under way (of ``check_total``)."""
@@ -210,6 +212,20 @@ class SourceStats:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class LsdStats:
+    """Local discovery of the session."""
+
+    state: str = "off"
+    """off, listening or none (the network has no multicast)."""
+    message: str = ""
+    """The same in words for people."""
+    sent: int = 0
+    """Announces sent."""
+    heard: int = 0
+    """Announces of others."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class NodeStats:
     """The session's DHT node."""
 
@@ -253,25 +269,6 @@ class WebSeedStats:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class SessionStats:
-    """The whole session."""
-
-    port: int
-    torrents: int
-    peers: int
-    half_open: int
-    pending_handshakes: int
-    down_rate: float
-    up_rate: float
-    downloaded: int
-    uploaded: int
-    piece_memory: int
-    internal_errors: int
-    """Bugs of ours that were contained; tests assert that it is 0."""
-    dht: NodeStats = NodeStats()
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
 class PortMapStats:
     """What the gateway does for the session's port."""
 
@@ -296,3 +293,24 @@ class PortMapStats:
     def mapped(self) -> bool:
         """Whether a port is open outside."""
         return self.tcp_port > 0 or self.udp_port > 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SessionStats:
+    """The whole session."""
+
+    port: int
+    torrents: int
+    peers: int
+    half_open: int
+    pending_handshakes: int
+    down_rate: float
+    up_rate: float
+    downloaded: int
+    uploaded: int
+    piece_memory: int
+    internal_errors: int
+    """Bugs of ours that were contained; tests assert that it is 0."""
+    dht: NodeStats = NodeStats()
+    lsd: LsdStats = LsdStats()
+    port_map: PortMapStats = PortMapStats()

@@ -54,7 +54,10 @@ class Place:
             "TERM": "xterm-256color",
             "PYTHONUTF8": "1",
             "PYTHONWARNINGS": "error",
-            "TL_NO_DHT": "1",  # no test asks public nodes
+            # No test reaches out of this machine.
+            "TL_NO_DHT": "1",
+            "TL_NO_LSD": "1",
+            "TL_NO_PORT_MAP": "1",
             **more,
         }
 

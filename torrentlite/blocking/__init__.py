@@ -29,6 +29,7 @@ from .. import (
     Info as Info,
     InfoHashes as InfoHashes,
     ListenError as ListenError,
+    LsdStats as LsdStats,
     Magnet as Magnet,
     MagnetError as MagnetError,
     MetadataReceived as MetadataReceived,

@@ -236,7 +236,9 @@ def _add_swarm(add: CommandParser) -> None:
     _add_listen(add)
     _add_bootstrap(add)
     add.add_argument("--no-dht", action="store_true", help="do not look for peers in the DHT")
+    add.add_argument("--no-lsd", action="store_true", help="do not look for peers on the local network")
     add.add_argument("--no-pex", action="store_true", help="do not exchange peers with peers")
+    add.add_argument("--no-port-map", action="store_true", help="do not ask the router to open the port")
     _add_list(add, "--peer", metavar="HOST:PORT", type=values.PEER, help="somebody who has it")
     _add_trackers(add)
 

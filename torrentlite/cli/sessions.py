@@ -59,7 +59,9 @@ def settings(args: argparse.Namespace, state: pathlib.Path | None) -> Settings:
         state_dir=state,
         dht=not args.no_dht,
         bootstrap=tuple(args.bootstrap) or None,
+        lsd=not args.no_lsd,
         pex=not args.no_pex,
+        port_map=not args.no_port_map,
     )
 
 

@@ -20,6 +20,12 @@ BY_HAND: Final = "peer"
 MAGNET: Final = "magnet"
 """The source of addresses in a link (``x.pe``)."""
 
+TRACKER: Final = "tracker"
+"""The source of addresses that a tracker named."""
+
+LOCAL: Final = "lsd"
+"""The source of addresses that were heard of on the local network (BEP 14)."""
+
 RETRY_USEFUL: Final = 5.0
 """Seconds until a peer that gave us something is dialled again: it is known to be good (Transmission has the same)."""
 
@@ -122,6 +128,9 @@ class PeerList:
     Args:
         rng: for that order.
         limit: addresses that are kept; those given by hand come on top.
+
+    Attributes:
+        named: how many addresses each source was the first to name, since the beginning.
     """
 
     def __init__(self, rng: random.Random, *, limit: int = limits.MAX_KNOWN_PEERS) -> None:
@@ -136,6 +145,7 @@ class PeerList:
         self._per_host: dict[str, int] = {}
         self._ourselves: dict[Address, None] = {}
         self._bans: dict[str, str] = {}
+        self.named: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._known)
@@ -171,6 +181,8 @@ class PeerList:
             self._remove(address)
         elif peer is not None or not self._make_room(address, source):
             return False
+        if peer is None:
+            self.named[source] = self.named.get(source, 0) + 1
         self._known[address] = peer = PeerAddress(address, source, within)
         self._per_host[address.host] = self._per_host.get(address.host, 0) + 1
         if source == BY_HAND:
@@ -180,6 +192,11 @@ class PeerList:
                 self._untried[source] = _Bag(self._rng)
             self._put(peer, self._untried[source], now)
         return True
+
+    def retain(self, *sources: str) -> None:
+        """Forget whoever was named by others than these."""
+        for address in [address for address, peer in self._known.items() if peer.source not in sources]:
+            self._remove(address)
 
     def ourselves(self, address: Address) -> None:
         """A connection to this address ended at ourselves: never again."""
@@ -208,6 +225,12 @@ class PeerList:
                     return peer
                 self._remove(peer.address)
         return None
+
+    def neighbour(self, now: float) -> PeerAddress | None:
+        """Somebody on the local network who was never dialled, or None: he has called for peers a moment ago."""
+        bag = self._untried.get(LOCAL)
+        peer = bag.head() if bag is not None else None
+        return peer if peer is not None and not self._is_banned(peer.address) else None
 
     def dialing(self, peer: PeerAddress, now: float) -> None:
         """An attempt begins; ``connected`` or ``failed`` follows."""

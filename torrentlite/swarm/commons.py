@@ -9,13 +9,15 @@ import trio
 from ..limits import DOWNLOAD_BURST, READ_BUFFERS_KEPT, UPLOAD_BATCH_BLOCKS
 from ..metainfo.layout import BLOCK_SIZE
 from ..settings import Settings
+from ..stats import PortMapStats
 from ..strategy.memory import PieceMemory
 from ..strategy.rate import RateMeter, TokenBucket
 from ..tracker.client import TrackerClient
-from ..wire.address import Address
+from ..wire.address import Address, Scope
 from .crew import Crew
 from .dht import Dht
 from .door import Door
+from .lsd import Lsd
 from .world import World
 
 log = logging.getLogger("torrentlite")
@@ -27,6 +29,8 @@ class Commons:
     Attributes:
         connected: connected peers, all torrents.
         dht: the session's DHT node, or None.
+        lsd: its local discovery, or None.
+        port_map: what the gateway does for us.
         loopback: whether the session is bound to loopback.
         door: who knocks at a peer's door waits for its turn there.
         half_open: connection attempts under way, all torrents.
@@ -62,6 +66,8 @@ class Commons:
         self.down_meter = RateMeter()
         self.loopback = loopback
         self.dht: Dht | None = None
+        self.lsd: Lsd | None = None
+        self.port_map = PortMapStats()
         self.door = Door()
         self.own_addresses: dict[Address, None] = {}
         self.connected = 0
@@ -70,6 +76,19 @@ class Commons:
         self.closed_at: float | None = None
         self._per_ip: dict[str, int] = {}
         self._buffers: list[bytearray] = []
+
+    @property
+    def public_port(self) -> int:
+        """Where peers on the Internet can call us: the gateway's port that leads to ours, or our own."""
+        return self.port_map.tcp_port or self.port
+
+    def port_for(self, peer: Address) -> int:
+        """Where this peer can call us."""
+        return self.public_port if peer.scope is Scope.PUBLIC else self.port
+
+    def udp_port_for(self, peer: Address) -> int:
+        """The same for datagrams."""
+        return self.port_map.udp_port or self.port if peer.scope is Scope.PUBLIC else self.port
 
     def crew(self) -> Crew:
         """A new group of tasks in the session's nursery."""

@@ -72,6 +72,11 @@ class DhtSearch:
         self._in_vain = 0
         self._dht.plan.want(self, now, urgent=self._urgent)
 
+    def tell_again(self, now: float) -> None:
+        """What it was told is not true any more."""
+        if self._wanted:
+            self._dht.plan.want(self, now, urgent=self._urgent)
+
     def stop(self) -> None:
         """Ask no more."""
         self._wanted = False

@@ -54,12 +54,11 @@ class Dialler:
         connected = dict.fromkeys(peer.callable_at for peer in swarm.peers)
         while (
             swarm.open
-            and swarm.wants_peers
             and commons.half_open < settings.half_open
             and commons.connected + commons.half_open < settings.connections
             and len(swarm.peers) + self.half_open < settings.connections_per_torrent
         ):
-            known = self.peerlist.candidate(now)
+            known = self.peerlist.candidate(now) if swarm.wants_peers else self.peerlist.neighbour(now)
             if known is None:
                 return
             if known.address in connected:

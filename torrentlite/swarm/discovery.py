@@ -64,11 +64,17 @@ class DiscoveryOwner(Protocol):
     def connected(self) -> int:
         """Connected peers."""
 
+    def named_by(self, source: str) -> int:
+        """Peers that this source was the first to name."""
+
     def peers_found(self, addresses: tuple[Address, ...], source: str, within: Scope) -> None:
         """Somebody named peers."""
 
     def tracker_replied(self, url: str, ok: bool, message: str, peers: int) -> None:
         """A tracker answered, or failed to."""
+
+    def tracker_switched(self) -> None:
+        """Another tracker of a private torrent is in charge."""
 
     def source_replied(self, source: str, peers: int) -> None:
         """The DHT was asked, and named so many peers."""
@@ -87,6 +93,7 @@ class Discovery:
         self._crew = crew
         self._looked_up = 0
         self._dht = DhtSearch(owner, commons.dht, crew) if commons.dht is not None else None
+        self._active = False
         self._key = int.from_bytes(commons.world.secret(4), "big")
 
     def add_named(self, host: str, port: int, source: str, within: Scope) -> None:
@@ -108,16 +115,31 @@ class Discovery:
 
     def follow(self, *, active: bool) -> None:
         """The torrent's state has changed; ``active``: it looks for peers, or wants to be found."""
+        self._active = active
+        open_to_all = active and not self._owner.private
+        if self._commons.lsd is not None:
+            self._commons.lsd.follow(self._owner.info_hash_bytes, active=open_to_all)
         if self._dht is None:
             return
-        if active and not self._owner.private:
+        if open_to_all:
             self._dht.want(trio.current_time())
         else:
             self._dht.stop()
 
+    def port_changed(self, now: float) -> None:
+        """Peers can call us at another port: tell those who were told the old one."""
+        self.tiers.announce_now(now)
+        if self._dht is not None:
+            self._dht.tell_again(now)
+
     def sources(self, now: float) -> list[SourceStats]:
         """What besides trackers named peers."""
-        return [self._dht.stats(now)] if self._dht is not None else []
+        rows = [self._dht.stats(now)] if self._dht is not None else []
+        for source, on in (("lsd", self._commons.lsd is not None), ("pex", self._commons.settings.pex)):
+            if on:
+                state = "off" if self._owner.private or not self._active else "ok"
+                rows.append(SourceStats(source, state, "", self._owner.named_by(source), -1))
+        return rows
 
     def tick(self, now: float) -> None:
         """Start what is due."""
@@ -130,7 +152,7 @@ class Discovery:
         return AnnounceRequest(
             info_hash=self._owner.info_hash_bytes,
             peer_id=self._commons.peer_id,
-            port=self._commons.port,
+            port=self._commons.public_port,
             uploaded=uploaded,
             downloaded=downloaded,
             left=LEFT_UNKNOWN if left is None else left,
@@ -152,7 +174,8 @@ class Discovery:
         except trio.Cancelled:
             self.tiers.failed(entry, "interrupted", trio.current_time())
             raise
-        self.tiers.succeeded(entry, reply, trio.current_time())
+        if self.tiers.succeeded(entry, reply, trio.current_time()):
+            self._owner.tracker_switched()
         self._owner.tracker_replied(url, True, reply.warning, len(reply.peers))
         self._owner.peers_found(reply.peers, "tracker", reply.scope)
 

@@ -59,10 +59,11 @@ class Extensions:
         raw = swarm.owner.info_raw
         return peer.wire.encode_extended_handshake(
             wm.ExtendedHandshake(
-                extensions=OUR_IDS if self.speaks_pex else {k: v for k, v in OUR_IDS.items() if k != "ut_pex"},
+                # 0 takes back what an earlier handshake has offered (BEP 10).
+                extensions=OUR_IDS if self.speaks_pex else {**OUR_IDS, "ut_pex": 0},
                 client=swarm.commons.user_agent,
                 reqq=swarm.commons.settings.request_queue,
-                port=swarm.commons.port,
+                port=swarm.commons.port_for(peer.address),
                 metadata_size=len(raw) if raw else None,
                 your_ip=peer.address.host,
                 upload_only=swarm.complete,
@@ -80,7 +81,8 @@ class Extensions:
             peer.upload_only = message.upload_only
         if message.port and peer.incoming:
             peer.listen_port = message.port
-            self._swarm.dialler.add(Address(peer.address.host, message.port), "incoming", peer.address.scope)
+            if not self._swarm.owner.private:  # BEP 27: only its tracker's peers are called
+                self._swarm.dialler.add(Address(peer.address.host, message.port), "incoming", peer.address.scope)
         if message.metadata_size and self.exchange is not None:
             self.exchange.got_size(peer, message.metadata_size)
             self.ask_metadata()
@@ -104,15 +106,13 @@ class Extensions:
         """It names those it is connected to. What it names must be as wide as it is itself."""
         swarm, now = self._swarm, trio.current_time()
         if self.speaks_pex and self._pex.heard(peer, now):
-            for address in message.added:
-                if not (swarm.complete and address in message.seeds):
-                    swarm.dialler.add(address, "pex", peer.address.scope)
-            swarm.dialler.dial_more(now)
+            useful = (address for address in message.added if not (swarm.complete and address in message.seeds))
+            swarm.owner.peers_found(tuple(useful), "pex", peer.address.scope)
 
     def tell_of_peers(self, now: float) -> None:
         """Tell those whose turn it is whom we are connected to."""
-        if not self.speaks_pex:
-            return
+        if not self.speaks_pex or self._swarm.owner.info_raw is None:
+            return  # without the metadata nobody knows whether it is private: we listen, and tell nothing
         peers = self._swarm.peers
         callable_at = [(address, peer.is_seed) for peer in peers if (address := peer.callable_at) is not None]
         for peer in peers:

@@ -19,7 +19,7 @@ from ..limits import DOWNLOAD_BURST, PROGRESS_INTERVAL
 from ..metainfo.magnet import Magnet
 from ..metainfo.metainfo import Info, InfoHashes, Metainfo
 from ..stats import State, TorrentStats, Why
-from ..strategy.peerlist import MAGNET
+from ..strategy.peerlist import BY_HAND, MAGNET, TRACKER
 from ..strategy.rate import TokenBucket
 from ..strategy.verdict import why
 from ..tracker.tiers import Tiers
@@ -28,6 +28,7 @@ from .commons import Commons
 from .content import Content, DiskFactory
 from .discovery import Discovery
 from .eventstream import Streams
+from .finding import Finding
 from .looks import torrent_facts, torrent_stats
 from .metadata import MetadataExchange
 from .opening import Opening
@@ -54,7 +55,7 @@ class Life:
         content: its files, once it is known which.
         swarm: its peers.
         reading: who reads from it, and the order in which pieces are fetched.
-        discovery: its trackers.
+        finding, discovery: where its peers come from.
         streams: the readers of its events.
         up, down: its own rate limits.
         changed: set, and replaced, when its state changes.
@@ -94,7 +95,8 @@ class Life:
         throttle = Throttle((commons.up_bucket, self.up), (commons.down_bucket, self.down))
         self.swarm = Swarm(self, self.hashes.v1, commons, self._crew, throttle)
         self.reading = Reading(self, self.swarm, sequential=sequential)
-        self.discovery = Discovery(self, Tiers(self._tier_urls(), commons.world.rng), commons, self._crew)
+        self.finding = Finding(self)
+        self.discovery = Discovery(self.finding, Tiers(self._tier_urls(), commons.world.rng), commons, self._crew)
         for url in trackers:
             self.discovery.tiers.add(url, typed=True)
         self.swarm.web.add(web_seeds, Scope.LOOPBACK)
@@ -234,6 +236,7 @@ class Life:
     def _know(self, metainfo: Metainfo) -> None:
         self.metainfo = metainfo
         self.swarm.web.add(metainfo.web_seeds, Scope.PUBLIC)
+        self.discovery.tiers.exclusive = metainfo.info.private
         self.content = Content(
             self,
             metainfo,
@@ -328,6 +331,10 @@ class Life:
             self._fail(error)
             return
         self._know(Metainfo(info=info, trackers=self._tier_urls(), web_seeds=self._magnet.web_seeds))
+        if info.private:
+            # What the DHT, the network around us and peers have heard is not to be taken back; but from here on only
+            # the tracker says who belongs to the swarm (BEP 27).
+            self.swarm.keep_only(TRACKER, BY_HAND)
         self.streams.put(ev.MetadataReceived(self.name, info.total, len(info.wanted_files)))
         self._start_opening()
 
@@ -404,55 +411,9 @@ class Life:
         self.streams.put(ev.Completed(tuple(map(str, self.paths()))))
         self.tick_discovery()
 
-    # -- what discovery asks and tells -------------------------------------------------------------------------------
-
-    @property
-    def info_hash_bytes(self) -> bytes:
-        """What trackers know the torrent by."""
-        return self.hashes.v1
-
-    @property
-    def counts(self) -> tuple[int, int, int | None]:
-        """Bytes uploaded, downloaded and left (None: not known before the metadata)."""
-        if self.content is None:
-            return 0, 0, None
-        downloaded, uploaded = self.content.transferred()
-        # A tracker tells who has nothing left of no seeds, so what readers may come to is left too.
-        return uploaded, downloaded, self.content.left or (0 if self.reading.sated else self.content.missing)
-
-    @property
-    def wants_peers(self) -> bool:
-        """Whether more peers are of use."""
-        return self.swarm.wants_peers
-
-    @property
-    def announced_port(self) -> int | None:
-        """Where peers can call us; None before the metadata: it may turn out to be private."""
-        return self._commons.port if self.metainfo is not None else None
-
-    @property
-    def complete(self) -> bool:
-        """Whether everything wanted is here."""
-        return self.swarm.complete
-
-    @property
-    def connected(self) -> int:
-        """Connected peers."""
-        return len(self.swarm.peers)
-
     def peers_found(self, addresses: tuple[Address, ...], source: str, within: Scope) -> None:
         """Somebody named peers."""
-        for address in addresses:
-            self.swarm.dialler.add(address, source, within)
-        self.swarm.dialler.dial_more(trio.current_time())
-
-    def tracker_replied(self, url: str, ok: bool, message: str, peers: int) -> None:
-        """A tracker answered, or failed to."""
-        self.streams.put(ev.TrackerReplied(url, ok, message, peers))
-
-    def source_replied(self, source: str, peers: int) -> None:
-        """The DHT was asked, and named so many peers."""
-        self.streams.put(ev.PeersFound(source, peers))
+        self.finding.peers_found(addresses, source, within)
 
     def tick_discovery(self) -> None:
         """Announce where it is due."""

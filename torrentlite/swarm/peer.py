@@ -167,7 +167,7 @@ class Peer:
         if self.extended:
             send(self.swarm.extensions.handshake(self))
         if self.speaks_dht and self.swarm.dht is not None:
-            send(wm.encode(wm.Port(self.swarm.commons.port)))
+            send(wm.encode(wm.Port(self.swarm.commons.udp_port_for(self.address))))
 
     # -- what it has -------------------------------------------------------------------------------------------------
 

@@ -65,6 +65,9 @@ class SwarmOwner(Protocol):
     def storage_failed(self, error: StorageError) -> None:
         """The disk refuses for good."""
 
+    def peers_found(self, addresses: tuple[Address, ...], source: str, within: Scope) -> None:
+        """A peer named others."""
+
 
 class Swarm:
     """The peers of one torrent.
@@ -114,7 +117,10 @@ class Swarm:
 
     @property
     def wants_peers(self) -> bool:
-        """Whether addresses are of use: a complete torrent waits to be called, and dials only while nobody is there."""
+        """Whether addresses are of use: a complete torrent waits to be called, and dials only while nobody is there.
+
+        (But for who calls for peers on the local network: he may not hear of us for minutes.)
+        """
         return not self.complete or not self.peers
 
     @property
@@ -203,6 +209,15 @@ class Swarm:
         self.web.stop()
         for peer in list(self.peers):
             peer.close(why)
+
+    def keep_only(self, *sources: str) -> None:
+        """Forget who was named by others than these, and say goodbye to those who are here."""
+        self.peerlist.retain(*sources)
+        for peer in list(self.peers):
+            if peer.source not in sources:
+                peer.close("its address is not from the tracker of this private torrent")
+            elif peer.extended:
+                peer.sender.send(self.extensions.handshake(peer))  # without PEX
 
     def ban(self, keys: list[str], reason: str) -> None:
         """These sent wrong data: never again in this session."""

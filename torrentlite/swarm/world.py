@@ -9,10 +9,16 @@ from collections.abc import Callable
 
 from ..dht.opening import ROUTERS
 from ..net.network import Network, RealNetwork
+from ..net.portmap.gateway import Gateway, default_gateway
 from ..storage.offload import Offload, ThreadOffload
 from ..storage.storage import Storage
 
 StorageFactory = Callable[..., Storage]
+
+
+def no_gateway() -> Gateway | None:
+    """There is none."""
+    return None
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -24,6 +30,7 @@ class World:
         offload: where hashing and disk calls run; threads in the product.
         rng: for choices (which piece, which peer), never for secrets.
         secret: ``secret(n)`` gives n unpredictable bytes: peer ids, keys, tokens.
+        gateway: tells who could open a port for us; None where there is nobody.
         routers: (host, port) of public DHT nodes, which a session joins by. Without any, a session has a DHT node only
             where ``Settings.bootstrap`` names somebody.
         storage: makes the storage of a torrent from its Info; None for files in the save folder.
@@ -33,10 +40,17 @@ class World:
     offload: Offload
     rng: random.Random
     secret: Callable[[int], bytes] = os.urandom
+    gateway: Callable[[], Gateway | None] = no_gateway
     routers: tuple[tuple[str, int], ...] = ()
     storage: StorageFactory | None = None
 
 
 def real_world(host: str = "") -> World:
     """Sockets (from this address only, where one is given), threads and the system's dice."""
-    return World(network=RealNetwork(host), offload=ThreadOffload(), rng=random.Random(os.urandom(16)), routers=ROUTERS)
+    return World(
+        network=RealNetwork(host),
+        offload=ThreadOffload(),
+        rng=random.Random(os.urandom(16)),
+        gateway=default_gateway,
+        routers=ROUTERS,
+    )

@@ -72,6 +72,10 @@ class Tiers:
     Args:
         tiers: as in the .torrent; the order inside a tier is drawn by lot.
         rng: for that, and for spreading announces over time.
+
+    Attributes:
+        exclusive: the torrent is private: "each peer MUST use only one tracker at a time and only switch between
+            trackers when the current tracker fails" (BEP 27), and that holds for all there are.
     """
 
     def __init__(self, tiers: Iterable[Iterable[str]], rng: random.Random) -> None:
@@ -83,6 +87,8 @@ class Tiers:
         # Each group has one tracker in charge. The first is the torrent's own, the others are added by the user.
         self._groups: list[list[list[TrackerEntry]]] = [[tier for tier in shuffled if tier]]
         self._completed = False
+        self._in_charge: TrackerEntry | None = None
+        self.exclusive = False
 
     def __iter__(self) -> Iterator[TrackerEntry]:
         for group in self._groups:
@@ -106,6 +112,9 @@ class Tiers:
 
     def due(self, now: float) -> list[TrackerEntry]:
         """The trackers to announce to now."""
+        if self.exclusive:
+            only = self._due_alone(now)
+            return [only] if only is not None else []
         found = []
         for group in self._groups:
             entry = self._due_of(group, now)
@@ -127,8 +136,15 @@ class Tiers:
         entry.state = _State.ANNOUNCING
         entry.since = now
 
-    def succeeded(self, entry: TrackerEntry, reply: AnnounceReply, now: float) -> None:
-        """It answered: in its tier it comes first from now on."""
+    def succeeded(self, entry: TrackerEntry, reply: AnnounceReply, now: float) -> bool:
+        """It answered: in its tier it comes first from now on.
+
+        True: in a private torrent it takes the place of another one, whose peers have to go.
+        """
+        before, self._in_charge = self._in_charge, entry
+        switched = self.exclusive and before is not None and before is not entry
+        if switched and before is not None:
+            before.started = False  # it failed, and hears no more of us
         entry.state = _State.OK
         entry.failures = 0
         entry.started = True
@@ -148,6 +164,7 @@ class Tiers:
                 if entry in tier:
                     tier.remove(entry)
                     tier.insert(0, entry)
+        return switched
 
     def failed(self, entry: TrackerEntry, message: str, now: float) -> None:
         """It did not answer, or refused; the message says why."""
@@ -190,6 +207,15 @@ class Tiers:
                 rows += [self._stats_of(entry, number, now) for entry in tier]
                 number += 1
         return rows
+
+    def _due_alone(self, now: float) -> TrackerEntry | None:
+        entries = list(self)
+        if any(entry.state is _State.ANNOUNCING for entry in entries):
+            return None
+        current = self._in_charge
+        if current is not None and current.state is _State.OK:
+            return current if current.next_at <= now or self._owes_completed(current) else None
+        return next((entry for entry in entries if entry.next_at <= now), None)
 
     def _due_of(self, group: Sequence[Sequence[TrackerEntry]], now: float) -> TrackerEntry | None:
         entries = [entry for tier in group for entry in tier]
