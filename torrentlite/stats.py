@@ -80,8 +80,6 @@ class TorrentStats:
     seeds: int
     half_open: int
     known_peers: int
-    sources: dict[str, int]
-    """Addresses of peers by who named them first: tracker, dht, lsd, pex, magnet, peer (by hand), incoming."""
     distributed_copies: float
     checked: int
     """Bytes looked at by the check under way (of ``check_total``)."""
@@ -93,6 +91,8 @@ class TorrentStats:
     """Seconds on the session's clock."""
     web_seeds: int = 0
     """Web seeds that are being fetched from."""
+    sources: dict[str, int] = dataclasses.field(default_factory=dict)
+    """Addresses of peers by who named them first: tracker, dht, lsd, pex, magnet, peer (by hand), incoming."""
 
     @property
     def progress(self) -> float:

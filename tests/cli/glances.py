@@ -27,7 +27,6 @@ NOTHING = TorrentStats(
     seeds=0,
     half_open=0,
     known_peers=0,
-    sources={},
     distributed_copies=0.0,
     checked=0,
     check_total=0,
