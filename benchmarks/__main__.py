@@ -4,7 +4,8 @@
 
 Each round runs every pair (seed, fetcher) once, so a machine that speeds up or slows down does so for all; the table
 gives medians, and ratios to libtorrent → libtorrent round by round. ``python -m benchmarks dht`` measures the DHT node,
-``python -m benchmarks aio`` what asyncio costs, ``python -m benchmarks dash`` what the dashboard costs.
+``python -m benchmarks aio`` what asyncio costs, ``python -m benchmarks dash`` what the dashboard costs,
+``python -m benchmarks webseed`` fetching over HTTP.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import trio
 
 import torrentlite
 
-from . import aio, dash, dht
+from . import aio, dash, dht, webseed
 from .sizes import size
 
 PAIRS = (("lt", "lt"), ("lt", "tl"), ("tl", "lt"), ("tl", "tl"))
@@ -54,6 +55,9 @@ def main() -> None:
         return
     if sys.argv[1:2] == ["dash"]:
         dash.main(sys.argv[2:])
+        return
+    if sys.argv[1:2] == ["webseed"]:
+        webseed.main(sys.argv[2:])
         return
     if sys.argv[1:2] == ["aio"]:
         aio.main(sys.argv[2:])
