@@ -65,6 +65,8 @@ from .. import (
     UnsupportedTorrentError as UnsupportedTorrentError,
     VerifyError as VerifyError,
     VerifyReport as VerifyReport,
+    WebSeedFailed as WebSeedFailed,
+    WebSeedStats as WebSeedStats,
     Why as Why,
     World as World,
 )

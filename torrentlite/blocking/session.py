@@ -124,6 +124,7 @@ class Torrent(Face[_Torrent]):
     select_files = _call(_Torrent.select_files)
     add_peer = _call(_Torrent.add_peer)
     add_tracker = _call(_Torrent.add_tracker)
+    add_web_seed = _call(_Torrent.add_web_seed)
     announce = _call(_Torrent.announce)
     set_limits = _call(_Torrent.set_limits)
 
@@ -133,6 +134,7 @@ class Torrent(Face[_Torrent]):
     pieces = _call(_Torrent.pieces)
     trackers = _call(_Torrent.trackers)
     sources = _call(_Torrent.sources)
+    web_seeds = _call(_Torrent.web_seeds)
     why = _call(_Torrent.why)
     paths = _call(_Torrent.paths)
 

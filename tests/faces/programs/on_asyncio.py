@@ -45,6 +45,7 @@ async def follow(torrent: tl.Torrent) -> None:
     torrent.announce()
     torrent.add_peer("peer.example", 51413)
     torrent.add_tracker("udp://tracker.example:6969")
+    torrent.add_web_seed("https://host.example/file")
     torrent.select_files([0])
     torrent.set_limits(download=5)
     async with asyncio.timeout(60):
@@ -65,6 +66,7 @@ async def follow(torrent: tl.Torrent) -> None:
     assert_type(torrent.pieces(), tl.PieceStats)
     assert_type(torrent.trackers(), tuple[tl.TrackerStats, ...])
     assert_type(torrent.sources(), tuple[tl.SourceStats, ...])
+    assert_type(torrent.web_seeds(), tuple[tl.WebSeedStats, ...])
     assert_type(torrent.why(), tl.Why)
     assert_type(torrent.paths(), tuple[pathlib.Path, ...])
     async with torrent.events() as events:
@@ -126,6 +128,8 @@ def happened(event: tl.Event) -> str:
             return peers[0]
         case tl.PeerBanned(reason=reason):
             return reason
+        case tl.WebSeedFailed(url=url, dropped=dropped):
+            return f"{url} {dropped}"
         case tl.TrackerReplied(ok=ok):
             return str(ok)
         case tl.PeersFound(source=source):
