@@ -175,6 +175,14 @@ class Running:
             if found["event"] == name and all(found.get(key) == value for key, value in fields.items()):
                 return found
 
+    def wait_for_words(self, words: str) -> str:
+        """The first line of stderr that has these."""
+        deadline = time.monotonic() + PATIENCE
+        while not (found := [line for line in self.err if words in line]):
+            assert time.monotonic() < deadline, f"{words!r} was not said: {self.err}"
+            time.sleep(0.02)
+        return found[0]
+
     def end(self, number: signal.Signals | None = None) -> Result:
         """Send a signal if one is given, and wait for the end."""
         if number is not None:

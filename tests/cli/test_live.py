@@ -5,7 +5,7 @@ from hypothesis import given, strategies as st
 
 from torrentlite.cli.live import bar, paint, view
 from torrentlite.cli.progress import Glance, look
-from torrentlite.stats import State
+from torrentlite.stats import Reason, State, Why
 
 from .glances import CHOKED, FINE, stats
 
@@ -45,6 +45,24 @@ def test_what_a_person_sees() -> None:
 def test_the_reason_has_a_line_of_its_own() -> None:
     lines = [each.plain for each in view([look(stats(), CHOKED)], 80, 24)]
     assert lines[2] == "  all 3 peers choke us"
+
+
+def test_what_it_does_is_said_where_nothing_moves() -> None:
+    waiting = Why(Reason.FINE, "connected; waiting for it to give us a turn")
+    lines = [each.plain for each in view([look(stats(down_rate=0.0, peers=1), waiting)], 80, 24)]
+    assert lines[1].endswith("↓ 0 B/s  1 peer")
+    assert lines[2] == "  connected; waiting for it to give us a turn"
+    assert len(view([look(stats(), waiting)], 80, 24)) == 2
+    # "looking for peers" is said already.
+    assert len(view([look(stats(peers=0, down_rate=0.0), Why(Reason.FINE, "looking for peers"))], 80, 24)) == 2
+
+
+def test_a_hint_where_there_is_room() -> None:
+    glance = look(stats(uploaded=1 << 30), FINE)
+    line = view([glance], 140, 24, "d: dashboard")[-1]
+    assert line.plain.endswith("    d: dashboard")
+    assert line.cell_len == 139
+    assert "dashboard" not in view([look(stats(), FINE)], 80, 24, "d: dashboard")[-1].plain
 
 
 def test_a_narrow_terminal_keeps_what_matters() -> None:

@@ -90,6 +90,24 @@ def test_a_seed_that_nobody_asks_says_nothing() -> None:
     assert pulse.line_due(Glance("x", "seeding", total=100, steady=True, uploaded=7), 1000.0)
 
 
+def test_what_it_waits_for_is_said_once_and_at_once() -> None:
+    pulse = Pulse(0.0)
+    still, choked = look(stats(), FINE), look(stats(), CHOKED)
+    due = [pulse.line_due(glance, 1.0) for glance in (still, choked, choked, still, choked)]
+    assert due == [False, True, False, False, True]
+
+
+def test_a_torrent_that_a_person_has_stopped_is_not_late() -> None:
+    pulse = Pulse(0.0)
+    assert pulse.idle(look(stats(state=State.PAUSED), FINE), 500.0) == 0
+
+
+def test_trouble_has_the_name_of_what_it_is() -> None:
+    full = Why(Reason.DISK, "No space left on device: a.iso; waiting to try again")
+    assert look(stats(), full).stage == "waiting for the disk"
+    assert look(stats(state=State.ERROR), Why(Reason.ERROR, "Permission denied")).stage == "stopped by an error"
+
+
 def test_only_more_than_ever_is_progress() -> None:
     pulse = Pulse(0.0)
     assert pulse.idle(Glance("x", "downloading", moved=10), 5.0) == 0

@@ -21,10 +21,11 @@ _DISPENSABLE: Final = ("shared", "up", "peers", "down", "left")
 _STYLES: Final = {"down": "green", "up": "magenta", "shared": "dim", "peers": "", "left": "cyan"}
 
 
-def view(glances: Sequence[Glance], width: int, height: int) -> list[Text]:
+def view(glances: Sequence[Glance], width: int, height: int, hint: str = "") -> list[Text]:
     """The live lines: two or three a job, or one where there are many, never more than the terminal has.
 
-    Every line is shorter than ``width`` columns, so that none wraps.
+    Every line is shorter than ``width`` columns, so that none wraps. The hint stands at the end of the last one, if
+    there is room.
     """
     room = max(1, height - 2)
     width = max(10, width - 1)
@@ -37,6 +38,8 @@ def view(glances: Sequence[Glance], width: int, height: int) -> list[Text]:
         lines = [_short(glance, width) for glance in shown]
         if len(shown) < len(glances):
             lines.append(Text(f"and {len(glances) - len(shown)} more", "dim"))
+    if hint and (gap := width - lines[-1].cell_len - len(hint)) >= 4:
+        lines[-1].append(" " * gap).append(hint, "dim")
     for each in lines:
         each.truncate(width, overflow="ellipsis")
     return lines

@@ -39,6 +39,7 @@ _RATES: Final = 240
 """Rates of a job that are kept: two minutes of them."""
 _RECENT: Final = 1000
 """Lines that the dashboard's log has."""
+_HINT: Final = "d: dashboard"
 _AT_ONCE: Final = (Reason.DISK, Reason.ERROR)
 """Reasons that no patience will change."""
 _STYLES: Final = {"bold": "1", "red": "31", "dim": "2"}
@@ -309,7 +310,11 @@ class Output:
         from . import live  # rich takes 50 ms to import: only terminals wait for it, and off the loop
 
         columns, rows = terminal_size()
-        return live.paint(live.view(glances, columns, rows), colour=self.colour, encoding=self._encoding)
+        return live.paint(
+            live.view(glances, columns, rows, _HINT if self._keyboard else ""),
+            colour=self.colour,
+            encoding=self._encoding,
+        )
 
 
 def process_start() -> float:

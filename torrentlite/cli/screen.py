@@ -47,7 +47,8 @@ _NOTHING: Final = Frame((), ())
 _NO_WINDOW: Final = FullFrame((), 0)
 _ENTER: Final = b"\x1b[?1049h\x1b[?25l\x1b[?7l"
 """The second screen, no cursor, and no wrapping: a line that a terminal takes for longer than it is moves nothing."""
-_LEAVE: Final = b"\x1b[?7h\x1b[?25h\x1b[?1049l"
+_LEAVE: Final = b"\x1b[H\x1b[2J\x1b[?7h\x1b[?25h\x1b[?1049l"
+"""Emptied first: tmux leaves some rows of a second screen behind that was resized."""
 _BRIEFLY: Final = 0.2
 """Seconds that ``restore_now`` waits for a frame that is just being written."""
 

@@ -72,7 +72,7 @@ def source_of_peers(stats: SourceStats, node: NodeStats) -> tuple[str, str]:
     """What is no tracker and names peers: its name, and how it went."""
     name = {"dht": "DHT", "lsd": "local network", "pex": "peers of peers"}.get(stats.source, "others")
     if stats.state == "off":
-        return name, "not asked"
+        return name, f"not asked: {display(stats.message)}" if stats.message else "not asked"
     said = []
     if stats.source == "dht":
         said.append(display(node.message))
