@@ -52,7 +52,9 @@ async def _from_url(url: str, user_agent: str) -> Metainfo:
     finally:
         await http.aclose()
     if 400 <= reply.status < 500:
-        raise SourceError(f"{redact(url)}: the server says {reply.status}")
+        raise SourceError(
+            f"{redact(url)}: the server says {reply.status}", hint="look at the URL: it has to lead to a .torrent"
+        )
     if reply.status != 200:
-        raise NetworkError(f"{redact(url)}: the server says {reply.status}")
+        raise NetworkError(f"{redact(url)}: the server says {reply.status}", hint="try again later")
     return await trio.to_thread.run_sync(Metainfo.from_bytes, reply.body)

@@ -470,7 +470,7 @@ async def fetch(
             if expected is not None:
                 await check_sha256(torrent, session, expected)
             return paths
-        raise NoPeersError(f"{torrent.name}: not complete after {timeout:g} s: {torrent.why().message}")
+        raise NoPeersError(f"{torrent.name}: not complete after {timeout:g} s: {torrent.why(patience=0).message}")
     raise AssertionError("unreachable")
 
 

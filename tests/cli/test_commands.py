@@ -257,7 +257,7 @@ def test_a_state_folder_that_cannot_be_had(tl, here: pathlib.Path, monkeypatch: 
 def test_a_folder_to_save_into_that_is_a_file(tl) -> None:  # type: ignore[no-untyped-def]
     make("x.bin", 1000)
     run = tl("fetch", "ab" * 20, "-o", "x.bin", "--timeout", "1")
-    assert (run.code, run.err) == (5, "tl: cannot save into 'x.bin': it is not a folder\n")
+    assert (run.code, run.err) == (5, "tl: cannot save into 'x.bin': it is not a folder\n    -o names a folder\n")
 
 
 def test_a_log_that_cannot_be_written(tl) -> None:  # type: ignore[no-untyped-def]

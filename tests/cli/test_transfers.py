@@ -202,7 +202,7 @@ def test_several_sources_the_first_failing_code_wins(place: Place) -> None:
         result = place.tl("fetch", one, "bad.torrent", two, one, "-o", "down", *LOOPBACK)
         assert result.code == 4
         assert sorted(result.out.splitlines()) == [str(place / "down/a.bin"), str(place / "down/b.bin")]
-        assert "tl: not a .torrent" in result.err
+        assert "'bad.torrent': not a .torrent" in result.err
         assert "named twice" in result.err
         assert seed.end(signal.SIGHUP).code == 0
 

@@ -178,3 +178,9 @@ def test_there_is_always_a_verdict(facts: Facts) -> None:
     moving = facts.quiet < PATIENCE or not facts.left
     if verdict.reason is Reason.FINE:
         assert moving
+
+
+def test_who_waits_no_longer_wants_to_know_now() -> None:
+    facts = Facts(state=State.DOWNLOADING, left=1, quiet=1.0, known=1, failing=1)
+    assert why(facts).reason is Reason.FINE
+    assert why(facts, patience=0).reason is Reason.UNREACHABLE

@@ -16,7 +16,7 @@ from ..metainfo.text import display
 from ..stats import Reason
 from . import progress, sessions, sharing, sources, units
 from .exits import Exit, UsageError
-from .files import require_folder
+from .files import require_folder, require_writable
 from .listing import describe_size, file_names, print_files
 from .output import Job, Output
 from .selection import choose
@@ -137,6 +137,9 @@ class _Fetch:
                     output.note(f"fetching {display(metainfo.name)} ({describe_size(metainfo)}) into {args.output}")
                 if args.sha256 is not None:
                     the_one_file(metainfo, self._select)
+                await torrent.wait_checked()
+                if torrent.stats().left:
+                    require_writable(args.output)  # now, and not when the first piece comes
                 await torrent.wait_complete()
             if job.given_up:
                 raise _give_up(torrent, args)
@@ -178,7 +181,7 @@ class _Fetch:
 
 
 def _give_up(torrent: Torrent, args: argparse.Namespace) -> TorrentError:
-    why, stats = torrent.why(), torrent.stats()
+    why, stats = torrent.why(patience=0), torrent.stats()
     if why.reason is Reason.DISK:
         return torrent.error or StorageError(why.message)
     what = "metadata" if stats.peers and torrent.metainfo is None else "progress"
@@ -187,9 +190,7 @@ def _give_up(torrent: Torrent, args: argparse.Namespace) -> TorrentError:
     message = f"{display(torrent.name)}: no {what} for {units.duration(sessions.timeout(args) or 0)}"
     if why.reason is not Reason.FINE:
         message += f": {display(why.message)}"
-    named = args.peer or args.tracker or args.web_seed
-    hint = "" if named else "--peer HOST:PORT names somebody who has it, -t URL a tracker, -w URL a web server"
-    return NoPeersError(message, hint=hint)
+    return NoPeersError(message, hint=sessions.no_peers_hint(args))
 
 
 def _say_interrupted(unfinished: list[_Fetch], args: argparse.Namespace, output: Output) -> None:

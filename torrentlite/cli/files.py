@@ -50,4 +50,24 @@ def require_folder(path: str) -> None:
         StorageError: it is something else.
     """
     if os.path.exists(path) and not os.path.isdir(path):
-        raise StorageError(f"cannot save into '{path}': it is not a folder", path=path)
+        raise StorageError(f"cannot save into '{path}': it is not a folder", path=path, hint="-o names a folder")
+
+
+def require_writable(path: str) -> None:
+    """Look whether new files may be made in this folder, or in the one that it will be made in.
+
+    Raises:
+        StorageError: they may not.
+    """
+    folder = os.path.abspath(path)
+    while not os.path.lexists(folder) and folder != os.path.dirname(folder):
+        folder = os.path.dirname(folder)
+    own = os.access in os.supports_effective_ids
+    if os.path.isdir(folder) and not os.access(folder, os.W_OK | os.X_OK, effective_ids=own):
+        try:
+            read_only = bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+        except (OSError, AttributeError):
+            read_only = False
+        why = "it is on a read-only disk" if read_only else "permission denied"
+        hint = "-o names another folder; ls -ld shows whose this one is"
+        raise StorageError(f"cannot save into '{path}': {why}", path=path, hint=hint)

@@ -13,7 +13,7 @@ from .. import Magnet, Metainfo, Session, Settings, open_session
 from ..errors import NoPeersError, StorageError
 from ..metainfo.text import display
 from ..wire.address import Scope, scope_of
-from . import progress
+from . import progress, units
 from .files import write_whole
 from .output import Job, Output
 from .terminal import STDERR, is_terminal
@@ -129,9 +129,17 @@ async def metadata_in(session: Session, magnet: Magnet, args: argparse.Namespace
             await session.remove(torrent)
             return metainfo
     raise NoPeersError(
-        f"{magnet.hashes.hex}: no metadata after {timeout(args):g} s",
-        hint="--peer HOST:PORT names somebody who has it, -t URL a tracker",
+        f"{magnet.hashes.hex}: no metadata for {units.duration(timeout(args) or 0)}: "
+        f"{display(torrent.why(patience=0).message)}",
+        hint=no_peers_hint(args),
     )
+
+
+def no_peers_hint(args: argparse.Namespace) -> str:
+    """What to do where nobody has it, or nobody can be reached."""
+    if args.peer or args.tracker or args.web_seed:
+        return "is somebody sharing it just now? tl doctor looks for what keeps peers away"
+    return "--peer HOST:PORT names somebody who has it, -t URL a tracker; tl doctor looks for what keeps peers away"
 
 
 def names_this_machine(magnet: Magnet) -> bool:

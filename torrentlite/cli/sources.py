@@ -7,7 +7,7 @@ import re
 import stat
 from typing import TYPE_CHECKING, Final
 
-from ..errors import BencodeError, MetainfoError, SourceError
+from ..errors import BencodeError, MetainfoError, NetworkError, SourceError, UnsupportedTorrentError
 from .exits import closest_path
 
 if TYPE_CHECKING:
@@ -33,6 +33,18 @@ async def read(source: str) -> Metainfo | Magnet:
     Raises:
         SourceError, MetainfoError, MagnetError, NetworkError: with a hint where there is one.
     """
+    try:
+        return await _read(source)
+    except (MetainfoError, BencodeError) as error:
+        if not isinstance(error, UnsupportedTorrentError):
+            error.args = (f"'{shown(source)}': {error}",)  # of several sources, which one
+        raise
+    except NetworkError as error:
+        error.hint = error.hint or "look at the URL, and at the network; tl doctor looks at the latter"
+        raise
+
+
+async def _read(source: str) -> Metainfo | Magnet:
     import torrentlite
 
     if source == "-":

@@ -119,7 +119,11 @@ def _hashes(topics: list[str]) -> InfoHashes:
         else:
             continue  # what the link is in other networks
         if digest is None:
-            raise MagnetError(f"the info-hash '{display(value, limit=80)}' is not one of {kind}", hint=_HINT)
+            size = "40 hex digits or 32 base32 characters" if kind == "btih" else "1220 and 64 hex digits"
+            raise MagnetError(
+                f"the info-hash '{display(value, limit=80)}' is not whole",
+                hint=f"copy the whole link: after xt=urn:{kind}: come {size}",
+            )
         found[kind].add(digest)
     v1, v2 = found["btih"], found["btmh"]
     if len(v1) > 1 or len(v2) > 1:

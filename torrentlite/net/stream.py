@@ -109,5 +109,7 @@ def reason(error: BaseException) -> str:
     if isinstance(error, trio.ClosedResourceError):
         return "closed"
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+        # Trio's words for a failed connect name the address once more.
+        again = error.errno is not None and error.strerror.startswith("Error connecting to")
+        return os.strerror(error.errno or 0) if again else error.strerror
     return str(error) or type(error).__name__

@@ -61,9 +61,9 @@ class Facts:
     needed: int = 0
 
 
-def why(facts: Facts) -> Why:
+def why(facts: Facts, *, patience: float = PATIENCE) -> Why:
     """The verdict. Texts from outside (errors, what trackers say) are made fit to be shown."""
-    reason, message = _own_doing(facts) or (_moving(facts) if facts.quiet < PATIENCE else _standing(facts))
+    reason, message = _own_doing(facts) or (_moving(facts) if facts.quiet < patience else _standing(facts))
     evidence = ((name.replace("_", " "), getattr(facts, name)) for name in _EVIDENCE)
     return Why(reason, message, tuple((name, round(value)) for name, value in evidence if value))
 

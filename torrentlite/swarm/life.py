@@ -21,7 +21,7 @@ from ..metainfo.metainfo import Info, InfoHashes, Metainfo
 from ..stats import State, TorrentStats, Why
 from ..strategy.peerlist import BY_HAND, MAGNET, TRACKER
 from ..strategy.rate import TokenBucket
-from ..strategy.verdict import why
+from ..strategy.verdict import PATIENCE, why
 from ..tracker.tiers import Tiers
 from ..wire.address import Address, Scope
 from .commons import Commons
@@ -200,9 +200,9 @@ class Life:
         """Scalars only; cheap."""
         return torrent_stats(self, self.content, self.swarm)
 
-    def why(self) -> Why:
-        """Why it stands still, or that it does not."""
-        return why(torrent_facts(self, self.content, self.swarm))
+    def why(self, *, patience: float = PATIENCE) -> Why:
+        """See ``Torrent.why``."""
+        return why(torrent_facts(self, self.content, self.swarm), patience=patience)
 
     def paths(self) -> tuple[pathlib.Path, ...]:
         """See ``Torrent.paths``."""

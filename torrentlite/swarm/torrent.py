@@ -27,6 +27,7 @@ from ..stats import (
     Why,
 )
 from ..strategy.peerlist import BY_HAND
+from ..strategy.verdict import PATIENCE
 from ..wire.address import Scope
 from .content import Content
 from .discovery import check_port
@@ -273,9 +274,13 @@ class Torrent:
         """The web seeds, those of the .torrent included, and how they do."""
         return self.swarm.web.stats(self.swarm.commons.now())
 
-    def why(self) -> Why:
-        """Why it stands still, or that it does not."""
-        return self._life.why()
+    def why(self, *, patience: float = PATIENCE) -> Why:
+        """Why it stands still, or that it does not.
+
+        Args:
+            patience: seconds without progress before it counts as standing still; 0 for who will wait no longer.
+        """
+        return self._life.why(patience=patience)
 
     def paths(self) -> tuple[pathlib.Path, ...]:
         """Where its data is, or will be, under final names: the file, or the folder of a multi-file torrent."""
