@@ -13,6 +13,7 @@ from torrentlite.cli.exits import Exit
     ("error", "code", "kind"),
     [
         (exits.UsageError("x"), 2, "usage"),
+        (errors.NoSuchFileError("x"), 2, "no_such_file"),
         (errors.NoPeersError("x"), 3, "no_peers"),
         (errors.MetainfoError("x"), 4, "metainfo"),
         (errors.UnsupportedTorrentError("x"), 4, "unsupported_torrent"),
@@ -43,6 +44,7 @@ def test_every_error_of_the_library_has_a_code_of_its_own_kind() -> None:
         errors.TorrentError,
         errors.ProtocolError,
         errors.DuplicateTorrentError,
+        errors.TorrentPausedError,
         errors.TorrentRemovedError,
     }
 

@@ -37,6 +37,7 @@ class UsageError(errors.TorrentError):
 # The first class that fits decides, so kinds stand before what they are kinds of.
 _CODES: Final[tuple[tuple[type[BaseException], Exit], ...]] = (
     (UsageError, Exit.USAGE),
+    (errors.NoSuchFileError, Exit.USAGE),
     (errors.NoPeersError, Exit.NO_PEERS),
     (errors.StorageError, Exit.DISK),
     (errors.VerifyError, Exit.MISMATCH),

@@ -137,7 +137,7 @@ async def metadata_in(session: Session, magnet: Magnet, args: argparse.Namespace
 
 def no_peers_hint(args: argparse.Namespace) -> str:
     """What to do where nobody has it, or nobody can be reached."""
-    if args.peer or args.tracker or args.web_seed:
+    if args.peer or args.tracker or getattr(args, "web_seed", None):
         return "is somebody sharing it just now? tl doctor looks for what keeps peers away"
     return "--peer HOST:PORT names somebody who has it, -t URL a tracker; tl doctor looks for what keeps peers away"
 
