@@ -37,6 +37,7 @@ from .. import (
     NetworkError as NetworkError,
     NodeStats as NodeStats,
     NoPeersError as NoPeersError,
+    NoSuchFileError as NoSuchFileError,
     PeerBanned as PeerBanned,
     PeersFound as PeersFound,
     PeerStats as PeerStats,
@@ -56,6 +57,7 @@ from .. import (
     StateChanged as StateChanged,
     StorageError as StorageError,
     TorrentError as TorrentError,
+    TorrentPausedError as TorrentPausedError,
     TorrentRemovedError as TorrentRemovedError,
     TorrentStats as TorrentStats,
     TrackerError as TrackerError,
@@ -70,4 +72,5 @@ from .. import (
     World as World,
 )
 from .calls import create as create, fetch as fetch, load as load, verify as verify
+from .reader import Reader as Reader
 from .session import EventStream as EventStream, Session as Session, Torrent as Torrent, open_session as open_session

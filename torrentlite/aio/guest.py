@@ -81,7 +81,7 @@ class Guest:
             return await asyncio.shield(call.ended)
         except asyncio.CancelledError:
             call.cancel()
-            await _until_done(call.ended)
+            await until_done(call.ended)
             raise
 
     @contextlib.asynccontextmanager
@@ -103,7 +103,7 @@ class Guest:
         finally:
             # Whoever is cancelled while it opens does not wait for it to be open; else it is left as Trio would.
             leave.set() if entered.done() else call.cancel()
-            cancelled = await _until_done(call.ended)
+            cancelled = await until_done(call.ended)
         if cancelled:
             raise asyncio.CancelledError
         call.ended.result()
@@ -112,7 +112,7 @@ class Guest:
         """End it; returns when nothing of it is left."""
         self.leaving = True
         self._scope.cancel()
-        if await _until_done(self.gone):
+        if await until_done(self.gone):
             raise asyncio.CancelledError
 
     # -- inside ------------------------------------------------------------------------------------------------------
@@ -201,7 +201,7 @@ async def _first_of(*futures: asyncio.Future[Any]) -> None:
     await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
 
 
-async def _until_done(future: asyncio.Future[Any]) -> bool:
+async def until_done(future: asyncio.Future[Any]) -> bool:
     """Wait to the end, whatever happens; returns whether somebody wanted to cancel that."""
     cancelled = False
     while not future.done():

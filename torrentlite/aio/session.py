@@ -18,6 +18,7 @@ from ..settings import Settings
 from ..swarm import eventstream, torrent as torrent_module
 from ..swarm.world import World
 from .guest import guest
+from .reader import Opening
 
 
 class EventStream(eventstream.EventStream):
@@ -65,6 +66,17 @@ class Torrent(torrent_module.Torrent):
         """
         async with guest() as trio:
             return await trio.run(super().wait_complete)
+
+    def open(self, file: str | int | None = None, *, read_ahead: int | None = None) -> Opening:  # type: ignore[override]
+        """Read a file while it downloads: ``async with torrent.open("a/b.mkv") as file: await file.read(1000)``.
+
+        Entering waits for the metadata. The file is a handle of aiofiles.
+
+        Args:
+            file: its path (as in ``files``, or without the torrent's name) or index; None for the only one.
+            read_ahead: bytes to fetch ahead of it; None to go by how it is read.
+        """
+        return Opening(super().open(file, read_ahead=read_ahead))
 
     @contextlib.asynccontextmanager
     async def events(self) -> AsyncIterator[EventStream]:

@@ -38,6 +38,7 @@ from .. import (
     NetworkError as NetworkError,
     NodeStats as NodeStats,
     NoPeersError as NoPeersError,
+    NoSuchFileError as NoSuchFileError,
     PeerBanned as PeerBanned,
     PeersFound as PeersFound,
     PeerStats as PeerStats,
@@ -57,6 +58,7 @@ from .. import (
     StateChanged as StateChanged,
     StorageError as StorageError,
     TorrentError as TorrentError,
+    TorrentPausedError as TorrentPausedError,
     TorrentRemovedError as TorrentRemovedError,
     TorrentStats as TorrentStats,
     TrackerError as TrackerError,
@@ -71,4 +73,5 @@ from .. import (
     World as World,
 )
 from .calls import create as create, fetch as fetch, load as load, verify as verify
+from .reader import Reader as Reader
 from .session import Events as Events, Session as Session, Torrent as Torrent, open_session as open_session

@@ -40,7 +40,7 @@ class Portal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._soon(self._nursery.cancel_scope.cancel)
+        self.soon(self._nursery.cancel_scope.cancel)
         self._thread.join()
 
     def look(self, function: Callable[[], T]) -> T:
@@ -49,6 +49,11 @@ class Portal:
             return trio.from_thread.run_sync(function, trio_token=self._token)
         except trio.RunFinishedError:
             return function()
+
+    def soon(self, function: Callable[[], object]) -> None:
+        """Have something sync called between two of Trio's steps, without waiting for it."""
+        with contextlib.suppress(trio.RunFinishedError):
+            self._token.run_sync_soon(function)
 
     def run(self, function: Callable[[], Awaitable[T]], *, timeout: float | None = None) -> T:
         """Await a Trio function.
@@ -78,14 +83,14 @@ class Portal:
         try:
             yield values[0]
         except KeyboardInterrupt:
-            self._soon(leave.set)
+            self.soon(leave.set)
             call.finish()
             raise
         except BaseException:
-            self._soon(leave.set)
+            self.soon(leave.set)
             call.finish(patient=True)
             raise
-        self._soon(leave.set)
+        self.soon(leave.set)
         call.finish(patient=True)
         call.result()
 
@@ -99,8 +104,8 @@ class Portal:
             # What waits for something that has ended is told so at once, by a loop of its own.
             trio.run(call.run)
         else:
-            call.cancel = lambda: self._soon(call.scope.cancel)
-            self._soon(functools.partial(self._spawn, call))
+            call.cancel = lambda: self.soon(call.scope.cancel)
+            self.soon(functools.partial(self._spawn, call))
         return call
 
     # -- in the thread -----------------------------------------------------------------------------------------------
@@ -133,10 +138,6 @@ class Portal:
         finally:
             with self._lock:
                 self._calls.pop(call, None)
-
-    def _soon(self, function: Callable[[], object]) -> None:
-        with contextlib.suppress(trio.RunFinishedError):
-            self._token.run_sync_soon(function)
 
 
 class Call(Generic[T]):

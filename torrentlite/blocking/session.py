@@ -10,7 +10,7 @@ import contextlib
 import functools
 import pathlib
 from collections.abc import Callable, Iterator
-from typing import Concatenate, Generic, ParamSpec, TypeVar, overload
+from typing import Concatenate, Generic, Never, ParamSpec, TypeVar, overload
 
 from .. import session
 from ..events import Event
@@ -21,6 +21,7 @@ from ..swarm import torrent as torrent_module
 from ..swarm.eventstream import EventStream
 from ..swarm.world import World
 from .portal import Portal
+from .reader import Reader
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -58,7 +59,7 @@ class _Fact(Generic[T, R]):
     def __get__(self, face: Face[T] | None, owner: type[Face[T]]) -> _Fact[T, R] | R:
         return self if face is None else face._portal.look(functools.partial(self._look, face._inner))
 
-    def __set__(self, face: Face[T], value: R) -> None:
+    def __set__(self, face: Face[T], value: Never) -> None:
         raise AttributeError("this can be looked at, not set")
 
 
@@ -117,11 +118,14 @@ class Torrent(Face[_Torrent]):
     save_to = _Fact(_Torrent, lambda torrent: torrent.save_to)
     state = _Fact(_Torrent, lambda torrent: torrent.state)
     error = _Fact(_Torrent, lambda torrent: torrent.error)
+    sequential = _Fact(_Torrent, lambda torrent: torrent.sequential)
 
     pause = _call(_Torrent.pause)
     resume = _call(_Torrent.resume)
     recheck = _call(_Torrent.recheck)
     select_files = _call(_Torrent.select_files)
+    set_sequential = _call(_Torrent.set_sequential)
+    prioritize = _call(_Torrent.prioritize)
     add_peer = _call(_Torrent.add_peer)
     add_tracker = _call(_Torrent.add_tracker)
     add_web_seed = _call(_Torrent.add_web_seed)
@@ -172,6 +176,25 @@ class Torrent(Face[_Torrent]):
         """
         require_no_loop("Torrent.wait_complete")
         return self._portal.run(self._inner.wait_complete, timeout=timeout)
+
+    def open(
+        self, file: str | int | None = None, *, read_ahead: int | None = None, timeout: float | None = None
+    ) -> Reader:
+        """Read a file while it downloads: ``with torrent.open("a/b.mkv") as file: file.read(1000)``.
+
+        It waits for the metadata.
+
+        Args:
+            file: its path (as in ``files``, or without the torrent's name) or index; None for the only one.
+            read_ahead: bytes to fetch ahead of it; None to go by how it is read.
+            timeout: seconds that opening and each read may take; None for as long as it takes.
+
+        Raises:
+            NoSuchFileError: the torrent has no such file.
+            TimeoutError: the metadata did not come within ``timeout`` seconds.
+        """
+        require_no_loop("Torrent.open")
+        return Reader(self._inner.open(file, read_ahead=read_ahead), self._portal, timeout)
 
     @contextlib.contextmanager
     def events(self) -> Iterator[Events]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import trio
@@ -170,52 +172,79 @@ class Reader(trio.abc.ReceiveStream):
         count = await self._fill(memoryview(buffer), whole=False)
         return bytes(memoryview(buffer)[:count])
 
-    async def _fill(self, view: memoryview, *, whole: bool) -> int:
+    def ready(self, size: int = 1) -> int:
+        """How many of the next ``size`` bytes can be read without waiting for peers."""
+        window = self._window()
+        return self._here(window, min(size, window.size - window.position))[1]
+
+    async def wait_ready(self, size: int = 1) -> int:
+        """Wait until the next ``size`` bytes are here, fewer at the end of the file; returns how many. Reads none."""
         await trio.lowlevel.checkpoint()
         place = await self._open()
+        window = place.window
+        size = max(0, min(size, window.size - window.position))
+        with self._alone(place):
+            self._look()
+            window.asked = size
+            return (await self._ready(place, size, size))[1] if size else 0
+
+    @contextlib.contextmanager
+    def _alone(self, place: Place) -> Iterator[None]:
+        """One task at a time; afterwards nothing is asked for."""
         if self._busy:
             raise trio.BusyResourceError("another task is reading from this reader")
         self._busy = True
-        window, before, done, success = place.window, place.window.position, 0, False
-        view = view[: max(0, window.size - window.position)]
         try:
-            if not view:
-                self._look()
-            while done < len(view) and (whole or not done):
-                window.asked = len(view) - done
-                pieces, count = await self._ready(place)
-                if await self._take(pieces, window, view[done : done + count]):
-                    done += count
-                    window.position += count
-            success = True
-            return done
+            yield
         finally:
-            window.position, window.asked = before, 0
-            if success and done:
-                window.advance(done)
             self._busy = False
-            assert self._content is not None
+            place.window.asked = 0
             self._life.reading.steer()
 
-    async def _ready(self, place: Place) -> tuple[Pieces, int]:
-        """Wait until the next byte is here; returns how many are, up to READ_STEP."""
-        assert self._content is not None
-        window, reading = place.window, self._life.reading
+    async def _fill(self, view: memoryview, *, whole: bool) -> int:
+        await trio.lowlevel.checkpoint()
+        place = await self._open()
+        window, before, done, success = place.window, place.window.position, 0, False
+        view = view[: max(0, window.size - window.position)]
+        with self._alone(place):
+            try:
+                if not view:
+                    self._look()
+                while done < len(view) and (whole or not done):
+                    window.asked = len(view) - done
+                    pieces, count = await self._ready(place, min(window.asked, READ_STEP))
+                    if await self._take(pieces, window, view[done : done + count]):
+                        done += count
+                        window.position += count
+                success = True
+                return done
+            finally:
+                window.position = before
+                if success and done:
+                    window.advance(done)
+
+    def _here(self, window: Window, size: int) -> tuple[Pieces | None, int]:
+        """How many of the next ``size`` bytes are here, and who has them."""
+        pieces = self._content.pieces if self._content is not None else None
+        if pieces is None or size <= 0:
+            return pieces, 0
+        layout, offset = pieces.layout, window.start + window.position
+        span = layout.pieces_of_bytes(offset, size)
+        missing = ~(pieces.picker.have >> span.start) & ((1 << len(span)) - 1)
+        first = (missing & -missing).bit_length() - 1 if missing else len(span)
+        return pieces, min(size, layout.offset(span.start + first) - offset) if first else 0
+
+    async def _ready(self, place: Place, size: int, least: int = 1) -> tuple[Pieces, int]:
+        """Wait until at least so many of the next ``size`` bytes are here; returns how many are."""
         while True:
             self._look()
-            pieces = self._content.pieces
-            if pieces is not None:
-                layout, offset = pieces.layout, window.start + window.position
-                size = min(window.asked, READ_STEP)
-                span = layout.pieces_of_bytes(offset, size)
-                missing = ~(pieces.picker.have >> span.start) & ((1 << len(span)) - 1)
-                first = (missing & -missing).bit_length() - 1 if missing else len(span)
-                if first:
-                    return pieces, min(size, layout.offset(span.start + first) - offset)
+            pieces, count = self._here(place.window, size)
+            if pieces is not None and count >= least:
+                return pieces, count
             if self._life.state is State.PAUSED:
                 raise self._paused()
             news = place.news
-            reading.steer()
+            self._life.reading.steer()
             await news.wait()
 
     async def _take(self, pieces: Pieces, window: Window, view: memoryview) -> bool:

@@ -1,0 +1,84 @@
+"""A file of a torrent as a plain binary file."""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import Any
+
+from ..loops import require_no_loop
+from ..swarm import reader
+from .portal import Portal
+
+
+class Reader(io.RawIOBase):
+    """A file of a torrent, open for reading: what is not here yet is fetched first, and only verified bytes are given.
+
+        with torrent.open("photos.zip") as file, zipfile.ZipFile(file) as photos:
+            print(photos.namelist())
+
+    A seekable binary file without a buffer; ``io.BufferedReader`` gives it one, and lines. Made by ``Torrent.open``. Any
+    number may be open, each for one thread at a time. A read that is interrupted has read nothing.
+
+    Raises (all reads):
+        TorrentPausedError: the torrent is paused, and what is asked for is not here.
+        TorrentRemovedError: it was removed, or its session left.
+        TorrentError: it failed (its ``error``). A full disk does not end the wait.
+        TimeoutError: it took longer than the ``timeout`` it was opened with.
+        ValueError: the file is closed.
+    """
+
+    def __init__(self, opened: reader.Reader, portal: Portal, timeout: float | None) -> None:
+        self._reader = opened
+        self._portal = portal
+        self._timeout = timeout
+        self._portal.run(opened.__aenter__, timeout=timeout)
+        self.name = str(opened.file)
+        self.mode = "rb"
+
+    @property
+    def size(self) -> int:
+        """The file's bytes."""
+        return self._reader.size
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def seekable(self) -> bool:
+        """True."""
+        return True
+
+    def tell(self) -> int:
+        """The position of the next byte to be read."""
+        self._check()
+        return self._reader.tell()
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Go somewhere else in the file; returns the position. It moves what is fetched at the next read."""
+        self._check()
+        return self._reader.seek(offset, whence)
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Fill a buffer from here on; returns how many bytes there were, fewer only at the end of the file."""
+        self._check()
+        require_no_loop("Reader.readinto")
+        view = memoryview(buffer).cast("B")
+        return self._portal.run(lambda: self._reader.readinto(view), timeout=self._timeout)
+
+    def readall(self) -> bytes:
+        """All the rest."""
+        self._check()
+        require_no_loop("Reader.readall")
+        return self._portal.run(self._reader.read, timeout=self._timeout)
+
+    def close(self) -> None:
+        """Close it; nothing more is fetched for it."""
+        if not self.closed:
+            super().close()
+            if hasattr(self, "_portal"):
+                self._portal.soon(self._reader.close)
+
+    def _check(self) -> None:
+        if self.closed:
+            raise ValueError("I/O operation on closed file")
