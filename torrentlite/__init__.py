@@ -98,51 +98,6 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
-    from .errors import (
-        BencodeError as BencodeError,
-        DhtError as DhtError,
-        DiskFullError as DiskFullError,
-        DuplicateTorrentError as DuplicateTorrentError,
-        FileInTheWayError as FileInTheWayError,
-        ForbiddenAddressError as ForbiddenAddressError,
-        ListenError as ListenError,
-        MagnetError as MagnetError,
-        MetainfoError as MetainfoError,
-        NetworkError as NetworkError,
-        NoPeersError as NoPeersError,
-        NoSuchFileError as NoSuchFileError,
-        ProtocolError as ProtocolError,
-        SourceError as SourceError,
-        StorageError as StorageError,
-        TorrentError as TorrentError,
-        TorrentPausedError as TorrentPausedError,
-        TorrentRemovedError as TorrentRemovedError,
-        TrackerError as TrackerError,
-        UnsupportedTorrentError as UnsupportedTorrentError,
-        VerifyError as VerifyError,
-    )
-    from .events import (
-        Completed as Completed,
-        Event as Event,
-        MetadataReceived as MetadataReceived,
-        PeerBanned as PeerBanned,
-        PeersFound as PeersFound,
-        PieceFailed as PieceFailed,
-        PieceVerified as PieceVerified,
-        Progress as Progress,
-        StateChanged as StateChanged,
-        TrackerReplied as TrackerReplied,
-        WebSeedFailed as WebSeedFailed,
-    )
-    from .metainfo.magnet import (
-        Magnet as Magnet,
-    )
-    from .metainfo.metainfo import (
-        FileEntry as FileEntry,
-        Info as Info,
-        InfoHashes as InfoHashes,
-        Metainfo as Metainfo,
-    )
     from .session import (
         Session as Session,
         create as create,
@@ -150,46 +105,13 @@ if TYPE_CHECKING:
         load as load,
         open_session as open_session,
     )
-    from .settings import (
-        Settings as Settings,
-    )
-    from .stats import (
-        FileStats as FileStats,
-        LsdStats as LsdStats,
-        NodeStats as NodeStats,
-        PeerStats as PeerStats,
-        PieceStats as PieceStats,
-        PortMapStats as PortMapStats,
-        Reason as Reason,
-        SessionStats as SessionStats,
-        SourceStats as SourceStats,
-        State as State,
-        TorrentStats as TorrentStats,
-        TrackerStats as TrackerStats,
-        WebSeedStats as WebSeedStats,
-        Why as Why,
-    )
-    from .storage.memory import (
-        CacheStorage as CacheStorage,
-        MemoryStorage as MemoryStorage,
-    )
-    from .storage.storage import (
-        Found as Found,
-        Stamp as Stamp,
-        Storage as Storage,
-    )
     from .swarm.reader import (
         Reader as Reader,
     )
     from .swarm.torrent import (
         Torrent as Torrent,
     )
-    from .swarm.world import (
-        World as World,
-    )
+    from .values import *
     from .verifying import (
-        BadFile as BadFile,
-        Problem as Problem,
-        VerifyReport as VerifyReport,
         verify as verify,
     )

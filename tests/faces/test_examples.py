@@ -148,7 +148,7 @@ def test_snippets(world, tmp_path, number):
 
 
 def test_there_are_snippets():
-    assert len(SNIPPETS) == 3
+    assert len(SNIPPETS) == 4
     assert {path.name for path in (ROOT / "examples").iterdir() if path.suffix in (".py", ".ipynb")} == {
         "starlette_app.py", "aiohttp_app.py", "notebook.ipynb",
     }  # fmt: skip

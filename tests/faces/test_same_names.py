@@ -1,9 +1,11 @@
 """Three faces, one API: what ``torrentlite`` offers, ``aio`` and ``blocking`` offer too, with the same arguments."""
 
 import inspect
+import io
 import pkgutil
 
 import pytest
+from aiofiles.threadpool.binary import AsyncBufferedReader
 
 import torrentlite as tl
 from torrentlite import aio, blocking
@@ -27,7 +29,9 @@ def parameters(function):
 
 
 def is_wait(member):
-    """Async, or an async context manager."""
+    """Async, or what is used in ``async with``."""
+    if member is tl.Torrent.open:
+        return True
     return inspect.iscoroutinefunction(member) or inspect.isasyncgenfunction(inspect.unwrap(member))
 
 
@@ -37,7 +41,7 @@ def test_the_same_public_names(face):
     parts = {module.name for module in pkgutil.iter_modules(face.__path__)}
     names = {name for name in vars(face) if not name.startswith("_")} - parts - {"annotations"}
     assert names == set(tl.__all__) - {"__version__"} | own
-    changed = {*FUNCTIONS, "Session", "Torrent"}
+    changed = {*FUNCTIONS, "Session", "Torrent", "Reader"}
     for name in names - own:
         assert (getattr(face, name) is getattr(tl, name)) is (name not in changed), name
 
@@ -71,8 +75,22 @@ def test_what_waits_is_made_for_asyncio_and_the_rest_is_the_librarys_own(name):
         assert (theirs[member] is not function) is is_wait(function), f"{name}.{member}"
         if is_wait(function):
             assert parameters(theirs[member]) == parameters(function)
-            if name == "Torrent":
+            if name == "Torrent" and member != "open":
                 assert inspect.getdoc(theirs[member]) == inspect.getdoc(function), f"{name}.{member}"
+
+
+@FACES
+def test_a_reader_reads_as_the_librarys_own(face):
+    """Each is what its users expect of a file: aiofiles' handle, ``io.RawIOBase``; and no name means something else."""
+    for member in ("read", "readinto", "seek", "tell", "size"):
+        assert hasattr(face.Reader, member)
+        assert hasattr(tl.Reader, member)
+    assert issubclass(face.Reader, AsyncBufferedReader if face is aio else io.RawIOBase)
+    if face is aio:
+        for member in public(AsyncBufferedReader):
+            function = getattr(face.Reader, member)
+            if (member.startswith("read") and member != "readable") or member == "peek":
+                assert function.__module__ == "torrentlite.aio.reader", f"{member} would not wait for what it reads"
 
 
 @CLASSES
@@ -84,7 +102,7 @@ def test_what_waits_takes_a_timeout_without_a_loop_and_the_rest_is_as_it_was(nam
         if isinstance(original, property):
             assert not callable(function), where
             assert inspect.getdoc(function) == inspect.getdoc(original), where
-        elif member.startswith("wait_"):
+        elif member.startswith("wait_") or member == "open":
             added = [each for each in parameters(function) if each not in parameters(original)]
             assert [(each[0], each[2]) for each in added] == [("timeout", None)], where
             assert "TimeoutError" in inspect.getdoc(function), where

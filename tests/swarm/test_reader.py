@@ -6,6 +6,7 @@ import random
 
 import pytest
 import trio
+import trio.testing
 
 import torrentlite as tl
 from tests.strangers import session_on, simulated, until, where
@@ -349,3 +350,34 @@ async def test_urgent_pieces_are_fetched_from_all_who_have_them(world):
             assert len(times) >= 3
             print(times)
             assert max(times) < 0.8
+
+
+@simulated()
+async def test_waiting_for_bytes_without_reading_them(world):
+    metainfo, data, seed, machine = made(world, 20 * PIECE, up=1 << 20)
+    async with session_on(seed) as sharing, session_on(machine) as session:
+        await seeding(world, sharing, metainfo)
+        torrent = session.add(metainfo, peers=[where(seed, sharing)], select=[])
+        async with torrent.open() as file:
+            file.seek(3 * PIECE + 5)
+            assert file.ready(10) == 0
+            with trio.move_on_after(0.01) as scope:
+                await file.wait_ready(10)
+            assert scope.cancelled_caught
+            assert await file.wait_ready(2 * PIECE) == 2 * PIECE == file.ready(2 * PIECE)
+            assert file.tell() == 3 * PIECE + 5
+            here = torrent.pieces().have
+            assert await file.read(2 * PIECE) == data[3 * PIECE + 5 :][: 2 * PIECE]
+            assert here & 0b111000 == 0b111000
+            file.seek(-7, os.SEEK_END)
+            assert await file.wait_ready(100) == 7 == file.ready(100)
+            file.seek(0, os.SEEK_END)
+            assert await file.wait_ready() == file.ready() == 0
+            async with trio.open_nursery() as nursery:
+                file.seek(10 * PIECE)
+                nursery.start_soon(file.wait_ready, 1)
+                await trio.testing.wait_all_tasks_blocked()
+                with pytest.raises(trio.BusyResourceError):
+                    await file.wait_ready(1)
+        with pytest.raises(trio.ClosedResourceError):
+            await file.wait_ready(1)

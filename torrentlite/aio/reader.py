@@ -22,6 +22,8 @@ T = TypeVar("T")
 _BUFFER: Final = 128 << 10
 """Bytes that one visit to a thread takes from what is here: small reads and lines are cut from them."""
 
+_CLOSED: Final = "I/O operation on closed file"
+
 
 class Reader(AsyncBufferedReader):
     """A file of a torrent, open for reading: what is not here yet is fetched first, and only verified bytes are given.
@@ -30,8 +32,8 @@ class Reader(AsyncBufferedReader):
             await file.seek(-128, os.SEEK_END)
             tail = await file.read()
 
-    It is a handle of aiofiles, with all that those have; iterating gives lines. Made by ``Torrent.open``. Any number may
-    be open. A read that is cancelled has read nothing, and holds no thread: nothing waits in one for the network.
+    It is a handle of aiofiles, with all that those have; iterating gives lines. Made by ``Torrent.open``. Any number
+    may be open. A read that is cancelled has read nothing, and holds no thread: nothing waits in one for the network.
 
     Raises (all reads):
         TorrentPausedError: the torrent is paused, and what is asked for is not here.
@@ -138,7 +140,7 @@ class Reader(AsyncBufferedReader):
                 async with guest() as host:
                     await host.run(functools.partial(self._reader.wait_ready, need))
             except trio.ClosedResourceError as error:
-                raise ValueError("I/O operation on closed file") from error
+                raise ValueError(_CLOSED) from error
 
     def _back(self, position: int) -> None:
         if not self._buffer.closed:
@@ -161,9 +163,13 @@ class _Raw(io.RawIOBase):
         return True
 
     def tell(self) -> int:
+        if self.closed:
+            raise ValueError(_CLOSED)
         return self._reader.tell()
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if self.closed:
+            raise ValueError(_CLOSED)
         return self._reader.seek(offset, whence)
 
     def readinto(self, buffer: Any) -> int | None:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import io
 import os
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+import trio
 
 from ..loops import require_no_loop
 from ..swarm import reader
 from .portal import Portal
+
+T = TypeVar("T")
+
+_CLOSED: Final = "I/O operation on closed file"
 
 
 class Reader(io.RawIOBase):
@@ -17,8 +24,8 @@ class Reader(io.RawIOBase):
         with torrent.open("photos.zip") as file, zipfile.ZipFile(file) as photos:
             print(photos.namelist())
 
-    A seekable binary file without a buffer; ``io.BufferedReader`` gives it one, and lines. Made by ``Torrent.open``. Any
-    number may be open, each for one thread at a time. A read that is interrupted has read nothing.
+    A seekable binary file without a buffer; ``io.BufferedReader`` gives it one, and lines. Made by ``Torrent.open``.
+    Any number may be open, each for one thread at a time. A read that is interrupted has read nothing.
 
     Raises (all reads):
         TorrentPausedError: the torrent is paused, and what is asked for is not here.
@@ -61,16 +68,24 @@ class Reader(io.RawIOBase):
 
     def readinto(self, buffer: Any, /) -> int:
         """Fill a buffer from here on; returns how many bytes there were, fewer only at the end of the file."""
-        self._check()
-        require_no_loop("Reader.readinto")
         view = memoryview(buffer).cast("B")
-        return self._portal.run(lambda: self._reader.readinto(view), timeout=self._timeout)
+        return self._run(lambda: self._reader.readinto(view))
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Exactly ``size`` bytes from here on, fewer only at the end of the file; all the rest if it is negative."""
+        return self._run(lambda: self._reader.read(size))
 
     def readall(self) -> bytes:
         """All the rest."""
-        self._check()
-        require_no_loop("Reader.readall")
-        return self._portal.run(self._reader.read, timeout=self._timeout)
+        return self.read()
+
+    def write(self, data: Any, /) -> int:
+        """It cannot be written to.
+
+        Raises:
+            io.UnsupportedOperation: always.
+        """
+        raise io.UnsupportedOperation("a file of a torrent is read only")
 
     def close(self) -> None:
         """Close it; nothing more is fetched for it."""
@@ -81,4 +96,12 @@ class Reader(io.RawIOBase):
 
     def _check(self) -> None:
         if self.closed:
-            raise ValueError("I/O operation on closed file")
+            raise ValueError(_CLOSED)
+
+    def _run(self, read: Callable[[], Awaitable[T]]) -> T:
+        self._check()
+        require_no_loop("Reader.read")
+        try:
+            return self._portal.run(read, timeout=self._timeout)
+        except trio.ClosedResourceError as error:
+            raise ValueError(_CLOSED) from error

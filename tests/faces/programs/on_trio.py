@@ -1,6 +1,7 @@
 """A Trio program that uses every public name; never run, but read by mypy --strict."""
 
 import pathlib
+from collections.abc import Sequence
 from typing import assert_never, assert_type
 
 import trio
@@ -49,6 +50,8 @@ async def follow(torrent: tl.Torrent) -> None:
     torrent.add_web_seed("https://host.example/file")
     torrent.select_files([0])
     torrent.set_limits(download=5)
+    torrent.set_sequential(True)
+    torrent.prioritize("a.bin", 7, stop=1 << 20)
     with trio.fail_after(60):
         assert_type(await torrent.wait_metadata(), tl.Metainfo)
         await torrent.wait_checked()
@@ -68,8 +71,19 @@ async def follow(torrent: tl.Torrent) -> None:
     assert_type(torrent.trackers(), tuple[tl.TrackerStats, ...])
     assert_type(torrent.sources(), tuple[tl.SourceStats, ...])
     assert_type(torrent.web_seeds(), tuple[tl.WebSeedStats, ...])
+    assert_type(torrent.sequential, bool)
     assert_type(torrent.why(), tl.Why)
     assert_type(torrent.paths(), tuple[pathlib.Path, ...])
+    async with torrent.open("a.bin", read_ahead=1 << 20) as file:
+        assert_type(file, tl.Reader)
+        assert_type(file.size, int)
+        assert_type(file.seek(-5, 2), int)
+        assert_type(file.tell(), int)
+        assert_type(await file.read(5), bytes)
+        assert_type(await file.readinto(bytearray(5)), int)
+        assert_type(await file.receive_some(), bytes)
+        async for data in file:
+            assert_type(data, bytes | bytearray)
     async with torrent.events() as events:
         assert_type(await anext(events), tl.Event)
         async for event in events:
@@ -94,6 +108,23 @@ def about(info: tl.Info, hashes: tl.InfoHashes, entry: tl.FileEntry, magnet: tl.
     assert_type(magnet.name, str)
     assert_type(tl.Magnet.parse("magnet:"), tl.Magnet)
     assert_type(world.network is None, bool)
+
+
+class Mine(tl.Storage):
+    """A storage of one's own."""
+
+    def pread_into(self, offset: int, buffers: Sequence[bytearray | memoryview], *, aside: bool = False) -> None:
+        """Read."""
+
+    def pwrite(self, offset: int, data: bytes | bytearray | memoryview, *, aside: bool = False) -> None:
+        """Write."""
+
+
+def storages(info: tl.Info, found: tl.Found, stamp: tl.Stamp) -> list[tl.Storage]:
+    """Where data lies."""
+    assert_type(found.maybe, int)
+    assert_type(stamp.size, int)
+    return [tl.MemoryStorage(info), tl.CacheStorage(info, limit=1 << 20)]
 
 
 def looks(session: tl.SessionStats, peer: tl.PeerStats, file: tl.FileStats, tracker: tl.TrackerStats) -> None:
@@ -150,7 +181,14 @@ def failed(error: BaseException) -> str:
             return error.hint
         case tl.NetworkError() | tl.ListenError() | tl.ForbiddenAddressError() | tl.TrackerError() | tl.ProtocolError():
             return error.hint
-        case tl.DuplicateTorrentError() | tl.TorrentRemovedError() | tl.NoPeersError() | tl.SourceError():
+        case (
+            tl.DuplicateTorrentError()
+            | tl.NoSuchFileError()
+            | tl.TorrentPausedError()
+            | tl.TorrentRemovedError()
+            | tl.NoPeersError()
+            | tl.SourceError()
+        ):
             return error.hint
         case tl.VerifyError() | tl.DhtError() | tl.TorrentError():
             return error.hint

@@ -1,6 +1,8 @@
 """A program without a loop that uses every public name; never run, but read by mypy --strict."""
 
+import io
 import pathlib
+from collections.abc import Sequence
 from typing import assert_never, assert_type
 
 from torrentlite import blocking as tl
@@ -45,6 +47,8 @@ def follow(torrent: tl.Torrent) -> None:
     torrent.add_web_seed("https://host.example/file")
     torrent.select_files([0])
     torrent.set_limits(download=5)
+    torrent.set_sequential(True)
+    torrent.prioritize("a.bin", 7, stop=1 << 20)
     assert_type(torrent.wait_metadata(timeout=60), tl.Metainfo)
     torrent.wait_checked(timeout=60)
     assert_type(torrent.wait_complete(timeout=60), tuple[pathlib.Path, ...])
@@ -63,8 +67,18 @@ def follow(torrent: tl.Torrent) -> None:
     assert_type(torrent.trackers(), tuple[tl.TrackerStats, ...])
     assert_type(torrent.sources(), tuple[tl.SourceStats, ...])
     assert_type(torrent.web_seeds(), tuple[tl.WebSeedStats, ...])
+    assert_type(torrent.sequential, bool)
     assert_type(torrent.why(), tl.Why)
     assert_type(torrent.paths(), tuple[pathlib.Path, ...])
+    with torrent.open("a.bin", read_ahead=1 << 20, timeout=60) as file:
+        assert_type(file, tl.Reader)
+        assert_type(file.size, int)
+        assert_type(file.seek(-5, 2), int)
+        assert_type(file.tell(), int)
+        assert_type(file.read(5), bytes)
+        assert_type(file.readinto(bytearray(5)), int)
+        lines = io.TextIOWrapper(io.BufferedReader(file))
+        assert_type(lines.readline(), str)
     with torrent.events() as events:
         assert_type(next(events), tl.Event)
         assert_type(events.next(timeout=1), tl.Event | None)
@@ -90,6 +104,23 @@ def about(info: tl.Info, hashes: tl.InfoHashes, entry: tl.FileEntry, magnet: tl.
     assert_type(magnet.name, str)
     assert_type(tl.Magnet.parse("magnet:"), tl.Magnet)
     assert_type(world.network is None, bool)
+
+
+class Mine(tl.Storage):
+    """A storage of one's own."""
+
+    def pread_into(self, offset: int, buffers: Sequence[bytearray | memoryview], *, aside: bool = False) -> None:
+        """Read."""
+
+    def pwrite(self, offset: int, data: bytes | bytearray | memoryview, *, aside: bool = False) -> None:
+        """Write."""
+
+
+def storages(info: tl.Info, found: tl.Found, stamp: tl.Stamp) -> list[tl.Storage]:
+    """Where data lies."""
+    assert_type(found.maybe, int)
+    assert_type(stamp.size, int)
+    return [tl.MemoryStorage(info), tl.CacheStorage(info, limit=1 << 20)]
 
 
 def looks(session: tl.SessionStats, peer: tl.PeerStats, file: tl.FileStats, tracker: tl.TrackerStats) -> None:
@@ -146,7 +177,14 @@ def failed(error: BaseException) -> str:
             return error.hint
         case tl.NetworkError() | tl.ListenError() | tl.ForbiddenAddressError() | tl.TrackerError() | tl.ProtocolError():
             return error.hint
-        case tl.DuplicateTorrentError() | tl.TorrentRemovedError() | tl.NoPeersError() | tl.SourceError():
+        case (
+            tl.DuplicateTorrentError()
+            | tl.NoSuchFileError()
+            | tl.TorrentPausedError()
+            | tl.TorrentRemovedError()
+            | tl.NoPeersError()
+            | tl.SourceError()
+        ):
             return error.hint
         case tl.VerifyError() | tl.DhtError() | tl.TorrentError():
             return error.hint
