@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+from collections.abc import Mapping
 
 
 class State(enum.Enum):
@@ -91,7 +92,7 @@ class TorrentStats:
     """Seconds on the session's clock."""
     web_seeds: int = 0
     """Web seeds that are being fetched from."""
-    sources: dict[str, int] = dataclasses.field(default_factory=dict)
+    sources: Mapping[str, int] = dataclasses.field(default_factory=dict)
     """Addresses of peers by who named them first: tracker, dht, lsd, pex, magnet, peer (by hand), incoming."""
 
     @property
