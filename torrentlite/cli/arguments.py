@@ -181,6 +181,24 @@ def _demo(add: CommandParser) -> None:
     add.add_argument("--size", metavar="SIZE", type=values.SIZE, default=256 << 20, help="of the file (default: 256M)")
 
 
+def _peers(add: CommandParser) -> None:
+    add.add_argument("source", metavar="SRC", help="only a URL is fetched for it")
+    _add_listen(add)
+    _add_bootstrap(add)
+    add.add_argument("--no-dht", action="store_true", help="ask the trackers only")
+    _add_trackers(add)
+
+
+def _dht(add: CommandParser) -> None:
+    add.add_argument("action", metavar="lookup|node", choices=("lookup", "node"), help="what to do")
+    add.add_argument("hash", metavar="HASH", nargs="?", help="lookup: an info-hash or a magnet link")
+    _add_listen(add)
+    _add_bootstrap(add)
+    add.add_argument(
+        "--timeout", metavar="TIME", type=values.DURATION, help="lookup: for as long no node may answer (default: 20s)"
+    )
+
+
 def _doctor(add: CommandParser) -> None:
     add.add_argument("-o", "--output", metavar="DIR", default=".", help="look at this folder (default: this one)")
     _add_listen(add)
@@ -201,6 +219,8 @@ _FLAGS: Final[dict[str, Callable[[CommandParser], None]]] = {
     "info": _info,
     "verify": _verify,
     "magnet": _magnet,
+    "peers": _peers,
+    "dht": _dht,
     "doctor": _doctor,
     "demo": _demo,
     "completions": _completions,

@@ -65,6 +65,19 @@ COMMANDS: Final = {
         "print the magnet link of a torrent",
         ("tl magnet debian.torrent", "tl magnet debian.torrent --qr           # for a phone"),
     ),
+    "peers": Command(
+        "SRC",
+        "ask each tracker and the DHT once who has it",
+        ("tl peers debian.torrent", "tl peers 'magnet:?xt=urn:btih:…' --json"),
+    ),
+    "dht": Command(
+        "lookup|node [HASH]",
+        "ask the DHT once, or run a node of it",
+        (
+            "tl dht lookup 0123456789abcdef0123456789abcdef01234567",
+            "tl dht node --listen 6881               # others can join by it: --bootstrap",
+        ),
+    ),
     "doctor": Command(
         "",
         "find out what keeps torrents from working here",

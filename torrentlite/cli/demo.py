@@ -1,17 +1,23 @@
-"""``tl demo``: two sessions share a generated file over loopback, in a folder that is gone afterwards."""
+"""``tl demo``: two sessions share a generated file over loopback, in a folder that is gone afterwards.
+
+They know nothing of each other, and meet through a DHT of three nodes, which is started for them.
+"""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import os
 import pathlib
 import shutil
 import tempfile
+from collections.abc import AsyncIterator
 
 import trio
 
-from .. import Metainfo, Settings, open_session
+from .. import Metainfo, PeersFound, Settings, open_session
+from ..dht import open_node
 from ..errors import StorageError, VerifyError
 from . import progress, units
 from .exits import Exit
@@ -21,6 +27,7 @@ from .signals import Interrupt
 from .telling import tell_events
 
 _STEP = 1 << 20
+_HERE = "127.0.0.1"
 
 
 async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) -> int:
@@ -48,15 +55,23 @@ async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) ->
 
 async def _transfer(metainfo: Metainfo, here: pathlib.Path, there: pathlib.Path, output: Output) -> tuple[float, int]:
     """Seconds from knowing the torrent to having it whole, and the bytes that were sent."""
-    settings = Settings(host="127.0.0.1")
-    async with open_session(settings) as giver, open_session(settings) as taker:
+    async with (
+        _dht() as bootstrap,
+        open_session(Settings(host=_HERE, bootstrap=bootstrap)) as giver,
+        open_session(Settings(host=_HERE, bootstrap=bootstrap)) as taker,
+    ):
         shared = giver.add(metainfo, here)
-        await shared.wait_checked()
-        began = trio.current_time()
-        fetched = taker.add(Metainfo.from_bytes(metainfo.encode()), there, peers=[("127.0.0.1", giver.port)])
+        async with shared.events() as events:
+            await shared.wait_checked()
+            async for event in events:  # until the DHT knows of it; else the first search comes too early
+                if isinstance(event, PeersFound):
+                    break
+        fetched = taker.add(f"magnet:?xt=urn:btih:{metainfo.info_hash}", there)
         job = Job(lambda: progress.look(fetched.stats(), fetched.why()), info_hash=fetched.info_hash)
         async with tell_events(fetched, output):
             with output.showing(job):
+                await fetched.wait_metadata()
+                began = trio.current_time()
                 paths = await fetched.wait_complete()
                 seconds = trio.current_time() - began
                 output.tell(job)
@@ -68,6 +83,17 @@ async def _transfer(metainfo: Metainfo, here: pathlib.Path, there: pathlib.Path,
             seconds=output.seconds_so_far(),
         )
         return seconds, shared.stats().uploaded
+
+
+@contextlib.asynccontextmanager
+async def _dht() -> AsyncIterator[tuple[tuple[str, int], ...]]:
+    """Three nodes that know each other; where to join them."""
+    nodes: list[tuple[str, int]] = []
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(3):
+            node = await stack.enter_async_context(open_node(host=_HERE, nodes=tuple(nodes), routers=()))
+            nodes.append((_HERE, node.addresses[0].port))
+        yield tuple(nodes)
 
 
 def _check_room(folder: str, size: int) -> None:

@@ -124,6 +124,8 @@ class Output:
         self._jobs: dict[Job, None] = {}
         self._asking = trio.Lock()
         self._next_frame = self._next_rates = 0.0
+        self._session: Session | None = None
+        self._told_dht: tuple[str, int] | None = None
 
     def have_dashboard(self, title: str, interrupt: Interrupt, *, open: bool, keys: bool) -> None:
         """Let there be a dashboard, at once or when its key is pressed.
@@ -154,7 +156,8 @@ class Output:
         interrupt.came_back = self.redraw
 
     def watch(self, session: Session) -> None:
-        """The session whose state the dashboard shows."""
+        """The session whose state is told, or shown by the dashboard."""
+        self._session = session
         if self._dashboard is not None:
             self._dashboard.session = session
 
@@ -267,6 +270,8 @@ class Output:
                 self._tell(glance, job.info_hash)
             elif self.mode is Mode.PLAIN and job.line_due(glance, now):
                 self.note(progress.line(glance))
+        if self.mode is Mode.JSON:
+            self._tell_dht()
         if self.mode is Mode.LIVE:
             self._draw(looks, now)
 
@@ -300,6 +305,13 @@ class Output:
         else:
             glances = [glance for _, glance in shown]
             self.screen.draw(lambda: self._frame(glances))
+
+    def _tell_dht(self) -> None:
+        """How many nodes the session knows, when they have become more or fewer."""
+        dht = self._session.stats().dht if self._session is not None else None
+        if dht is not None and dht.state != "off" and (dht.state, dht.nodes + dht.nodes6) != self._told_dht:
+            self._told_dht = dht.state, dht.nodes + dht.nodes6
+            self.event("dht", nodes=self._told_dht[1], state=dht.state)
 
     def _tell(self, glance: Glance, info_hash: str) -> None:
         event, fields = progress.fields(glance)

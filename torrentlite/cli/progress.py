@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, Final
 
 from ..metainfo.text import display
@@ -51,6 +52,8 @@ class Glance:
     """Whether standing still is normal here: everything is there, and shared."""
     held: bool = False
     """Whether a person has stopped it for now."""
+    sources: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    """Addresses of peers by who named them."""
     now: str = ""
     """What it does at this moment, in a sentence; said where there is room, and where nothing moves."""
 
@@ -85,6 +88,7 @@ def look(stats: TorrentStats, why: Why, *, sharing: bool = False) -> Glance:
         moved=stats.done + stats.checked + stats.metadata_done + max(0, stats.downloaded - stats.wasted),
         steady=stats.state is State.SEEDING,
         held=stats.state is State.PAUSED,
+        sources=stats.sources,
         now=why.message,
     )
 
@@ -182,6 +186,7 @@ def fields(glance: Glance) -> tuple[str, dict[str, Any]]:
         "down_bps": round(glance.down_rate),
         "up_bps": round(glance.up_rate),
         "peers": glance.peers,
+        "sources": dict(glance.sources),
         "eta_s": None if glance.eta is None else round(glance.eta),
         "uploaded": glance.uploaded,
         "stage": glance.stage,
