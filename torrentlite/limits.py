@@ -517,6 +517,8 @@ WEB_SEED_FIRST: Final = 1 << 20
 """Bytes of a range while it is not known how fast a web seed is (or one piece, where that is more)."""
 WEB_SEED_RANGE: Final = 8 << 20
 """Bytes of the longest range: eight fit into the memory for pieces, so that what is being checked finds room too."""
+WEB_SEED_LEAST: Final = 128 << 10
+"""Bytes of the shortest range, where so many are needed: each is a line in somebody's log (BEP 19)."""
 WEB_SEED_TIME: Final = 2.0
 """Seconds that a range takes at the web seed's rate: below STALLED_AFTER, or its last pieces would look abandoned."""
 WEB_SEED_BUFFER: Final = 256 << 10

@@ -124,7 +124,11 @@ class RangedHttp:
         buffer = buffer[: self.left]
         if not buffer:
             return 0
-        count = await (self._chunk(buffer) if self._chunks is not None else self._some(buffer))
+        try:
+            count = await (self._chunk(buffer) if self._chunks is not None else self._some(buffer))
+        except NetworkError:
+            self.close()
+            raise
         if not count:
             left, self.left = self.left, 0
             self.close()

@@ -100,7 +100,8 @@ class WebFetch:
 
     def _pick(self) -> list[Block]:
         now = trio.current_time()
-        size = min(int(self._rate * limits.WEB_SEED_TIME), limits.WEB_SEED_RANGE) or limits.WEB_SEED_FIRST
+        size = int(self._rate * limits.WEB_SEED_TIME) or limits.WEB_SEED_FIRST
+        size = max(limits.WEB_SEED_LEAST, min(size, limits.WEB_SEED_RANGE))
         count = max(self._layout.block_count(0), size // BLOCK_SIZE)
         if self._seed.ranges:
             return self._pieces.pick_run(self._seed, count, now, follow=self._follow, in_order=False)

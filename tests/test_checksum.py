@@ -1,0 +1,53 @@
+"""A file against the SHA-256 that somebody gave for it. Nothing is fetched here: it lies there already, or is made."""
+
+import hashlib
+
+import pytest
+
+import torrentlite as tl
+from torrentlite.checksum import parse_sha256, the_one_file
+
+DATA = bytes(range(200)) * 999
+DIGEST = hashlib.sha256(DATA).hexdigest()
+SETTINGS = tl.Settings(host="127.0.0.1", dht=False)
+
+
+@pytest.fixture
+async def torrent(tmp_path):
+    (tmp_path / "file").write_bytes(DATA)
+    path = tmp_path / "file.torrent"
+    path.write_bytes((await tl.create(tmp_path / "file")).encode())
+    return path
+
+
+async def test_the_right_one(torrent, tmp_path):
+    assert await tl.fetch(torrent, tmp_path, sha256=DIGEST, settings=SETTINGS) == (tmp_path / "file",)
+    assert await tl.fetch(torrent, tmp_path, sha256=DIGEST.upper(), settings=SETTINGS)
+
+
+async def test_what_lay_there_before_stays(torrent, tmp_path):
+    with pytest.raises(tl.VerifyError, match=DIGEST) as caught:
+        await tl.fetch(torrent, tmp_path, sha256="0" * 64, settings=SETTINGS)
+    assert "0" * 64 in str(caught.value)
+    assert (tmp_path / "file").read_bytes() == DATA
+
+
+async def test_several_files(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in "ab":
+        (folder / name).write_bytes(DATA)
+    metainfo = await tl.create(folder)
+    path = tmp_path / "folder.torrent"
+    path.write_bytes(metainfo.encode())
+    with pytest.raises(tl.VerifyError, match="of one file, and 2"):
+        await tl.fetch(path, tmp_path, sha256=DIGEST, settings=SETTINGS)
+    assert the_one_file(metainfo, [1]) == ("folder", "b")
+
+
+@pytest.mark.parametrize("text", ["", "beef", "g" * 64, "0" * 63, "0" * 65, "０" * 64, " " + "0" * 63])
+async def test_what_is_no_sha256(torrent, text):
+    with pytest.raises(ValueError, match="64 hex digits"):
+        parse_sha256(text)
+    with pytest.raises(ValueError, match="64 hex digits"):
+        await tl.fetch(torrent, sha256=text)
