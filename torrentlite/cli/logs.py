@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import copy
 import logging
+import sys
+import threading
 from collections.abc import Iterator
 
 from ..errors import StorageError
 from ..metainfo.text import display
+from . import exits, units
 from .output import Output
 
 _LONGEST = 1000
@@ -35,6 +39,29 @@ class _SafeFormatter(logging.Formatter):
         return "\n".join(display(line, limit=_LONGEST) for line in super().format(record).splitlines())
 
 
+class _BriefFormatter(logging.Formatter):
+    """For -v: an exception in a few words, and not its traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One record in one line."""
+        error = record.exc_info[1] if record.exc_info else None
+        record = copy.copy(record)
+        record.exc_info = record.exc_text = record.stack_info = None
+        return super().format(record) + (f": {exits.message_of(error)}" if error is not None else "")
+
+
+class _Faults(logging.Handler):
+    """Counts the bugs of ours that were contained: each of them is logged as an error, with its traceback."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.count = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Count one."""
+        self.count += record.exc_info is not None
+
+
 @contextlib.contextmanager
 def logging_to(output: Output, args: argparse.Namespace) -> Iterator[None]:
     """Log as the flags say while the block lasts: nothing, -v: what happens, -vv: everything.
@@ -47,7 +74,8 @@ def logging_to(output: Output, args: argparse.Namespace) -> Iterator[None]:
     handlers: list[logging.Handler] = []
     if args.verbose:
         shown = _OutputHandler(output)
-        shown.setFormatter(logging.Formatter("%(levelname).1s %(message)s"))
+        form = logging.Formatter if args.verbose >= 2 else _BriefFormatter
+        shown.setFormatter(form("%(levelname).1s %(message)s"))
         handlers.append(shown)
     if args.log_file:
         try:
@@ -56,16 +84,45 @@ def logging_to(output: Output, args: argparse.Namespace) -> Iterator[None]:
             raise StorageError(f"cannot write --log-file '{args.log_file}': {error.strerror}") from error
         file.setFormatter(_SafeFormatter("%(asctime)s %(levelname)-7s %(message)s"))
         handlers.append(file)
-    # Without a handler of its own, Python would print warnings on stderr, across the progress.
-    handlers = handlers or [logging.NullHandler()]
+    faults = _Faults()
+    handlers.append(faults)
     logger.setLevel(logging.DEBUG if args.verbose >= 2 else logging.INFO)
     logger.propagate = False
+    # The root too: without a handler there, Python would print others' warnings on stderr, across the progress.
+    root = logging.getLogger()
     for handler in handlers:
         logger.addHandler(handler)
+        root.addHandler(handler)
     try:
-        yield
+        with _stray_errors_to(logger):
+            yield
     finally:
         for handler in handlers:
             logger.removeHandler(handler)
+            root.removeHandler(handler)
             handler.close()
         logger.level, logger.propagate = before
+    if faults.count and args.verbose < 2:
+        what = units.plural(faults.count, "fault")
+        output.note(f"{what} of tl itself did no harm to the rest; -vv shows where, please report it")
+
+
+@contextlib.contextmanager
+def _stray_errors_to(logger: logging.Logger) -> Iterator[None]:
+    """Log what Python else prints by itself: errors of finalizers, and of threads that nobody waits for."""
+
+    def unraisable(args: sys.UnraisableHookArgs) -> None:
+        logger.error("a bug of ours, while cleaning up", exc_info=args.exc_value)
+
+    def of_thread(args: threading.ExceptHookArgs) -> None:
+        logger.error("a bug of ours, in a thread", exc_info=args.exc_value)
+
+    ours = sys.unraisablehook is sys.__unraisablehook__  # else somebody (a test) wants to know of them
+    before = sys.unraisablehook, threading.excepthook
+    if ours:
+        sys.unraisablehook, threading.excepthook = unraisable, of_thread
+    try:
+        yield
+    finally:
+        if ours:
+            sys.unraisablehook, threading.excepthook = before

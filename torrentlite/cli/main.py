@@ -8,11 +8,13 @@ import importlib
 import io
 import os
 import sys
+import traceback
+import warnings
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from . import arguments
-from .exits import Exit, UsageError, explain
+from .exits import Exit, UsageError, explain, unwrap
 
 if TYPE_CHECKING:
     from .output import Output
@@ -30,21 +32,25 @@ _LAST_WORDS = 1.0
 def main(argv: list[str] | None = None) -> int:
     """Run ``tl`` with these arguments and return its exit code."""
     _mend_standard_streams()
+    words = sys.argv[1:] if argv is None else argv
+    shows_all = sum(len(word) - 1 if word[:2] == "-v" else word == "--verbose" for word in words) >= 2
     try:
-        args = arguments.parse(sys.argv[1:] if argv is None else argv)
+        args = arguments.parse(words)
+        shows_all = args.verbose >= 2
+        if argv is None and not (shows_all or sys.warnoptions):
+            warnings.simplefilter("ignore")  # they are for who works on tl
+        return _run(args)
     except UsageError as error:
         print("\n".join(explain(error)), file=sys.stderr)
         return Exit.USAGE
     except SystemExit as leave:  # --help and --version
         return _flush_stdout(int(leave.code or 0))
-    try:
-        return _run(args)
-    except KeyboardInterrupt:  # in the moments before and after our own handlers
-        return 130
-    except Exception as error:  # nor outside of the command, which reports its own
-        if args.verbose >= 2:
-            raise
-        print("\n".join(explain(error)), file=sys.stderr)
+    except BaseException as error:  # nor outside of the command, which reports its own
+        if isinstance(unwrap(error), KeyboardInterrupt):  # in the moments before and after our own handlers
+            return 130
+        if shows_all:
+            traceback.print_exception(error)
+        print("\n".join(explain(unwrap(error))), file=sys.stderr)
         return Exit.UNEXPECTED
 
 
