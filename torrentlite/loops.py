@@ -6,7 +6,6 @@ loop. Whoever takes the wrong door is told which is the right one, instead of wh
 
 from __future__ import annotations
 
-import asyncio
 import sys
 
 import trio
@@ -19,6 +18,9 @@ def in_trio() -> bool:
 
 def in_asyncio() -> bool:
     """Whether the caller runs in a thread whose asyncio loop is running."""
+    asyncio = sys.modules.get("asyncio")  # who runs it has imported it; it would cost others 10 ms
+    if asyncio is None:
+        return False
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -58,3 +58,16 @@ def test_help_into_a_closed_pipe(place: Place) -> None:
     program = f"{sys.executable} -m torrentlite --help | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, env=place.environment(), check=False)
     assert done.stderr == ""
+
+
+def test_what_a_fetch_seldom_needs_is_not_waited_for(place: Place) -> None:
+    later = ("httpx2", "httpcore2", "rich", "segno", "asyncio", "http.client", "tomllib")
+    program = (
+        "import sys; from torrentlite.cli.main import main; "
+        f"main(['fetch', {'ab' * 20!r}, '--timeout', '0.1s', '--listen', '127.0.0.1:0', '--no-dht']); "
+        f"print([name for name in {later!r} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=place.environment()
+    )
+    assert done.stderr.splitlines()[-1] == "[]"

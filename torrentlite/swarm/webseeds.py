@@ -14,11 +14,11 @@ from ..events import WebSeedFailed
 from ..stats import WebSeedStats
 from ..wire.address import Scope
 from .pieces import Pieces
-from .webfetch import WebFetch
 from .webseed import WebSeed, key_for
 
 if TYPE_CHECKING:
     from .swarm import Swarm
+    from .webfetch import WebFetch
 
 log = logging.getLogger("torrentlite")
 
@@ -74,6 +74,8 @@ class WebSeeds:
             seed.grow(now)
             if not pieces.picker.interesting(seed) or any(fetch.resting for fetch in seed.fetches):
                 continue
+            from .webfetch import WebFetch  # and h11 with it: 10 ms that most torrents need not wait for
+
             # One that has proved nothing yet is asked by one connection.
             for _ in range(len(seed.fetches), seed.most if seed.proven else 1):
                 fetch = WebFetch(self, seed, pieces)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import html
 import urllib.parse
-import xml.sax.saxutils
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
@@ -75,7 +75,7 @@ def headers_of(service: Service, action: str) -> dict[str, str]:
 
 def envelope(service: Service, action: str, arguments: Mapping[str, str | int]) -> bytes:
     """The body of a call; the arguments stay in their order, as some gateways want them."""
-    inner = "".join(f"<{name}>{xml.sax.saxutils.escape(str(value))}</{name}>" for name, value in arguments.items())
+    inner = "".join(f"<{name}>{html.escape(str(value), quote=False)}</{name}>" for name, value in arguments.items())
     return (
         '<?xml version="1.0"?>\r\n'
         '<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" '
