@@ -283,6 +283,8 @@ def page() -> str:
         "",
         "Every error says what, why, and what to do, in up to three lines on stderr. These are real runs, each of which is",
         "repeated by the tests (`tests/cli/mishaps.py`); `tools/errors_page` writes this page.",
+        "",
+        "<!-- recorded by: tests/cli/test_mishaps.py -->",
     ]
     for mishap in MISHAPS:
         said = happen(mishap)
