@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 
-from tests.reliability import bombs
+from tests.reliability import bombs, faults
 
 
 def main() -> int:
@@ -13,9 +14,16 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("bombs", help="small things that want to become large")
     command.add_argument("names", nargs="*")
+    command = commands.add_parser("faults", help="each call to the system fails once")
+    command.add_argument("--rounds", type=int, default=4000)
     options = parser.parse_args()
-    for line in bombs.table(options.names):
-        print(line, flush=True)
+    logging.getLogger("torrentlite").setLevel(logging.CRITICAL)
+    match options.command:
+        case "bombs":
+            for line in bombs.table(options.names):
+                print(line, flush=True)
+        case "faults":
+            faults.run(options.rounds, lambda line: print(line, flush=True))
     return 0
 
 

@@ -60,6 +60,7 @@ class FileStorage(Storage):
         self._wanted: frozenset[int] = frozenset()
         self._places = [Place.NOWHERE] * len(info.files)
         self._exist: set[int] = set()  # files in place PART, and maybe the one beside, that exist
+        self._inodes: dict[int, int] = {}  # of the files as they were last opened: by these they are known again
         self._resized, self._doubled = set[int](), set[int]()  # see ``Survey``
         self._closed = False
         self._dirty: set[int] = set()
@@ -79,6 +80,7 @@ class FileStorage(Storage):
         self._resized, self._doubled = seen.resized, seen.doubled
         if seen.aside:
             self._exist.add(self._aside)
+        self._inodes = {file: stamp.inode for file, stamp in seen.found.stamps.items()}
         return seen.found
 
     def final(self, file: int) -> bool:
@@ -140,11 +142,11 @@ class FileStorage(Storage):
                 raise OSError(errno.EBADF, "the torrent is closed")
             path = self._path(file)
             if not write:
-                return self._beneath.open(path, os.O_RDONLY)
+                return self._known(file, self._beneath.open(path, os.O_RDONLY))
             self._pool.claim(os.path.realpath(self._beneath.name(path)), self)
             create = file not in self._exist
             executable = file != self._aside and self._info.files[file].executable
-            fd = self._beneath.open(path, os.O_RDWR, create=create, executable=executable)
+            fd = self._known(file, self._beneath.open(path, os.O_RDWR, create=create, executable=executable))
             self._exist.add(file)
             length = 0 if file == self._aside else self._layout.file_lengths[file]
             try:
@@ -154,6 +156,26 @@ class FileStorage(Storage):
                 os.close(fd)
                 raise
             return fd
+
+    def _known(self, file: int, fd: int) -> int:
+        """This descriptor, if it is of the file that was there before; one of another file is closed."""
+        inode = platform.stamp(os.fstat(fd)).inode
+        if self._inodes.setdefault(file, inode) != inode:
+            os.close(fd)
+            raise OSError(errno.ESTALE, "it was replaced by another program")
+        return fd
+
+    def _check_unchanged(self, file: int, fd: int, *, named: bool = False) -> None:
+        """Nobody has cut an open file short, or (``named``) put another one, or none, in its place."""
+        status = os.fstat(fd)
+        if file != self._aside and status.st_size < self._layout.file_lengths[file]:
+            raise OSError(errno.ESTALE, "it was cut short by another program")
+        if named:
+            there = self._beneath.stat(self._path(file))
+            if there is None:
+                raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+            if not os.path.samestat(status, there):
+                raise OSError(errno.ESTALE, "it was replaced by another program")
 
     def _path(self, file: int) -> Path:
         """Where a file is now."""
@@ -187,6 +209,7 @@ class FileStorage(Storage):
     def _write(self, file: int, view: memoryview, offset: int) -> None:
         try:
             with self._borrow(Key(self, file, write=True)) as fd:
+                self._check_unchanged(file, fd)
                 platform.pwrite_all(fd, view, offset)
         finally:
             # Not before the write: a sync in between would take the mark away, and leave the data.
@@ -242,6 +265,7 @@ class FileStorage(Storage):
                 # The system may now take the pages it failed to write for clean. Reads must not be answered from them.
                 platform.forget_cached(fd)
                 raise
+            self._check_unchanged(file, fd, named=True)
             return platform.stamp(os.fstat(fd))
 
     def finish(self, files: Iterable[int]) -> list[int]:
@@ -254,6 +278,7 @@ class FileStorage(Storage):
                 done.append(file)
         if self._aside in self._exist and all(place in (Place.FINAL, Place.NOWHERE) for place in self._places):
             self._exist.discard(self._aside)
+            self._inodes.pop(self._aside, None)
             self._pool.discard(self, self._aside)
             with about(self._beneath.name(self._names.aside), "remove"):
                 self._beneath.remove(self._names.aside)
@@ -267,6 +292,7 @@ class FileStorage(Storage):
             interrupted = self._beneath.same(part, final)
         if not interrupted:
             with self._borrow(Key(self, file, write=True)) as fd:  # an empty file comes into being here
+                self._check_unchanged(file, fd, named=True)
                 if os.fstat(fd).st_size != self._layout.file_lengths[file]:
                     os.ftruncate(fd, self._layout.file_lengths[file])
                     platform.flush(fd)
@@ -388,6 +414,7 @@ class FileStorage(Storage):
     def _move(self, file: int, place: Place) -> None:
         with self._moving:
             self._places[file] = place
+            self._inodes.pop(file, None)
         with self._dirty_lock:
             self._dirty.add(self._aside if place is Place.ASIDE else file)
         self._pool.discard(self, file)

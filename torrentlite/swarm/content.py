@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import pathlib
 from collections.abc import Callable, Iterable
 
 import trio
 
+from ..errors import StorageError
 from ..metainfo.metainfo import Info, Metainfo
 from ..stats import FileStats, PieceStats
 from ..storage.disk import Disk
@@ -15,6 +17,8 @@ from .commons import Commons
 from .pieces import Pieces, PiecesOwner
 from .reading import Reading
 from .selection import Selection
+
+log = logging.getLogger("torrentlite")
 
 DiskFactory = Callable[[Metainfo, pathlib.Path, bool], Disk]
 """Makes a torrent's disk from its metainfo, the save folder and whether to overwrite."""
@@ -79,7 +83,10 @@ class Content:
             StorageError: no permission, no room, another file in the way.
         """
         async with self._opening:  # whoever was here before has gone, or is done
-            await self.close()
+            try:
+                await self.close()
+            except StorageError as error:  # what it could not save is not claimed, and is looked at now
+                log.warning("%s", error)
             disk = self._disk = self._make_disk(self._metainfo, self._save_to, self._overwrite)
             self.checked = self.check_total = 0
             wanted = self.selection.files

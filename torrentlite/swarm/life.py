@@ -160,8 +160,14 @@ class Life:
         """See ``Torrent.resume``."""
         self._opening.stays_paused = False
         if self.state in (State.PAUSED, State.ERROR):
+            failed = self.state is State.ERROR
             self.error = None
-            self.go()
+            if failed and self.content is not None:  # who put it right may have changed what lies there
+                self.swarm.end()
+                self.swarm.open = True
+                self._start_opening()
+            else:
+                self.go()
 
     def recheck(self) -> None:
         """See ``Torrent.recheck``."""
