@@ -24,6 +24,7 @@ FLOORS = {
     "torrentlite.dht": 2,
     "torrentlite.swarm": 3,
     "torrentlite.session": 4,
+    "torrentlite.httpfiles": 4,
     "torrentlite.loading": 4,
     "torrentlite.verifying": 4,
     "torrentlite.checksum": 4,

@@ -593,3 +593,12 @@ PROGRESS_INTERVAL: Final = 1.0
 """Between two Progress events."""
 LOAD_DEADLINE: Final = 60.0
 """For a .torrent from a URL, redirects and all."""
+
+# -- files over HTTP --------------------------------------------------------------------------------------------------
+
+HTTP_FILES_CONNECTIONS: Final = 64
+"""Connections that are answered at a time: a player opens two or three, and each may hold a quarter MiB."""
+HTTP_FILES_IDLE: Final = 60.0
+"""A connection without a request is closed after so long. One whose answer is not read may stay: a paused film."""
+HTTP_FILES_REQUEST: Final = 16 << 10
+"""Bytes of a request's head; also of what is sent ahead while an answer is under way."""

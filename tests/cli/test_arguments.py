@@ -78,7 +78,6 @@ def test_bad_peer(text: str) -> None:
         ("fetch x -d 2Mb", "-d/--down: '2Mb': bytes, never bits", "usage"),
         ("fetch x --peer y", "--peer: 'y' is not HOST:PORT", "usage"),
         ("fetch x --timeout", "--timeout", "usage"),
-        ("fetch x -o -", "folder", ""),
         ("seed x -t gopher://x", "udp://", "usage"),
         ("create x -w ftp://x", "http://", "usage"),
         ("create x --piece-size 3M", "power of two", "usage"),

@@ -172,7 +172,6 @@ def test_what_somebody_waits_for_comes_first_then_what_readers_come_to_in_turn()
     assert sorted(order[2:]) == [9, 10, 34, 35]
     assert order[2:] in ([34, 9, 35, 10], [9, 34, 10, 35])
     assert not set(numbers(picker.pick("b", 5, 0.0))) & {33, 8, 34, 9, 35, 10, *begun}
-    assert picker.steered == bitfield.of([8, 9, 10, 33, 34, 35])
 
 
 def test_a_piece_that_is_waited_for_is_shared_out_at_once() -> None:

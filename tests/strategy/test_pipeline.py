@@ -234,6 +234,16 @@ def test_revokes_the_newest() -> None:
     assert pipeline.revoke(1, 1.0) == []
 
 
+def test_what_stands_behind_what_is_waited_for_is_not_in_its_way() -> None:
+    pipeline = Pipeline(0.0)
+    asked = [Block(piece, 0, BLOCK_SIZE) for piece in (1, 2, 9, 3, 9, 4, 5)]
+    asked[4] = Block(9, BLOCK_SIZE, BLOCK_SIZE)
+    pipeline.sent(asked, 0.0)
+    assert [block.piece for block in pipeline.revoke(6, 0.0, spare=1 << 9, to_the_end=False)] == [3, 2]
+    assert pipeline.revoke(6, 0.0, spare=1 << 8, to_the_end=False) == []
+    assert [block.piece for block in pipeline.revoke(6, 0.0, spare=1 << 9)] == [5, 4, 1]
+
+
 def test_what_is_taken_back_stays_the_peers_until_it_answers() -> None:
     pipeline = Pipeline(0.0)
     pipeline.sent(blocks(0, 8), 0.0)

@@ -50,8 +50,6 @@ def parse(argv: list[str]) -> argparse.Namespace:
     config.fill(args, word, parser.untyped(args), os.environ, flag_names)
     for flag in parser.untyped(args):
         setattr(args, flag.dest, parser.defaults[flag.dest])
-    if word == "fetch" and args.output == "-":
-        raise UsageError("'-o -': fetch writes to a folder only")
     args.command = word
     args.argv = argv
     return args
@@ -122,7 +120,7 @@ class CommandParser(argparse.ArgumentParser):
 
 def _fetch(add: CommandParser) -> None:
     add.add_argument("source", metavar="SRC", nargs="+", help="what to fetch")
-    add.add_argument("-o", "--output", metavar="DIR", default=".", help="save into this folder (default: this one)")
+    add.add_argument("-o", "--output", metavar="DIR", default=".", help="save here (default: this folder); - is stdout")
     _add_list(add, "-s", "--select", metavar="WHICH", help="only these files: 1,3-5 or a glob")
     add.add_argument("--list", action="store_true", help="list the files with their numbers, and leave")
     add.add_argument("--seed", action="store_true", help="go on sharing after completion, until Ctrl-C")
@@ -134,6 +132,21 @@ def _fetch(add: CommandParser) -> None:
     _add_timeout(add)
     _add_swarm(add)
     _add_rates(add)
+
+
+def _stream(add: CommandParser) -> None:
+    add.add_argument("source", metavar="SRC", help="what to play")
+    add.add_argument("file", metavar="FILE", nargs="?", help="its number, or a glob (default: the largest)")
+    add.add_argument("-o", "--output", metavar="DIR", help="keep it in this folder (default: nothing is kept)")
+    add.add_argument(
+        "--cache", metavar="SIZE", type=values.SIZE, default=256 << 20, help="memory without -o (default: 256M)"
+    )
+    _add_list(add, "-w", "--web-seed", metavar="URL", type=values.WEB_SEED, help="a server that has it: file or folder")
+    add.add_argument("--player", metavar="CMD", help="run this with the URL, and leave when it ends")
+    add.add_argument("--port", metavar="PORT", type=values.PORT, default=0, help="of HTTP (default: any free one)")
+    _add_timeout(add)
+    _add_swarm(add)
+    _add_limits(add)
 
 
 def _seed(add: CommandParser) -> None:
@@ -214,6 +227,7 @@ def _completions(add: CommandParser) -> None:
 
 _FLAGS: Final[dict[str, Callable[[CommandParser], None]]] = {
     "fetch": _fetch,
+    "stream": _stream,
     "seed": _seed,
     "create": _create,
     "info": _info,
@@ -276,6 +290,10 @@ def _add_sharing(add: CommandParser) -> None:
 
 def _add_rates(add: CommandParser) -> None:
     add.add_argument("--dash", action="store_true", help="the full dashboard; d opens it later, ? explains it")
+    _add_limits(add)
+
+
+def _add_limits(add: CommandParser) -> None:
     add.add_argument(
         "-d", "--down", metavar="RATE", type=values.SIZE, default=0, help="take no more bytes a second: 500k, 2M"
     )

@@ -31,6 +31,7 @@ COMMANDS: Final = {
             "tl fetch debian.torrent -o ~/Downloads",
             "tl fetch 'magnet:?xt=urn:btih:…' -s '*.mkv'",
             "tl fetch debian.torrent --ratio 1.0     # share as much as was taken",
+            "tl fetch photos.torrent -o - | tar x    # in order, nothing else is kept",
         ),
     ),
     "seed": Command(
@@ -48,6 +49,15 @@ COMMANDS: Final = {
         (
             "tl create photos/ -t udp://tracker.example:6969 -O photos.torrent",
             "tl create disk.img --piece-size 1M --comment 'nightly build' --magnet",
+        ),
+    ),
+    "stream": Command(
+        "SRC [FILE]",
+        "play a file over HTTP while it downloads",
+        (
+            "tl stream film.torrent --player mpv",
+            "tl stream 'magnet:?xt=urn:btih:…' '*.mkv' -o ~/Videos   # and keep it",
+            "tl stream data.torrent 2 --port 8000    # file 2 of tl fetch --list",
         ),
     ),
     "info": Command(

@@ -86,9 +86,17 @@ def parse_ratio(text: str) -> float:
     return ratio
 
 
+def parse_port(text: str) -> int:
+    """A port, or 0 for any free one."""
+    if not re.fullmatch(r"[0-9]{1,5}", text, re.ASCII) or int(text) > 65535:
+        raise ValueError(f"{text!r} is not a port")
+    return int(text)
+
+
 SIZE: Final = checked(units.parse_size)
 DURATION: Final = checked(units.parse_duration)
 RATIO: Final = checked(parse_ratio)
+PORT: Final = checked(parse_port)
 PEER: Final = checked(parse_peer)
 LISTEN: Final = checked(parse_listen)
 PIECE_SIZE: Final = checked(parse_piece_size)

@@ -120,11 +120,6 @@ class Picker(Generic[P]):
         self._wants.allowed = allowed
 
     @property
-    def steered(self) -> int:
-        """What readers wait for and will come to."""
-        return self._wants.steered
-
-    @property
     def urgent(self) -> int:
         """What somebody waits for, of what can still be asked for."""
         wants = self._wants

@@ -179,7 +179,9 @@ class Pipeline:
 
     # -- taking back -------------------------------------------------------------------------------------------------
 
-    def revoke(self, count: int, now: float, *, spare: int = 0, hold: bool = True) -> list[Block]:
+    def revoke(
+        self, count: int, now: float, *, spare: int = 0, to_the_end: bool = True, hold: bool = True
+    ) -> list[Block]:
         """Take back up to ``count`` blocks, the newest first: the peer has them last in its queue. Cancel them.
 
         With the fast extension each Cancel is answered, by the block that crossed it or by a reject, and until then the
@@ -189,10 +191,16 @@ class Pipeline:
             count: of how many at most.
             now: the time.
             spare: pieces (bit ``i`` for piece ``i``) of which nothing is taken back.
+            to_the_end: also what was asked for after the last block of ``spare``, and so does not hold it up.
             hold: whether the peer will answer; if not, the picker must have them back now.
         """
         asked = self._asked
-        blocks = [Block(*key) for key in itertools.islice(reversed(asked), count) if not spare >> key[0] & 1]
+        blocks = []
+        for key in itertools.islice(reversed(asked), count):
+            if spare >> key[0] & 1:
+                to_the_end = True
+            elif to_the_end:
+                blocks.append(Block(*key))
         for block in blocks:
             asked_at = asked.pop(block)
             if hold:

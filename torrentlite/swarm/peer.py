@@ -318,36 +318,6 @@ class Peer:
             pipeline.sent(blocks, now)
             self.sender.send(wm.encode_requests(blocks))
 
-    def make_way(self, spare: int, urgent: int, most: int) -> None:
-        """Somebody waits for other pieces than those it is asked for: take back what it has hardly sent yet.
-
-        Args:
-            spare: pieces (bit ``i`` for piece ``i``) of which nothing is taken back,
-            urgent: but of these what is more
-            most: than so many blocks: its share, where several can send them at the same time.
-        """
-        pipeline, pieces = self.pipeline, self.swarm.pieces
-        if pieces is None:
-            return
-        free = pipeline.surplus(urgent, most)
-        late = max(0, pipeline.outstanding - pipeline.on_the_way)
-        held = pipeline.revoke(late, trio.current_time(), spare=spare, hold=self.fast)
-        if free or held:
-            self.sender.send(wm.encode_cancels(free + held))
-            self.swarm.unused_allowance(len(free) + len(held))
-            pieces.picker.released(self, free if self.fast else free + held)
-
-    def request_urgent(self, share: float, now: float) -> None:
-        """Ask for this part of each piece that somebody waits for, in front of everything else."""
-        pipeline, pieces = self.pipeline, self.swarm.pieces
-        room = self.swarm.allowance(pipeline.reqq - pipeline.outstanding, now)
-        blocks = pieces.pick(self, room, now, only=None, share=share) if pieces is not None and room > 0 else []
-        if len(blocks) < room:
-            self.swarm.unused_allowance(room - len(blocks))
-        if blocks:
-            pipeline.sent(blocks, now)
-            self.sender.send(wm.encode_requests(blocks))
-
     def is_slow(self, now: float, fastest: float) -> bool:
         """Whether pieces that it has a hand in would wait for it, while the fastest could have them done."""
         return self.pipeline.snubbed(now) or (0 < self.pipeline.rate * SLOW_SHARE < fastest)

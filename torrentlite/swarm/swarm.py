@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from typing import TYPE_CHECKING, Protocol
 
 import trio
@@ -28,6 +27,7 @@ from .dialler import Dialler
 from .eventstream import Streams
 from .extensions import Extensions
 from .gone import follow, tell
+from .hurry import hurry
 from .peer import Peer
 from .throttle import Throttle
 from .webseeds import WebSeeds
@@ -311,25 +311,8 @@ class Swarm:
                     return
 
     def hurry(self, now: float) -> None:
-        """Somebody waits for pieces: ask all who have them, each as much as it is fast, before everything else.
-
-        What they owe us of other pieces is taken back first, or a reader would wait behind up to 8 MiB of it.
-        """
-        if self.pieces is None:
-            return
-        picker = self.pieces.picker
-        urgent = picker.urgent
-        helpers = [peer for peer in self.peers if peer.am_interested and not peer.peer_choking and peer.has & urgent]
-        helpers.sort(key=lambda peer: peer.pipeline.rate, reverse=True)
-        unknown = helpers[0].pipeline.rate / 2 if helpers else 0.0  # of new ones: neither the best nor the worst
-        rates = [peer.pipeline.rate or unknown or 1.0 for peer in helpers]
-        shares = [rate / sum(rates) for rate in rates]
-        for peer, share in zip(helpers, shares, strict=True):
-            peer.make_way(picker.steered, urgent, math.ceil(share * picker.urgent_blocks))
-        for peer, share in zip(helpers, shares, strict=True):
-            peer.request_urgent(share, now)
-        for peer in helpers:
-            peer.request(now)
+        """Somebody waits for pieces: ask all who have them, each as much as it is fast, before everything else."""
+        hurry(self, now)
 
     def allowance(self, blocks: int, now: float) -> int:
         """See ``Throttle.allowance``."""

@@ -1,0 +1,162 @@
+"""``tl stream SRC [FILE]``: a file over HTTP on this computer while it downloads, for a player."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import logging
+import shlex
+import subprocess
+from collections.abc import AsyncIterator
+
+import trio
+
+from .. import CacheStorage, Info, Magnet, Metainfo, Session, Storage, Torrent, open_session
+from ..errors import NoPeersError
+from ..httpfiles import HttpFiles
+from ..metainfo.text import display
+from . import progress, sessions, sources, units
+from .exits import Exit, UsageError
+from .files import require_folder
+from .listing import file_names
+from .output import Job, Output
+from .selection import choose
+from .signals import Interrupt
+from .telling import tell_events
+
+log = logging.getLogger("torrentlite")
+
+_HOST = "127.0.0.1"
+
+
+async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) -> int:
+    """Serve until Ctrl-C, or until the player has ended."""
+    if args.output is not None:
+        require_folder(args.output)
+    found = await sources.read(args.source)
+    async with open_session(sessions.settings(args, sessions.state_dir(args, output))) as session:
+        sessions.announce_listening(session, output)
+        with interrupt.scope:
+            torrent = add(session, found, args, args.cache, args.output)
+            async with tell_events(torrent, output):
+                metainfo = await wait_metadata(torrent, args, output)
+                return await _stream(torrent, metainfo, args, output)
+    return Exit.DONE
+
+
+def add(
+    session: Session, found: Metainfo | Magnet, args: argparse.Namespace, cache: int, folder: str | None
+) -> Torrent:
+    """Add what is only to be read: nothing of it is fetched yet. Without a folder it is kept in a cache, for now."""
+
+    def storage(info: Info) -> Storage:
+        return CacheStorage(info, limit=max(cache, 8 * info.piece_length))
+
+    return session.add(
+        found,
+        folder if folder is not None else ".",
+        select=(),
+        peers=args.peer,
+        trackers=args.tracker,
+        web_seeds=args.web_seed,
+        storage=storage if folder is None else None,
+    )
+
+
+async def wait_metadata(torrent: Torrent, args: argparse.Namespace, output: Output) -> Metainfo:
+    """Wait for what is in it.
+
+    Raises:
+        NoPeersError: not within ``--timeout``.
+    """
+    job = Job(lambda: progress.look(torrent.stats(), torrent.why()), torrent=torrent, timeout=sessions.timeout(args))
+    with output.showing(job), job.scope:
+        metainfo = await torrent.wait_metadata()
+        files = len(metainfo.info.wanted_files)
+        output.event("metadata", torrent.info_hash, name=metainfo.name, total=metainfo.total, files=files)
+        sessions.note_private(metainfo, output)
+        return metainfo
+    raise NoPeersError(
+        f"{display(torrent.name)}: no metadata for {units.duration(sessions.timeout(args) or 0)}",
+        hint="--peer HOST:PORT names somebody who has it, -t URL a tracker",
+    )
+
+
+def which_file(wish: str | None, metainfo: Metainfo) -> int:
+    """The index of the file that is meant; without a wish the largest.
+
+    Raises:
+        UsageError: none, or several.
+    """
+    wanted = metainfo.info.wanted_files
+    if wish is None:
+        return max(wanted, key=lambda index: metainfo.files[index].length)
+    found = choose([wish], file_names(metainfo))
+    if len(found) > 1:
+        raise UsageError(f"{display(wish)} fits {len(found)} files", hint="tl fetch SRC --list shows their numbers")
+    return wanted[found[0]]
+
+
+async def _stream(torrent: Torrent, metainfo: Metainfo, args: argparse.Namespace, output: Output) -> int:
+    file = which_file(args.file, metainfo)
+    size = metainfo.files[file].length
+    if args.output is not None:
+        torrent.select_files([file])
+    files = HttpFiles(torrent, metainfo)
+    async with _listening(files, args.port) as port:
+        url = f"http://{_HOST}:{port}{files.path(file)}"
+        output.event("serving", torrent.info_hash, url=url, path="/".join(metainfo.files[file].path), size=size)
+        output.result(url)
+        output.note(f"{display(metainfo.files[file].path[-1])} ({units.size(size)}) is served until Ctrl-C")
+        job = Job(lambda: _glance(torrent, files), torrent=torrent)
+        with output.showing(job):
+            if args.player is None:
+                await trio.sleep_forever()
+            return await _play(args.player, url, output)
+
+
+def _glance(torrent: Torrent, files: HttpFiles) -> progress.Glance:
+    now = progress.look(torrent.stats(), torrent.why(), sharing=True)
+    stage = now.stage if now.total and now.done < now.total else "streaming" if files.connections else "waiting"
+    return dataclasses.replace(now, stage=stage, steady=not files.connections)
+
+
+@contextlib.asynccontextmanager
+async def _listening(files: HttpFiles, port: int) -> AsyncIterator[int]:
+    """Answer on loopback for as long as the block lasts; gives the port."""
+    try:
+        listeners = await trio.open_tcp_listeners(port, host=_HOST)
+    except OSError as error:
+        raise UsageError(f"cannot listen on port {port}: {error.strerror}", hint="--port 0 takes a free one") from error
+    failure: Exception | None = None
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.serve_listeners, files.serve, listeners)
+        try:
+            yield listeners[0].socket.getsockname()[1]
+        except Exception as error:  # as itself, not in an ExceptionGroup
+            failure = error
+        nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+async def _play(player: str, url: str, output: Output) -> int:
+    """Run the player and wait for its end; it is ended when we are."""
+    words = [*shlex.split(player), url]
+    try:
+        process = await trio.lowlevel.open_process(
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+    except OSError as error:
+        raise UsageError(f"cannot run {words[0]!r}: {error.strerror}", hint="--player takes a command") from error
+    try:
+        code = await process.wait()
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + 2):
+                await process.wait()
+    if code:
+        output.note(f"the player left with {code}")
+    return Exit.DONE
