@@ -1,8 +1,9 @@
-"""A fetching proxy with aiohttp: the file behind a link, as soon as all of it is verified.
+"""A file behind a link over HTTP, while it downloads: players may seek in it (aiohttp, ranges, verified bytes only).
 
 SAVE_TO=cache python examples/aiohttp_app.py 8080
 
-curl -o debian.iso 'localhost:8080/fetch?link=magnet:?xt=urn:btih:…'
+mpv 'http://localhost:8080/get?link=magnet:?xt=urn:btih:…'             # the only file
+curl -o readme 'localhost:8080/get?link=HASH&file=readme.txt'          # one of several
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from torrentlite import aio as tl
 
 SAVE_TO = pathlib.Path(os.environ.get("SAVE_TO", "cache"))
 PATIENCE = float(os.environ.get("PATIENCE", "3600"))
+STEP = 256 << 10
 SESSION = web.AppKey("session", tl.Session)
 
 
@@ -28,32 +30,54 @@ async def session_context(app: web.Application) -> AsyncIterator[None]:
         yield
 
 
-async def fetch(request: web.Request) -> web.StreamResponse:
-    """Wait for the file; a client that leaves ends only its own waiting."""
+async def get(request: web.Request) -> web.StreamResponse:
+    """Give the file, or a range of it, as it comes."""
+    torrent = find(request)
+    response = web.StreamResponse(headers={"Accept-Ranges": "bytes"})
+    try:
+        async with asyncio.timeout(PATIENCE) as patience, torrent.open(request.query.get("file")) as file:
+            try:
+                start, stop, _ = request.http_range.indices(file.size)
+            except ValueError as error:
+                raise web.HTTPRequestRangeNotSatisfiable from error
+            if "Range" in request.headers:
+                response.set_status(206)
+                response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{file.size}"
+            response.content_length = stop - start
+            await file.seek(start)
+            data = await file.peek() if stop > start else b""  # what goes wrong now can still be said
+            await response.prepare(request)
+            while start < stop and (data := await file.read1(min(stop - start, STEP))):
+                await response.write(data)
+                start += len(data)
+                patience.reschedule(asyncio.get_running_loop().time() + PATIENCE)
+    except TimeoutError as error:
+        raise web.HTTPGatewayTimeout(text=torrent.why().message) from error
+    except tl.NoSuchFileError as error:
+        raise web.HTTPNotFound(text=str(error)) from error
+    except tl.TorrentError as error:
+        raise web.HTTPBadGateway(text=str(error)) from error
+    return response
+
+
+def find(request: web.Request) -> tl.Torrent:
+    """The torrent of this link, in the session from the first request on."""
     session = request.app[SESSION]
     try:
         magnet = tl.Magnet.parse(request.query["link"])
-    except tl.MagnetError as error:
+    except (tl.MagnetError, KeyError) as error:
         raise web.HTTPBadRequest(text=str(error)) from error
-    torrent = next((each for each in session.torrents if each.hashes == magnet.hashes), None)
-    torrent = torrent or session.add(magnet, SAVE_TO)
-    try:
-        async with asyncio.timeout(PATIENCE):
-            (path,) = await torrent.wait_complete()
-    except TimeoutError as error:
-        raise web.HTTPGatewayTimeout(text=torrent.why().message) from error
-    except tl.TorrentError as error:
-        raise web.HTTPBadGateway(text=str(error)) from error
-    if not path.is_file():
-        raise web.HTTPBadRequest(text=f"{torrent.name} is a folder of {len(torrent.files())} files")
-    return web.FileResponse(path)
+    for torrent in session.torrents:
+        if torrent.hashes == magnet.hashes:
+            return torrent
+    return session.add(magnet, SAVE_TO, select=[])  # what is read is fetched, and nothing else
 
 
 def make_app() -> web.Application:
     """The application."""
     app = web.Application()
     app.cleanup_ctx.append(session_context)
-    app.router.add_get("/fetch", fetch)
+    app.router.add_get("/get", get)
     return app
 
 

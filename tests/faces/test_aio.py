@@ -365,3 +365,52 @@ def test_leaving_is_quick_also_when_cancelled(run, tmp_path):
 
     run(main)
     assert os.listdir(tmp_path) == []
+
+
+def test_the_loop_ends_while_a_session_is_open(run, shared, tmp_path):
+    """asyncio.run cancels what is left: a session held by a forgotten task is left in good order too."""
+    metainfo, folder = shared
+    ends = []
+
+    async def hold():
+        async with tl.open_session(LOCAL) as session:
+            await session.add(metainfo, folder).wait_complete()
+            ends.append(session)
+            await asyncio.sleep(3600)
+
+    async def main():
+        task = asyncio.create_task(hold())
+        while not ends:
+            await asyncio.sleep(0.01)
+        return task
+
+    task = run(main)
+    assert task.cancelled()
+    assert ends[0].torrents[0].state is tl.State.CLOSED
+    assert not guests._guests
+    run(main)
+
+
+def test_a_guest_that_dies_takes_its_calls_along(run, tmp_path, caplog):
+    """Trio itself failing would be a bug; but nobody may then wait for ever."""
+
+    async def main():
+        with pytest.raises(RuntimeError, match="Trio was stopped"):
+            async with tl.open_session(LOCAL) as session:
+                torrent = session.add("cd" * 20, tmp_path)
+                waiting = asyncio.create_task(torrent.wait_complete())
+                await asyncio.sleep(0.02)
+
+                async def break_it():
+                    raise ZeroDivisionError
+
+                trio.lowlevel.spawn_system_task(break_it)
+                async with asyncio.timeout(5):
+                    with pytest.raises(RuntimeError, match="Trio was stopped"):
+                        await waiting
+        assert "ZeroDivisionError" in caplog.text, "and why is in the log"
+        assert not guests._guests
+        async with tl.open_session(LOCAL):
+            pass
+
+    run(main)

@@ -98,14 +98,26 @@ def test_starlette(world, tmp_path):
 def test_aiohttp(world, tmp_path):
     metainfo, data = world
     command = [ROOT / "examples" / "aiohttp_app.py", "0"]
-    with running(command, tmp_path, SAVE_TO="out", PATIENCE="0.3") as url:
-        assert ask(f"{url}/fetch?link={urllib.parse.quote(metainfo.magnet)}") == data
-        assert ask(f"{url}/fetch?link={metainfo.info_hash}") == data, "it is here by now"
-        with pytest.raises(urllib.error.HTTPError, match="400"):
-            ask(f"{url}/fetch?link=nonsense")
-        with pytest.raises(urllib.error.HTTPError, match="504") as caught:
-            ask(f"{url}/fetch?link={'ab' * 20}")
-        assert caught.value.read(), "it says why"
+
+    def get(link, where="", status=200):
+        request = urllib.request.Request(f"{url}/get?link={urllib.parse.quote(link)}")
+        if where:
+            request.add_header("Range", f"bytes={where}")
+        with urllib.request.urlopen(request, timeout=20) as reply:
+            assert reply.status == status
+            return reply.read(), reply.headers
+
+    with running(command, tmp_path, SAVE_TO="out", PATIENCE="0.5") as url:
+        tail, headers = get(metainfo.magnet, "2999990-", 206)
+        assert tail == data[-10:], "a player looks at the end first"
+        assert headers["Content-Range"] == "bytes 2999990-2999999/3000000"
+        assert get(metainfo.info_hash, "1000-1999", 206)[0] == data[1000:2000]
+        assert get(metainfo.info_hash, "-5", 206)[0] == data[-5:]
+        assert get(metainfo.info_hash)[0] == data
+        for link, status in (("nonsense", 400), (f"{metainfo.magnet}", 404), ("ab" * 20, 504)):
+            with pytest.raises(urllib.error.HTTPError, match=str(status)) as caught:
+                ask(f"{url}/get?link={urllib.parse.quote(link)}" + "&file=nothing" * (status == 404))
+            assert caught.value.read(), "it says why"
 
 
 def test_jupyter(world, tmp_path, monkeypatch):

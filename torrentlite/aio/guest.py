@@ -10,12 +10,15 @@ import asyncio
 import contextlib
 import contextvars
 import functools
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, TypeVar
 
 import outcome
 import trio
+
+log = logging.getLogger("torrentlite")
 
 T = TypeVar("T")
 
@@ -147,6 +150,8 @@ class Guest:
         _guests.pop(self._loop, None)
         self.gone.set_result(None)
         error = result.error if isinstance(result, outcome.Error) else RuntimeError(_STOPPED)
+        if isinstance(error, trio.TrioInternalError):
+            log.error("internal error: Trio ended", exc_info=error)
         for call in list(self._calls):
             call.fail(error)
         if isinstance(error, KeyboardInterrupt):
