@@ -16,12 +16,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from torrentlite import PeerBanned, PieceFailed, StateChanged, TrackerReplied
+from torrentlite import PeerBanned, PieceFailed, StateChanged, TrackerReplied, WebSeedFailed
 from torrentlite.cli import exits, live, progress
 from torrentlite.cli.telling import in_words
 from torrentlite.errors import StorageError, TrackerError
 from torrentlite.metainfo.text import display
-from torrentlite.stats import FileStats, Reason, SourceStats, State, Why
+from torrentlite.stats import FileStats, Reason, SourceStats, State, WebSeedStats, Why
 from torrentlite.tui.choices import Choices, Page
 from torrentlite.tui.paint import paint
 from torrentlite.tui.snapshot import Detail, Snapshot
@@ -70,6 +70,7 @@ def screens(strings: list[str]) -> Iterator[tuple[str, bytes]]:
     events = (
         StateChanged(State.METADATA, State.ERROR, text()), TrackerReplied(text(), False, text(), 0),
         TrackerReplied(text(), True, text(), 3), PieceFailed(3, (text(), text())), PeerBanned(text(), text()),
+        WebSeedFailed(text(), text(), True),
     )  # fmt: skip
     log = tuple(in_words(event, {}) for event in events)
     jobs = (
@@ -78,7 +79,9 @@ def screens(strings: list[str]) -> Iterator[tuple[str, bytes]]:
         shown(Why(Reason.FINE, text()), name=text()),
     )
     sources = tuple(SourceStats(name, "ok", text(), 3, 4.0) for name in ("dht", "lsd", text()))
-    what = Snapshot(jobs, Detail(peers, files, pieces(200), trackers, sources), SESSION, log, "tl fetch")
+    states = ("waiting", "asking", "downloading", "idle", "failed", "dropped")
+    seeds = tuple(WebSeedStats(text(), state, text(), 1.0, 1, 1, 1, 3.0, True) for state in states)
+    what = Snapshot(jobs, Detail(peers, files, pieces(200), trackers, sources, seeds), SESSION, log, "tl fetch")
     for page in (Page.OVERVIEW, Page.FILES, Page.TRACKERS, Page.LOG):
         for width, height in ((80, 24), (170, 60)):
             seen = view(what, Choices(page=page), width, height).lines

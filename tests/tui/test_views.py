@@ -9,7 +9,7 @@ import pytest
 from rich.cells import cell_len
 
 from torrentlite.cli.screen import Screen
-from torrentlite.stats import FileStats, PieceStats, Reason, State, TrackerStats, Why
+from torrentlite.stats import FileStats, PieceStats, Reason, State, TrackerStats, WebSeedStats, Why
 from torrentlite.tui.choices import Choices, Page, Sort
 from torrentlite.tui.lines import width_of
 from torrentlite.tui.paint import paint
@@ -243,6 +243,19 @@ def test_more_trackers_than_room() -> None:
     screen = text(show(snapshot(trackers=trackers), 80, 24))
     assert "more trackers" in screen and "8 of 9 trackers failed" in screen
     assert "t8.example" in text(show(snapshot(trackers=trackers), 80, 24, Choices(page=Page.TRACKERS)))
+
+
+def test_web_seeds_stand_beside_the_trackers() -> None:
+    seeds = (
+        WebSeedStats("https://mirror.example:443/a.iso", "downloading", "", 5e6, 1 << 30, 4, 0, -1, True),
+        WebSeedStats("https://gone.example:443/a.iso", "failed", "it answers 404 (Not Found)", 0, 0, 0, 2, 61.0, True),
+        WebSeedStats("https://liar.example:443/a.iso", "dropped", "it sent wrong data", 0, 0, 0, 0, -1, True),
+    )
+    screen = text(show(snapshot(web_seeds=seeds), 160, 40, Choices(page=Page.TRACKERS)))
+    assert "where peers come from, and web seeds" in screen
+    assert "mirror.example:443/a.iso" in screen and "1.00 GiB" in screen
+    assert "it answers 404 (Not Found), again in" in screen
+    assert "dropped" in screen and "it sent wrong data" in screen
 
 
 def test_an_old_line_of_the_log_is_found_again() -> None:

@@ -29,7 +29,7 @@ async def tell_events(torrent: Torrent, output: Output) -> AsyncIterator[None]:
 
     An exception of the block comes out as itself, not in an ExceptionGroup.
     """
-    if output.mode not in (Mode.JSON, Mode.LIVE):
+    if output.mode is Mode.QUIET:
         yield
         return
     failure: Exception | None = None
@@ -41,7 +41,9 @@ async def tell_events(torrent: Torrent, output: Output) -> AsyncIterator[None]:
                 if output.mode is Mode.JSON:
                     _tell(event, torrent.info_hash, output)
                 elif words := in_words(event, told):
-                    output.remember(f"{display(torrent.name, limit=30)}: {words}")
+                    # A web seed may be the one that was typed, and all there is.
+                    say = output.note if isinstance(event, WebSeedFailed) else output.remember
+                    say(f"{display(torrent.name, limit=30)}: {words}")
 
         nursery.start_soon(tell)
         try:
@@ -70,7 +72,7 @@ def in_words(event: Event, told: dict[str, str]) -> str:
 
     Args:
         event: what happened.
-        told: what was said of each tracker before; it is kept here.
+        told: what was said of each tracker and web seed before; it is kept here.
     """
     match event:
         case StateChanged():
@@ -91,5 +93,11 @@ def in_words(event: Event, told: dict[str, str]) -> str:
                 return ""
             told[event.url] = words
             return f"{display(event.url)} {words}"
+        case WebSeedFailed():
+            words = display(event.message) + (", so it is not asked again" if event.dropped else "")
+            if told.get(event.url) == words:
+                return ""
+            told[event.url] = words
+            return f"web seed {display(event.url)}: {words}"
         case _:
             return ""

@@ -108,6 +108,7 @@ class Dashboard:
             pieces=self._slowly("pieces", torrent, torrent.pieces) if page is Page.OVERVIEW else NO_PIECES,
             trackers=torrent.trackers() if page is not Page.FILES else (),
             sources=torrent.sources() if page is not Page.FILES else (),
+            web_seeds=torrent.web_seeds() if page is not Page.FILES else (),
         )
 
     def _slowly(self, what: str, torrent: Torrent, look: Callable[[], Any]) -> Any:

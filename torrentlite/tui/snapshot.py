@@ -6,7 +6,16 @@ import dataclasses
 from typing import Final
 
 from ..cli.progress import Glance
-from ..stats import FileStats, PeerStats, PieceStats, SessionStats, SourceStats, TorrentStats, TrackerStats
+from ..stats import (
+    FileStats,
+    PeerStats,
+    PieceStats,
+    SessionStats,
+    SourceStats,
+    TorrentStats,
+    TrackerStats,
+    WebSeedStats,
+)
 
 NO_PIECES: Final = PieceStats(0, 0, 0, 0, 0, ())
 
@@ -36,6 +45,7 @@ class Detail:
     pieces: PieceStats = NO_PIECES
     trackers: tuple[TrackerStats, ...] = ()
     sources: tuple[SourceStats, ...] = ()
+    web_seeds: tuple[WebSeedStats, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ..cli import units
 from ..metainfo.text import display
-from ..stats import FileStats, PeerStats, State, TrackerStats
+from ..stats import FileStats, PeerStats, State, TrackerStats, WebSeedStats
 from . import words
 from .choices import Sort
 from .frame import Section
@@ -105,21 +105,26 @@ def _file(file: FileStats, path: str, width: int) -> Line:
 def sources(snapshot: Snapshot, detail: Detail, scrolled: int, width: int, rows: int) -> Section:
     """Trackers, the DHT and our own port, each with its state in words."""
     where = min(46, max(16, width * 2 // 5))
-    lines = [*_others(snapshot, detail, width), *(_tracker(each, where, width) for each in detail.trackers)]
-    title = [seg("where peers come from")]
+    lines = [
+        *_others(snapshot, detail, width),
+        *(_web_seed(each, where, width) for each in detail.web_seeds),
+        *(_tracker(each, where, width) for each in detail.trackers),
+    ]
+    title = [seg("where peers come from, and web seeds" if detail.web_seeds else "where peers come from")]
     failed = sum(each.state == "failed" for each in detail.trackers)
     right: Line = [seg(f"{failed} of {units.plural(len(detail.trackers), 'tracker')} failed", BAD)] if failed else []
     first = max(0, min(scrolled, len(lines) - rows))
     body = lines[first : first + rows]
     if len(lines) > rows and rows > 1 and not scrolled:
-        left = detail.trackers[len(detail.trackers) - (len(lines) - rows + 1) :]
-        body[-1] = [seg(f"and {units.plural(len(left), 'more tracker')}", DIM)]
+        left = len(lines) - rows + 1
+        what = "more tracker" if left <= len(detail.trackers) else "more source"
+        body[-1] = [seg(f"and {units.plural(left, what)}", DIM)]
     return Section(title, _padded(body, rows), right)
 
 
 def count_sources(snapshot: Snapshot, detail: Detail) -> int:
     """Rows that ``sources`` could fill."""
-    return (snapshot.session is not None) * (1 + len(detail.sources)) + len(detail.trackers)
+    return (snapshot.session is not None) * (1 + len(detail.sources)) + len(detail.web_seeds) + len(detail.trackers)
 
 
 def _others(snapshot: Snapshot, detail: Detail, width: int) -> list[Line]:
@@ -139,6 +144,12 @@ def _others(snapshot: Snapshot, detail: Detail, width: int) -> list[Line]:
 def _tracker(stats: TrackerStats, where: int, width: int) -> Line:
     word, sentence, style = words.tracker(stats)
     line = [*foreign(_url(stats), where, keep_end=True), seg("  "), seg(word, style), seg("  ")]
+    return [*line, *foreign(sentence, max(0, width - where - 4 - len(word)), DIM)]
+
+
+def _web_seed(stats: WebSeedStats, where: int, width: int) -> Line:
+    word, sentence, style = words.web_seed(stats)
+    line = [*foreign(display(stats.url), where, keep_end=True), seg("  "), seg(word, style), seg("  ")]
     return [*line, *foreign(sentence, max(0, width - where - 4 - len(word)), DIM)]
 
 

@@ -8,7 +8,7 @@ from rich.style import Style
 
 from ..cli import units
 from ..metainfo.text import display
-from ..stats import NodeStats, PeerStats, SourceStats, TrackerStats
+from ..stats import NodeStats, PeerStats, SourceStats, TrackerStats, WebSeedStats
 from .lines import BAD, BUSY, DIM, GOOD, WARN
 
 FLAGS: Final = {
@@ -46,6 +46,18 @@ def flags(peer: PeerStats) -> str:
 def source(peer: PeerStats) -> str:
     """Where we have it from, in a short word."""
     return _SOURCES.get(peer.source, peer.source)
+
+
+def web_seed(stats: WebSeedStats) -> tuple[str, str, Style]:
+    """How it is with a web seed: a word, a sentence and the style of the word."""
+    message = display(stats.message)
+    if stats.state == "failed":
+        return "failed", f"{message}, again in {span(max(1, stats.retry_in))}", BAD
+    if stats.state == "dropped":
+        return "dropped", message, BAD
+    got = f"{units.size(stats.downloaded)} · {units.rate(stats.down_rate)}" if stats.downloaded else ""
+    style = GOOD if stats.state in ("downloading", "idle") else BUSY if stats.state == "asking" else DIM
+    return stats.state, " · ".join(filter(None, (got, message))), style
 
 
 def tracker(stats: TrackerStats) -> tuple[str, str, Style]:
