@@ -118,7 +118,7 @@ async def chaos(world, seed):
         )
 
         async def meddle():
-            while True:
+            for _ in range(15):  # each pause sets a server without ranges back to its start
                 await trio.sleep(dice.expovariate(0.3))
                 match dice.randrange(4):
                     case 0:

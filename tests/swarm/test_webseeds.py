@@ -525,3 +525,51 @@ async def test_no_connections_means_no_web_seeds(world):
         await trio.sleep(30)
         assert torrent.stats().downloaded == 0
     assert not server.requests
+
+
+@simulated()
+async def test_a_reader_is_served_by_a_web_seed_alone(world):
+    metainfo, data = world.torrent(20 * MIB, piece_length=128 << 10)
+    server = web_seed(world, metainfo, data, up=500_000)
+    machine = world.host()
+    async with session_on(machine) as session:
+        torrent = session.add(metainfo, web_seeds=[server.url])
+        await trio.sleep(5)
+        async with torrent.open() as file:
+            for offset in (15 * MIB, 3 * MIB + 5, 20 * MIB - 1000):
+                began = trio.current_time()
+                file.seek(offset)
+                assert await file.read(100_000) == data[offset : offset + 100_000]
+                assert trio.current_time() - began < 8, "ranges are short in time, so nobody waits long behind one"
+
+
+@simulated()
+async def test_in_order_when_asked_to(world):
+    metainfo, data = world.torrent(4 * MIB)
+    server = web_seed(world, metainfo, data, up=500_000)
+    machine = world.host()
+    async with session_on(machine, web_seed_connections=1) as session:
+        torrent = session.add(metainfo, web_seeds=[server.url], sequential=True)
+        await torrent.wait_complete()
+    starts = [request.range[0] for request in server.requests]
+    assert starts == sorted(starts)
+
+
+@simulated()
+async def test_a_full_disk_stops_asking(world):
+    metainfo, data = world.torrent(4 * MIB)
+    server = web_seed(world, metainfo, data, up=500_000)
+    machine = world.host()
+    async with session_on(machine) as session:
+        torrent = session.add(metainfo, web_seeds=[server.url])
+        await until(lambda: torrent.stats().pieces_done > 5)
+        machine.disk.room = 0
+        await until(lambda: torrent.why().reason is tl.Reason.DISK)
+        await trio.sleep(5)
+        sent = server.sent
+        await trio.sleep(60)
+        assert server.sent == sent, "what cannot be stored is not asked for"
+        assert torrent.web_seeds()[0].failures == 0
+        machine.disk.room = None
+        await torrent.wait_complete()
+        assert machine.disk.storage(metainfo.info).content() == data
