@@ -23,7 +23,7 @@ def test_five_hundred_join_and_find():
     world.grow(500, over=120)
     world.run(60)
     assert all(node.joined for node in world.nodes)
-    result = measure(world, 200, pause=0.1)
+    result = measure(world, 200, together=20, pause=0.1)
     assert result.found >= 0.995
     assert result.queries <= 60
     assert result.stored >= 7.9
@@ -35,11 +35,20 @@ def test_five_hundred_join_and_find():
     assert all(node.core.counters.unanswered == 0 for node in world.nodes)
 
 
+def test_three_thousand():
+    world = mixed(3000, [Silent], 0, seed=1)
+    result = measure(world, 400, together=40, pause=0.1)
+    assert result.found >= 0.995
+    assert result.queries <= 60
+    assert result.most <= 100
+    assert result.stored >= 7.9
+
+
 def test_half_of_the_nodes_have_no_secure_id():
     world = SimulatedDht(seed=2)
     world.grow(200, over=60, secure=0.5)
     world.run(30)
-    result = measure(world, 60)
+    result = measure(world, 60, together=10)
     assert result.found >= 0.995
     assert result.queries <= 60
     assert 8 < result.stored <= 24, "the nearest of any kind, and the nearest secure ones"
@@ -52,7 +61,7 @@ def test_churn_and_loss():
     world.churn(0.5)
     world.run(1800)
     assert 22 < len(before - set(world.addresses)) < 55, "a quarter of them"
-    result = measure(world, 60, pause=10)
+    result = measure(world, 100, together=10, pause=10)
     assert result.found >= 0.98
     assert result.queries <= 60
 

@@ -23,7 +23,7 @@ from .dht import SimulatedDht, SimulatedNode
 _NAMED: Final = 8
 _MADE_UP: Final = 20_000
 _FORGED: Final = 24  # made-up nodes that one victim is told of at a time
-_NEIGHBOURS: Final = 32  # honest nodes that Sybils make themselves known to
+_NEIGHBOURS: Final = 16  # honest nodes that Sybils make themselves known to
 
 
 class HostileNode(SimulatedNode):

@@ -22,6 +22,7 @@ class Result:
         lookups: how many there were.
         found: share that found the announced peer.
         queries: median of those sent for one.
+        mean: mean of them.
         most: the largest number of them.
         seconds: median time until a lookup was over.
         first: median time until its first peer.
@@ -34,6 +35,7 @@ class Result:
     lookups: int
     found: float
     queries: float
+    mean: float
     most: int
     seconds: float
     first: float
@@ -102,6 +104,7 @@ def measure(world: SimulatedDht, lookups: int, *, together: int = 1, pause: floa
         lookups=lookups,
         found=found / lookups,
         queries=statistics.median(search.errand.queries for search in gets),
+        mean=statistics.mean(search.errand.queries for search in gets),
         most=max(search.errand.queries for search in gets),
         seconds=statistics.median(search.seconds for search in gets),
         first=statistics.median(
