@@ -84,7 +84,8 @@ def plot(points: Sequence[tuple[int, Result]]) -> str:
         return round(across, 1), round(height - bottom - queries / top * (height - bottom - 16), 1)
 
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"',
+        ' font-family="sans-serif" font-size="12">',
         f'<rect width="{width}" height="{height}" fill="white"/>',
     ]
     for queries in range(0, top + 1, 10):

@@ -116,6 +116,19 @@ def test_a_small_network_does_not_fall_silent():
     assert measure(world, 20, together=10).found == 1
 
 
+def test_in_a_tiny_network_a_lost_datagram_is_not_the_end():
+    world = SimulatedDht(seed=8)
+    world.grow(2, over=10)
+    world.run(60)
+    world.nodes[0].announce(b"t" * 20, 7)
+    world.run(60)
+    world.loss = 0.1
+    searches = [world.nodes[0].get_peers(b"t" * 20) for _ in range(200) if world.run(10) is None]
+    world.run(60)
+    # Asked once 81 % would be answered, with a second try 96 %.
+    assert 0.9 < sum(bool(search.peers) for search in searches) / len(searches) < 1
+
+
 def test_slow_lines():
     world = SimulatedDht(seed=6)
     world.grow(40, over=20)

@@ -226,7 +226,10 @@ class Core:
         self.now = now
         if len(self.searches) >= limits.DHT_MAX_LOOKUPS:
             raise DhtError("too many lookups are under way")
-        nearest = self.sides[ipv6].table.closest(target, limits.DHT_PATHS * limits.DHT_K)
+        table = self.sides[ipv6].table
+        nearest = table.closest(target, limits.DHT_PATHS * limits.DHT_K)
+        if len(nearest) < limits.DHT_K:  # so few that even those are of use which did not answer the last time
+            nearest += [node for node in table if node.fails][: limits.DHT_K]
         known = [*(node.contact for node in nearest), *seeds]
         search = Search(
             self, target, method, arguments, seeds=known, now=now, ipv6=ipv6, found=found, store=store, end=end

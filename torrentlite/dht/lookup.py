@@ -117,6 +117,7 @@ class Lookup:
         self._bound: int | None = None  # nobody farther away is of any use
         self._insecure = 0
         self._slow = 0
+        self._repeated = False
         self._last = now
         self.add(seeds)
 
@@ -124,7 +125,7 @@ class Lookup:
         return f"<Lookup {self.target.hex()}: {len(self._answered)} answered of {self.queries} asked>"
 
     def next(self, now: float) -> list[Candidate]:
-        """Whom to ask now; none of them is named twice. Sees to it that ``done`` is right."""
+        """Whom to ask now; hardly anybody is named twice. Sees to it that ``done`` is right."""
         chosen: list[Candidate] = []
         if self.done:
             return chosen
@@ -142,6 +143,8 @@ class Lookup:
                         self._insecure += not candidate.secure
                         chosen.append(candidate)
                         progress = True
+        if not chosen and not any(path.asked for path in self._paths) and self.patient and not self._repeated:
+            chosen = self._repeat()
         if chosen:
             self._last = now
         elif not any(path.asked for path in self._paths):
@@ -226,6 +229,19 @@ class Lookup:
         return found
 
     # -- inside
+
+    def _repeat(self) -> list[Candidate]:
+        """Ask the nearest slow ones again, once: where there are few nodes a lost datagram must not be the end of it."""
+        self._repeated = True
+        slow = sorted(candidate for candidate in self._candidates.values() if candidate.state is State.SLOW)
+        chosen = slow[: limits.DHT_PATHS * limits.DHT_PARALLEL]
+        for candidate in chosen:
+            self._leave(candidate)
+            candidate.state = State.ASKED
+            self.queries += 1
+            if candidate.path is not None:
+                candidate.path.asked += 1
+        return chosen
 
     def _leave(self, candidate: Candidate) -> None:
         if candidate.state is State.SLOW:

@@ -93,6 +93,7 @@ class Mutations:
                 key = dice.choice(_KEYS)
                 return data.replace(b"%d:%b" % (len(key), key), b"%d:%b" % (len(key), key) + dice.choice(_TOKENS), 1)
             case 6:
-                return data.replace(*(b"%d:%b" % (len(key), key) for key in dice.sample(_KEYS, 2)), 1)
+                one, two = (b"%d:%b" % (len(key), key) for key in dice.sample(_KEYS, 2))
+                return data.replace(one, two, 1)
             case _:
                 return data[:place] + b"l" * dice.randrange(200) + data[place:]
