@@ -1,4 +1,4 @@
-"""How well a simulated DHT finds what was announced in it: alone, with churn, among hostile nodes, and at which cost.
+"""How well a simulated DHT finds what was announced in it: with churn, among hostile nodes, and at which cost.
 
     python -m benchmarks dht_trials --nodes 3000                  # every trial
     python -m benchmarks dht_trials --nodes 10000 --plot out.svg  # only: what a lookup costs at up to so many nodes
