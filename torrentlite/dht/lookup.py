@@ -231,7 +231,7 @@ class Lookup:
     # -- inside
 
     def _repeat(self) -> list[Candidate]:
-        """Ask the nearest slow ones again, once: where there are few nodes a lost datagram must not be the end of it."""
+        """Ask the nearest slow ones again, once: among few nodes a lost datagram must not be the end of it."""
         self._repeated = True
         slow = sorted(candidate for candidate in self._candidates.values() if candidate.state is State.SLOW)
         chosen = slow[: limits.DHT_PATHS * limits.DHT_PARALLEL]
