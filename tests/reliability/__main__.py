@@ -6,7 +6,7 @@ import argparse
 import logging
 import sys
 
-from tests.reliability import bombs, faults
+from tests.reliability import bombs, faults, kill
 
 
 def main() -> int:
@@ -16,6 +16,9 @@ def main() -> int:
     command.add_argument("names", nargs="*")
     command = commands.add_parser("faults", help="each call to the system fails once")
     command.add_argument("--rounds", type=int, default=4000)
+    command = commands.add_parser("kill", help="SIGKILL at any moment")
+    command.add_argument("--count", type=int, default=1000)
+    command.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     logging.getLogger("torrentlite").setLevel(logging.CRITICAL)
     match options.command:
@@ -24,6 +27,8 @@ def main() -> int:
                 print(line, flush=True)
         case "faults":
             faults.run(options.rounds, lambda line: print(line, flush=True))
+        case "kill":
+            return bool(kill.run(options.count, options.seed, lambda line: print(line, flush=True)).bad())
     return 0
 
 
