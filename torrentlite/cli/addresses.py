@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import ctypes.util
 import ipaddress
@@ -17,6 +18,10 @@ from ..wire.address import Scope, scope_of
 _UP: Final = 0x1
 _MOST: Final = 8
 """A link has to be short enough to be sent by hand."""
+_LEAST_IPV6: Final = 2
+"""Of those, for a neighbour that has nothing else."""
+_ELSEWHERE: Final = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
+"""Nobody (RFC 5737, RFC 3849). The way there is the default route; nothing is sent."""
 _INTERNAL: Final = ("docker", "br-", "virbr", "lxcbr", "lxdbr", "podman", "cni")
 """Bridges to containers and virtual machines: every machine that has them gives them the same addresses."""
 
@@ -33,8 +38,22 @@ def reachable_at(bound: Iterable[str]) -> list[str]:
             found += [each for each in others if (":" in each) == (":" in host)]
         else:
             found.append(host)
+    first = default_sources()
+    found = sorted(dict.fromkeys(found), key=lambda each: each not in first)
     # IPv4 first, since every program understands it.
-    return sorted(found, key=lambda each: ":" in each)[:_MOST]
+    ipv4, ipv6 = [each for each in found if ":" not in each], [each for each in found if ":" in each]
+    ipv4 = ipv4[: _MOST - min(len(ipv6), _LEAST_IPV6)]
+    return ipv4 + ipv6[: _MOST - len(ipv4)]
+
+
+def default_sources() -> list[str]:
+    """Our addresses on the way to everywhere else, as far as there is one: most likely what others know us by."""
+    found = []
+    for family, elsewhere in _ELSEWHERE.items():
+        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((elsewhere, 9))
+            found.append(str(probe.getsockname()[0]))
+    return found
 
 
 def machine_addresses() -> list[str]:
