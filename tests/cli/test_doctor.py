@@ -286,9 +286,10 @@ def test_a_state_folder(tmp_path: pathlib.Path) -> None:
 
 
 def test_versions(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert machine.versions().verdict is Verdict.OK
+    assert machine.version().verdict is Verdict.OK
+    assert machine.packages().verdict is Verdict.OK
     monkeypatch.setattr(machine, "_PACKAGES", ("trio", "no-such-package"))
-    found = machine.versions()
+    found = machine.packages()
     assert found.verdict is Verdict.BAD
     assert "missing: no-such-package" in found.message
 
@@ -333,7 +334,7 @@ def test_the_command(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, ca
     events = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     lines = out.splitlines()
     assert any(line.startswith("BAD   clock ") and "fast by 127.0.0.1" in line for line in lines)
-    cures = [line for line in lines if line.startswith("                    → ")]
+    cures = [line for line in lines if line.startswith(f"{'':<20}→ ")]
     assert any("set the clock" in line for line in cures)
     assert err == "asking the network, for up to a minute\n"
     assert events[-1]["event"] == "bye"
@@ -343,5 +344,5 @@ def test_the_command(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, ca
     assert checks["clock"]["verdict"] == "bad"
     assert checks["clock"]["cure"]
     assert list(checks) == [
-        "versions", "choices", "disk", "open files", "state", "clock", "port", "UDP", "DHT", "port mapping", "reachable",
+        "version", "packages", "choices", "disk", "open files", "state", "clock", "port", "UDP", "DHT", "port mapping", "reachable",
     ]  # fmt: skip

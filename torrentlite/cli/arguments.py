@@ -325,6 +325,8 @@ def _unknown_command(word: str) -> UsageError:
 def overview() -> str:
     """What ``tl --help`` says: it fits on a screen of 80 columns and 24 lines."""
     lines = ["usage: tl COMMAND …", ""]
-    lines += [f"  {f'{name} {command.arguments}':<17} {command.summary}" for name, command in COMMANDS.items()]
+    calls = {f"{name} {command.arguments}": command.summary for name, command in COMMANDS.items()}
+    width = max(map(len, calls))
+    lines += [f"  {call:<{width}} {summary}" for call, summary in calls.items()]
     lines += ["", SRC, "", "tl COMMAND --help lists the flags of a command, with examples; tl --version."]
     return "\n".join([*lines, "New here? Try: tl demo"])

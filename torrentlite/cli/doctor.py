@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import textwrap
 from collections.abc import Callable
 
 import trio
@@ -20,12 +21,13 @@ from .files import require_folder
 from .output import Job, Output
 from .progress import Glance
 from .signals import Interrupt
-from .terminal import Mode
+from .terminal import STDOUT, Mode, is_terminal, terminal_size
 
 _LABELS = {Verdict.OK: "ok", Verdict.NOTE: "note", Verdict.BAD: "BAD", Verdict.UNKNOWN: "?"}
 _STYLES = {Verdict.BAD: "red", Verdict.NOTE: "bold"}
-_CODES = {"versions": Exit.UNEXPECTED, "disk": Exit.DISK}
+_CODES = {"packages": Exit.UNEXPECTED, "disk": Exit.DISK}
 _LONGEST = 400
+_INDENT = 20
 
 
 async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) -> int:
@@ -69,6 +71,17 @@ def _say(finding: Finding, output: Output) -> None:
     output.event("check", name=finding.name, verdict=finding.verdict.value, message=message, cure=cure)
     label = _LABELS[finding.verdict].ljust(5)
     style = _STYLES.get(finding.verdict)
-    output.result(f"{output.style(label, style) if style else label} {finding.name:<13} {message}")
-    if cure:
-        output.result(f"{'':<19} → {cure}")
+    first, *rest = _wrapped(message)
+    output.result(f"{output.style(label, style) if style else label} {finding.name:<13} {first}")
+    for line in rest:
+        output.result(f"{'':<{_INDENT}}{line}")
+    for number, line in enumerate(_wrapped(cure) if cure else []):
+        output.result(f"{'':<{_INDENT}}{'  ' if number else '→ '}{line}")
+
+
+def _wrapped(text: str) -> list[str]:
+    """In lines that fit the terminal; for a pipe in one."""
+    if not is_terminal(STDOUT):
+        return [text]
+    width = max(20, terminal_size()[0] - _INDENT - 3)
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)

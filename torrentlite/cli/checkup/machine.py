@@ -33,7 +33,13 @@ _OPEN_FILES: Final = 512
 """Descriptors: 200 peers, half-open connections and 128 files fit."""
 
 
-def versions() -> Finding:
+def version() -> Finding:
+    """What runs here."""
+    system = f"{platform.system()} {platform.release()}"
+    return Finding("version", Verdict.OK, f"tl {__version__} on Python {platform.python_version()}, {system}")
+
+
+def packages() -> Finding:
     """Whether what tl stands on is installed."""
     found, missing = [], []
     for name in _PACKAGES:
@@ -41,15 +47,10 @@ def versions() -> Finding:
             found.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
             missing.append(name)
-    message = f"tl {__version__} on Python {platform.python_version()}, {platform.system()} {platform.release()}"
     if missing:
-        return Finding(
-            "versions",
-            Verdict.BAD,
-            f"{message}; missing: {', '.join(missing)}",
-            "pip install --force-reinstall torrentlite",
-        )
-    return Finding("versions", Verdict.OK, f"{message}; {', '.join(found)}")
+        cure = "pip install --force-reinstall torrentlite"
+        return Finding("packages", Verdict.BAD, f"missing: {', '.join(missing)}", cure)
+    return Finding("packages", Verdict.OK, ", ".join(found))
 
 
 def choices(environ: Mapping[str, str], names: Mapping[str, list[str]]) -> Finding:
@@ -125,7 +126,8 @@ def open_files() -> Finding | None:
 
 def local(environ: Mapping[str, str], names: Mapping[str, list[str]], folder: str) -> Iterable[Finding]:
     """All of them but the state, one after the other."""
-    yield versions()
+    yield version()
+    yield packages()
     yield choices(environ, names)
     yield disk(pathlib.Path(folder))
     if (found := open_files()) is not None:
