@@ -59,7 +59,7 @@ async def _look(args: argparse.Namespace, output: Output, say: Callable[[Finding
     host, port = args.listen or ("", sessions.kept_port(state))
     network = RealNetwork(host)
     say(await clock.look(network, args.time_server or clock.SERVER, secret=os.urandom))
-    routers = getattr(args, "bootstrap", None) or ROUTERS
+    routers = args.bootstrap or ROUTERS
     async with open_outside(
         network, host=host, port=port, routers=routers, secret=os.urandom, fallback=args.listen is None
     ) as outside:
