@@ -32,6 +32,7 @@ FLOORS = {
     "torrentlite.values": 4,
     "torrentlite.aio": 5,
     "torrentlite.blocking": 5,
+    "torrentlite.filesystem": 5,
     "torrentlite.cli": 5,
     "torrentlite.tui": 5,
     "torrentlite.__main__": 5,
