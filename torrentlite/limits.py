@@ -579,6 +579,10 @@ DISK_RETRY: Final = 10.0
 """A full disk is tried again this often."""
 LEAVE_TIMEOUT: Final = 5.0
 """Leaving a session takes no longer, but for a disk call that hangs; that is then named in the log, each so often."""
+SIMULTANEOUS: Final = 10.0
+"""Two connections of a peer that are no further apart were dialled together: then both sides have to choose."""
+SEATED: Final = 20.0
+"""Seconds that a new peer has to become of use before it may have to make room for another."""
 PEX_FIRST: Final = 10.0
 """Seconds until a new peer is first told about others: by then there is something to tell (rqbit waits as long)."""
 PEX_INTERVAL: Final = 60.0

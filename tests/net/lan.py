@@ -13,10 +13,11 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 class Machine(NamedTuple):
-    """A namespace, and its address there."""
+    """A namespace, and its addresses there."""
 
     address: str
     namespace: str
+    ipv6: str = ""
 
     @property
     def prefix(self) -> list[str]:
@@ -86,8 +87,9 @@ def wiring() -> Iterator[Wiring]:
 
 
 @contextlib.contextmanager
-def lan(count: int) -> Iterator[list[Machine]]:
-    """So many machines at one switch, with IPv4 and IPv6 addresses."""
+def lan(count: int, *, apart: bool = False) -> Iterator[list[Machine]]:
+    """So many machines at one switch, with IPv4 and IPv6 addresses; ``apart``: each in a /24 and a /64 of its own, as
+    DHT nodes want it."""
     with wiring() as wires:
         switch = wires.space("sw")
         wires.ip("-n", switch, "link", "add", "br0", "type", "bridge")
@@ -97,9 +99,10 @@ def lan(count: int) -> Iterator[list[Machine]]:
             name = wires.space(f"m{i}")
             wires.cable(name, "eth0", switch, f"p{i}")
             wires.ip("-n", switch, "link", "set", f"p{i}", "master", "br0")
-            wires.ip("-n", name, "addr", "add", f"10.79.0.{i}/24", "dev", "eth0")
-            wires.ip("-n", name, "addr", "add", f"fd79::{i}/64", "dev", "eth0", "nodad")
-            spaces.append(Machine(f"10.79.0.{i}", name))
+            four, six = (f"10.79.{i}.1", f"fd79:0:0:{i}::1") if apart else (f"10.79.0.{i}", f"fd79::{i}")
+            wires.ip("-n", name, "addr", "add", f"{four}/{16 if apart else 24}", "dev", "eth0")
+            wires.ip("-n", name, "addr", "add", f"{six}/{48 if apart else 64}", "dev", "eth0", "nodad")
+            spaces.append(Machine(four, name, six))
         yield spaces
 
 

@@ -131,6 +131,11 @@ class Dht:
         )
 
     @property
+    def external_hosts(self) -> tuple[str, ...]:
+        """Our IP addresses as several nodes see them, one of each family at most."""
+        return self.stats().external_hosts
+
+    @property
     def internal_errors(self) -> int:
         """Bugs of ours that the node has contained."""
         return self.node.internal_errors

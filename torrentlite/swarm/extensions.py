@@ -117,7 +117,7 @@ class Extensions:
         callable_at = [(address, peer.is_seed) for peer in peers if (address := peer.callable_at) is not None]
         for peer in peers:
             if peer.extended:
-                message = self._pex.due(peer, peer.address, callable_at, now)
+                message = self._pex.due(peer, peer.callable_at or peer.address, callable_at, now)
                 data = peer.wire.encode_pex(message) if message is not None else None
                 if data:
                     peer.sender.send(data)

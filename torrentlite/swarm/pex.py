@@ -46,7 +46,7 @@ class PeerExchange(Generic[P]):
 
         Args:
             peer: the receiver.
-            to: its address.
+            to: its address, where it can be called if that is known: it is not told of itself.
             connected: where our other peers can be called, and whether each is a seed.
             now: the time.
         """

@@ -20,6 +20,7 @@ from ..strategy.peerlist import PeerList
 from ..wire import bitfield, messages as wm
 from ..wire.address import Address, Scope
 from ..wire.handshake import Handshake
+from .admission import Admission
 from .commons import Commons
 from .crew import Crew
 from .dht import Dht
@@ -94,6 +95,7 @@ class Swarm:
         self.pieces: Pieces | None = None
         self.peerlist = PeerList(commons.world.rng)
         self.dialler = Dialler(self, self.peerlist)
+        self.admission = Admission(self)
         self.choker: Choker[Peer] = Choker()
         self.extensions = Extensions(self)
         self.web = WebSeeds(self)
@@ -142,40 +144,10 @@ class Swarm:
     async def _host_incoming(self, stream: Stream, theirs: Handshake) -> None:
         await self.host(stream, theirs, incoming=True, source="incoming")
 
-    def _refusal(self, address: Address, theirs: Handshake, *, incoming: bool) -> str:
-        """Why this connection is not wanted, or an empty string."""
-        commons, settings = self.commons, self.commons.settings
-        if not self.open:
-            return "not sharing now"
-        if theirs.peer_id == commons.peer_id:
-            if not incoming:
-                commons.own_addresses[address] = None
-                self.peerlist.ourselves(address)
-            return "that is ourselves"
-        if self.peerlist.banned(self.blame_key(address)) is not None:
-            return "banned"
-        for peer in self.peers:
-            if peer.peer_id == theirs.peer_id:
-                # Both sides may have dialled at once, and both must drop the same one: the connection that was made
-                # by the side with the larger peer id stays.
-                keep_incoming = theirs.peer_id > commons.peer_id
-                if peer.incoming != incoming and incoming == keep_incoming:
-                    peer.close("the same peer, connected from its side")
-                    return ""
-                if not incoming:
-                    peer.listen_port = address.port
-                return "connected already"
-        if len(self.peers) >= settings.connections_per_torrent or commons.connected >= settings.connections:
-            return "enough connections"
-        per_ip = settings.connections_per_ip
-        if per_ip and address.scope is Scope.PUBLIC and commons.connections_from(address.host) >= per_ip:
-            return "enough connections from that address"
-        return ""
-
     async def host(self, stream: Stream, theirs: Handshake, *, incoming: bool, source: str) -> None:
         """A peer's whole stay."""
         address, commons = stream.remote, self.commons
-        refusal = self._refusal(address, theirs, incoming=incoming)
+        refusal = self.admission.refusal(stream, theirs, incoming=incoming)
         if refusal:
             stream.close()
             log.debug("%s: %s refused: %s", self.owner.info_hash, address, refusal)
