@@ -125,7 +125,7 @@ class Output:
         self._asking = trio.Lock()
         self._next_frame = self._next_rates = 0.0
         self._session: Session | None = None
-        self._told_dht: tuple[str, int] | None = None
+        self._told: dict[str, object] = {}
 
     def have_dashboard(self, title: str, interrupt: Interrupt, *, open: bool, keys: bool) -> None:
         """Let there be a dashboard, at once or when its key is pressed.
@@ -271,7 +271,7 @@ class Output:
             elif self.mode is Mode.PLAIN and job.line_due(glance, now):
                 self.note(progress.line(glance))
         if self.mode is Mode.JSON:
-            self._tell_dht()
+            self._tell_session()
         if self.mode is Mode.LIVE:
             self._draw(looks, now)
 
@@ -306,12 +306,26 @@ class Output:
             glances = [glance for _, glance in shown]
             self.screen.draw(lambda: self._frame(glances))
 
-    def _tell_dht(self) -> None:
-        """How many nodes the session knows, when they have become more or fewer."""
-        dht = self._session.stats().dht if self._session is not None else None
-        if dht is not None and dht.state != "off" and (dht.state, dht.nodes + dht.nodes6) != self._told_dht:
-            self._told_dht = dht.state, dht.nodes + dht.nodes6
-            self.event("dht", nodes=self._told_dht[1], state=dht.state)
+    def _tell_session(self) -> None:
+        """How it stands with the DHT and the gateway, where that has changed."""
+        if self._session is None:
+            return
+        stats = self._session.stats()
+        dht, mapped = stats.dht, stats.port_map
+        told: dict[str, dict[str, Any]] = {
+            "dht": {"nodes": dht.nodes + dht.nodes6, "state": dht.state},
+            "port_map": {
+                "state": mapped.state,
+                "message": display(mapped.message),
+                "protocol": mapped.protocol,
+                "external_host": mapped.external_host,
+                "port": mapped.tcp_port,
+            },
+        }
+        for event, fields in told.items():
+            if fields["state"] != "off" and fields != self._told.get(event):
+                self._told[event] = fields
+                self.event(event, **fields)
 
     def _tell(self, glance: Glance, info_hash: str) -> None:
         event, fields = progress.fields(glance)

@@ -44,6 +44,7 @@ class TrackerEntry:
         started: it knows that we are here.
         incomplete: it was told, or is being told, that something is left.
         alone: it knows of nobody but us.
+        again: something new came up during the announce under way: another one follows.
     """
 
     url: str = dataclasses.field(repr=False)
@@ -58,6 +59,7 @@ class TrackerEntry:
     started: bool = False
     incomplete: bool = False
     alone: bool = False
+    again: bool = False
     message: str = ""
     peers: int = 0
     seeders: int = UNKNOWN
@@ -159,6 +161,8 @@ class Tiers:
             interval = min(interval, _within_bounds(max(limits.LONELY_INTERVAL, reply.min_interval)))
         entry.earliest = now + _within_bounds(reply.min_interval)
         entry.next_at = now + interval * (1 + self._rng.uniform(0, limits.ANNOUNCE_JITTER))
+        if entry.again:
+            entry.again, entry.next_at = False, entry.earliest
         for group in self._groups:
             for tier in group:
                 if entry in tier:
@@ -186,6 +190,7 @@ class Tiers:
         """Announce as soon as the trackers allow; failures are forgiven."""
         for entry in self:
             entry.next_at = min(entry.next_at, max(now, entry.earliest))
+            entry.again = entry.state is _State.ANNOUNCING
 
     def to_stop(self) -> list[TrackerEntry]:
         """The trackers that know that we are here: ``stopped`` is for them."""

@@ -4,6 +4,7 @@ Where the kernel or the system does not let it run, ``test_mapper.py`` and ``tes
 gateway are the proof, and no other.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -52,10 +53,10 @@ def miniupnpd() -> str:
     return found
 
 
-@pytest.fixture(scope="module")
-def network(tmp_path_factory) -> Iterator[tuple[Machine, Machine, Machine]]:
+@contextlib.contextmanager
+def gateway_at_home(work: pathlib.Path) -> Iterator[tuple[Machine, Machine, Machine]]:
+    """A machine at home, the gateway with miniupnpd, a machine outside."""
     program = miniupnpd()
-    work = tmp_path_factory.mktemp("miniupnpd")
     (work / "conf").write_text(CONFIG)
     log = work / "log"
     with behind_gateway() as machines:
@@ -68,6 +69,12 @@ def network(tmp_path_factory) -> Iterator[tuple[Machine, Machine, Machine]]:
             if process.poll() is not None:
                 missing(f"a miniupnpd that runs here ({log.read_text(errors='replace')[-200:].strip()})")
             yield machines
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory) -> Iterator[tuple[Machine, Machine, Machine]]:
+    with gateway_at_home(tmp_path_factory.mktemp("miniupnpd")) as machines:
+        yield machines
 
 
 class Client:
