@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import struct
@@ -22,7 +23,10 @@ from torrentlite import limits
 from torrentlite.dht.krpc import Query, parse
 from torrentlite.errors import NetworkError, ProtocolError, SourceError, TrackerError
 from torrentlite.net.http import HttpClient
+from torrentlite.net.partial import Part
+from torrentlite.net.ranged import RangedHttp
 from torrentlite.net.udp import UdpPort
+from torrentlite.net.url import parse_url
 from torrentlite.testing import run_simulation
 from torrentlite.testing.torrent import made_up_torrent
 from torrentlite.tracker.announce import AnnounceRequest
@@ -125,6 +129,60 @@ async def _fetch(data: bytes) -> None:
             assert len(network.connects) <= limits.MAX_REDIRECTS + 1
 
 
+async def _ranged(data: bytes) -> None:
+    """Two ranges of a file, one after the other, from a server that says these bytes to each request."""
+    async with background() as nursery:
+        network = MemoryNetwork(nursery)
+        network.names = {"w.example": ["9.9.9.9"], "local.example": ["127.0.0.1"], "other.example": ["8.8.8.8"]}
+        network.serve("9.9.9.9", 80, Server(*_parts(data)))
+        for host in ("127.0.0.1", "8.8.8.8"):
+            network.serve(host, 80, Server(answer(b"reached")))
+        client = RangedHttp(network, user_agent="fuzz")
+        buffer = memoryview(bytearray(1000))
+        try:
+            for asked in (Part(100, 200), Part(0, 5000)):
+                part = await client.get(_WEB, asked, 5000, within=Scope.PUBLIC)
+                assert part == Part(0, 5000) or (part.offset == asked.offset and part.length <= asked.length)
+                got = 0
+                while count := await client.receive_into(buffer):
+                    got += count
+                assert got == part.length
+        finally:
+            client.close()
+            assert all(address.scope is Scope.PUBLIC for address in network.connects)
+            assert len(network.connects) <= 2 * (limits.MAX_REDIRECTS + 2)
+
+
+async def _web_seed(world: Any, data: bytes) -> None:
+    """A session, a web server that says these bytes to everybody, and an honest one."""
+    hostile, machine = world.host(), world.host()
+    (listener,) = await hostile.network.listen("", 80, fallback=False)
+    honest = world.web_server({"/file": _DATA}, up=200_000)
+
+    async def say(stream: Any) -> None:
+        with contextlib.closing(stream), contextlib.suppress(NetworkError):
+            for part in _parts(data):
+                await stream.send_vectored([part])
+                await trio.sleep(0.01)
+            await stream.receive_into(memoryview(bytearray(1000)))
+
+    async with background() as nursery, session_on(machine) as session:
+
+        async def serve() -> None:
+            with contextlib.closing(listener):
+                while True:
+                    nursery.start_soon(say, await listener.accept())
+
+        nursery.start_soon(serve)
+        urls = [f"http://{hostile.network.ip}/file", f"{honest.url}file"]
+        torrent = session.add(_METAINFO, web_seeds=urls)
+        with trio.fail_after(900):
+            await torrent.wait_complete()
+        assert machine.disk.storage(_METAINFO.info).content() == _DATA
+        assert torrent.web_seeds()[1].state != "dropped"
+
+
+_WEB = parse_url("http://w.example/file")
 _REQUEST = AnnounceRequest(info_hash=b"h" * 20, peer_id=b"p" * 20, port=6881, event="started")
 
 
@@ -184,6 +242,27 @@ _FETCH = [
     b"\0" + redirect("http://127.0.0.1/"), b"\0" + redirect("http://[::1]/x"), b"\0" + redirect("file:///etc/passwd"),
     b"\3HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nto the\r\n4\r\n end\r\n0\r\n\r\n", *_HTTP[:10],
 ]  # fmt: skip
+_HEAD = b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes %d-%d/%d\r\nContent-Length: %d\r\n\r\n"
+_RANGED = [
+    b"\0" + _HEAD % (100, 299, 5000, 200) + bytes(200), b"\2" + _HEAD % (100, 299, 5000, 100) + bytes(100),
+    b"\0HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" + bytes(5000), b"\0HTTP/1.0 200 OK\r\n\r\n" + bytes(5000),
+    b"\3HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1388\r\n" + bytes(5000) + b"\r\n0\r\n\r\n", *_FETCH,
+    b"\0HTTP/1.1 416 No\r\nContent-Range: bytes */7\r\n\r\n", b"\0HTTP/1.1 503 Busy\r\nRetry-After: 3\r\n\r\n",
+]  # fmt: skip
+_SIZE = len(_DATA)
+_SERVED = [
+    b"\0" + _HEAD % (0, 98303, _SIZE, 98304) + _DATA[:98304], b"\0" + _HEAD % (0, 98303, _SIZE, 98304) + bytes(98304),
+    b"\3HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % _SIZE + _DATA, b"\0HTTP/1.1 404 No\r\n\r\n",
+]  # fmt: skip
+_RANGED_WORDS = [
+    b"HTTP/1.1 206 ",
+    b"Content-Range: bytes ",
+    b"0-98303/",
+    b"100-299/5000",
+    b"*/",
+    b"Retry-After: ",
+    b"Content-Encoding: ",
+]
 _HTTP_WORDS = [b"\r\n", b"\r\n\r\n", b"Content-Length: ", b"Transfer-Encoding: chunked\r\n", b"Content-Encoding: gzip\r\n", b"HTTP/1.1 302 x\r\nLocation: ",
                b"http://local.example/", b"http://127.0.0.1/", b"0\r\n\r\n", b"ffffffffffffffff\r\n", b"HTTP/1.0 ", b"HTTP/1.1 100 Continue\r\n\r\n"]  # fmt: skip
 
@@ -256,6 +335,8 @@ TARGETS = [
     Target("session.called", _peer("called"), [b"\0" + _REAL_HELLO + said for said in SAID[::5]] + [b"\1" + _REAL_HELLO, b"\0GET / HTTP/1.1\r\n\r\n"], (), 20_000, WORDS),
     Target("session.dialled", _peer("dialled"), [b"\0" + _REAL_HELLO + said for said in SAID[::5]] + [b"\1" + _REAL_HELLO, b"\0" + HELLO], (), 20_000, WORDS),
     Target("session.http", _run(_fetch), _FETCH, (NetworkError, SourceError), 6000, _HTTP_WORDS),
+    Target("session.ranged", _run(_ranged), _RANGED, (NetworkError, SourceError), 12_000, _HTTP_WORDS + _RANGED_WORDS),
+    Target("session.web-seed", lambda data: run_simulation(_web_seed, data, seed=1, time_limit=3600), _SERVED, (), 170_000, _HTTP_WORDS + _RANGED_WORDS),
     Target("session.http-tracker", _run(_http_tracker), _HTTP, (NetworkError, TrackerError), 6000, _HTTP_WORDS),
     Target("session.udp-tracker", _run(_udp_tracker), _UDP, (NetworkError, TrackerError), 6000),
     Target("session.dht", _dht, [_from(index, message) for index, message in enumerate(KRPC)] + [_from(0, *KRPC), b"".join(_from(n, KRPC[7]) for n in range(12))], (), 8000, DHT_WORDS),
