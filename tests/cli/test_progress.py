@@ -133,6 +133,7 @@ def test_json_fields() -> None:
         "down_bps": 41 << 19,
         "up_bps": 0,
         "peers": 38,
+        "web_seeds": 0,
         "sources": {},
         "eta_s": 117,
         "uploaded": 0,

@@ -17,8 +17,8 @@ from .screen import Frame, to_terminal
 _LEAST_BAR: Final = 10
 _MOST_BAR: Final = 50
 # What a narrow terminal does without, first to last.
-_DISPENSABLE: Final = ("shared", "up", "peers", "down", "left")
-_STYLES: Final = {"down": "green", "up": "magenta", "shared": "dim", "peers": "", "left": "cyan"}
+_DISPENSABLE: Final = ("shared", "web", "up", "peers", "down", "left")
+_STYLES: Final = {"down": "green", "up": "magenta", "shared": "dim", "peers": "", "web": "", "left": "cyan"}
 
 
 def view(glances: Sequence[Glance], width: int, height: int, hint: str = "") -> list[Text]:

@@ -44,6 +44,7 @@ class Glance:
     up_rate: float = 0.0
     uploaded: int = 0
     peers: int = 0
+    web_seeds: int = 0
     eta: float | None = None
     why: Why = FINE
     moved: int = 0
@@ -83,6 +84,7 @@ def look(stats: TorrentStats, why: Why, *, sharing: bool = False) -> Glance:
         up_rate=stats.up_rate,
         uploaded=stats.uploaded,
         peers=stats.peers,
+        web_seeds=stats.web_seeds,
         eta=eta,
         why=why,
         moved=stats.done + stats.checked + stats.metadata_done + max(0, stats.downloaded - stats.wasted),
@@ -143,7 +145,7 @@ def line(glance: Glance) -> str:
 
 
 def movement(glance: Glance) -> dict[str, str]:
-    """The parts that change, in the order they are shown: down, up, shared, peers, left, as far as there are."""
+    """The parts that change, in the order they are shown: down, up, shared, peers, web, left, as far as there are."""
     parts = {}
     if glance.stage == "downloading":
         parts["down"] = f"↓ {units.rate(glance.down_rate)}"
@@ -154,6 +156,8 @@ def movement(glance: Glance) -> dict[str, str]:
         parts["shared"] = f"{units.size(glance.uploaded)} shared"
     if glance.peers or glance.steady:
         parts["peers"] = units.plural(glance.peers, "peer")
+    if glance.web_seeds:
+        parts["web"] = units.plural(glance.web_seeds, "web seed")
     if glance.eta is not None and not glance.steady:
         parts["left"] = f"{units.duration(glance.eta)} left"
     return parts
@@ -186,6 +190,7 @@ def fields(glance: Glance) -> tuple[str, dict[str, Any]]:
         "down_bps": round(glance.down_rate),
         "up_bps": round(glance.up_rate),
         "peers": glance.peers,
+        "web_seeds": glance.web_seeds,
         "sources": dict(glance.sources),
         "eta_s": None if glance.eta is None else round(glance.eta),
         "uploaded": glance.uploaded,
