@@ -7,6 +7,7 @@ loop. Whoever takes the wrong door is told which is the right one, instead of wh
 from __future__ import annotations
 
 import sys
+import threading
 
 import trio
 
@@ -72,6 +73,19 @@ def require_no_loop(name: str) -> None:
         raise RuntimeError(
             f"torrentlite.blocking.{name} would stop the asyncio loop of this thread; "
             f"use torrentlite.aio.{name}, or call it by asyncio.to_thread"
+        )
+
+
+def require_thread(thread: int) -> None:
+    """Let only the thread of an asyncio loop pass.
+
+    Raises:
+        RuntimeError: it is another one; it says how to get there.
+    """
+    if threading.get_ident() != thread:
+        raise RuntimeError(
+            "this belongs to the thread of its asyncio loop; from another one (a sync endpoint, asyncio.to_thread) "
+            "use asyncio.run_coroutine_threadsafe, or loop.call_soon_threadsafe"
         )
 
 

@@ -414,3 +414,28 @@ def test_a_guest_that_dies_takes_its_calls_along(run, tmp_path, caplog):
             pass
 
     run(main)
+
+
+def test_another_thread_is_told_where_to_go(run, tmp_path):
+    """FastAPI runs a sync endpoint in a thread of its own, in which the session must not be touched."""
+
+    async def main():
+        async with tl.open_session(LOCAL) as session:
+            torrent = session.add("cd" * 20, tmp_path)
+            for call in (torrent.stats, torrent.pause, torrent.why, session.stats, lambda: torrent.state,
+                         lambda: session.add("ef" * 20), lambda: session.set_limits(upload=1)):  # fmt: skip
+                with pytest.raises(RuntimeError, match="asyncio.run_coroutine_threadsafe"):
+                    await asyncio.to_thread(call)
+            loop = asyncio.get_running_loop()
+
+            async def there():
+                torrent.pause()
+                return torrent.state
+
+            state = await asyncio.to_thread(lambda: asyncio.run_coroutine_threadsafe(there(), loop).result())
+            assert state is tl.State.PAUSED
+            assert len(session.torrents) == 1
+        assert (await asyncio.to_thread(torrent.stats)).state is tl.State.CLOSED
+        assert (await asyncio.to_thread(session.stats)).torrents == 1
+
+    run(main)

@@ -17,6 +17,7 @@ import urllib.request
 import nbclient
 import nbformat
 import pytest
+from jupyter_client.manager import start_new_kernel
 
 import torrentlite
 from tests.faces.conftest import LOCAL
@@ -139,6 +140,46 @@ def test_jupyter(world, tmp_path, monkeypatch):
     assert said[2].endswith("1.0")
     assert said[3:] == ["3000000", "True", "'closed'"]
     assert (tmp_path / "downloads" / "data.bin").read_bytes() == data
+
+
+def test_jupyter_interrupted(tmp_path, monkeypatch):
+    """What waits in a cell ends when the kernel is interrupted, and a session that was open before goes on."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
+    manager, client = start_new_kernel(kernel_name="python3", cwd=str(tmp_path))
+
+    def run(code, interrupt=False):
+        sent, said = client.execute(code), ""
+        while True:
+            message = client.get_iopub_msg(timeout=20)
+            content = message["content"]
+            if message["parent_header"].get("msg_id") != sent:
+                continue
+            if message["msg_type"] == "stream" and interrupt:
+                manager.interrupt_kernel()
+            said += content.get("ename", "") + content.get("data", {}).get("text/plain", "")
+            if content.get("execution_state") == "idle":
+                return said
+
+    try:
+        run("import contextlib\nfrom torrentlite import aio, blocking\nlocal = aio.Settings(host='127.0.0.1')")
+        fetch = (
+            "blocking.fetch('ab' * 20, 'out', settings=local, progress=lambda stats: print(stats.state, flush=True))"
+        )
+        assert run(fetch, interrupt=True) == "KeyboardInterrupt"
+        run("stack = contextlib.AsyncExitStack()\n"
+            "session = await stack.enter_async_context(aio.open_session(local))")  # fmt: skip
+        wait = "torrent = session.add('ab' * 20, 'out')\nprint('waits', flush=True)\nawait torrent.wait_complete()"
+        assert run(wait, interrupt=True) in ("CancelledError", "KeyboardInterrupt")
+        assert run("torrent.state.value") == "'metadata'"
+        assert run("await stack.aclose()\ntorrent.state.value") == "'closed'"
+        assert (
+            run("import threading\n[each.name for each in threading.enumerate() if 'torrentlite' in each.name]") == "[]"
+        )
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
 
 
 @pytest.mark.parametrize("number", range(len(SNIPPETS)))

@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import pathlib
+import threading
 from collections.abc import AsyncIterator
 
 from .. import session
-from ..loops import require_asyncio
+from ..loops import require_asyncio, require_thread
 from ..metainfo.metainfo import Metainfo
 from ..settings import Settings
 from ..swarm import eventstream, torrent as torrent_module
+from ..swarm.commons import Commons
+from ..swarm.life import Life
 from ..swarm.world import World
 from .guest import guest
 from .reader import Opening
@@ -34,6 +37,17 @@ class EventStream(eventstream.EventStream):
 
 class Torrent(torrent_module.Torrent):
     """One shared thing in a session: ``torrentlite.Torrent``, its waits for asyncio. Made by ``Session.add``."""
+
+    @property
+    def _life(self) -> Life:
+        # All that a torrent does goes by here, and web frameworks do call sync functions in other threads.
+        if self._own.swarm.commons.closed_at is None:
+            require_thread(self._thread)
+        return self._own
+
+    @_life.setter
+    def _life(self, life: Life) -> None:
+        self._own, self._thread = life, threading.get_ident()
 
     async def wait_metadata(self) -> Metainfo:
         """Wait until it is known what is shared.
@@ -97,6 +111,16 @@ class Session(session.Session[Torrent]):
     """
 
     _torrent_class = Torrent
+
+    @property
+    def _commons(self) -> Commons:
+        if self._own.closed_at is None:
+            require_thread(self._thread)
+        return self._own
+
+    @_commons.setter
+    def _commons(self, commons: Commons) -> None:
+        self._own, self._thread = commons, threading.get_ident()
 
     async def remove(self, torrent: Torrent) -> None:
         """Leave its swarm and forget it; its files stay. Takes 5 seconds at most, with slow trackers."""

@@ -12,7 +12,7 @@ async def calls() -> tl.Metainfo:
     """The functions."""
     hashed: list[tuple[int, int]] = []
     metainfo = await tl.create(
-        "photos", trackers=["udp://tracker.example:6969"], progress=lambda *how: hashed.append(how)
+        "photos", trackers=["udp://tracker.example:6969"], progress=lambda done, total: hashed.append((done, total))
     )
     assert_type(metainfo, tl.Metainfo)
     assert_type(await tl.load("photos.torrent"), tl.Metainfo | tl.Magnet)
@@ -106,7 +106,7 @@ def about(info: tl.Info, hashes: tl.InfoHashes, entry: tl.FileEntry, magnet: tl.
     assert_type(entry.length, int)
     assert_type(magnet.name, str)
     assert_type(tl.Magnet.parse("magnet:"), tl.Magnet)
-    assert_type(world.network is None, bool)
+    assert_type(world.rng.random(), float)
 
 
 class Mine(tl.Storage):

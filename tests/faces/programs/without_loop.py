@@ -11,7 +11,9 @@ from torrentlite import blocking as tl
 def calls() -> tl.Metainfo:
     """The functions."""
     hashed: list[tuple[int, int]] = []
-    metainfo = tl.create("photos", trackers=["udp://tracker.example:6969"], progress=lambda *how: hashed.append(how))
+    metainfo = tl.create(
+        "photos", trackers=["udp://tracker.example:6969"], progress=lambda done, total: hashed.append((done, total))
+    )
     assert_type(metainfo, tl.Metainfo)
     assert_type(tl.load("photos.torrent"), tl.Metainfo | tl.Magnet)
     told: list[tl.TorrentStats] = []
@@ -103,7 +105,7 @@ def about(info: tl.Info, hashes: tl.InfoHashes, entry: tl.FileEntry, magnet: tl.
     assert_type(entry.length, int)
     assert_type(magnet.name, str)
     assert_type(tl.Magnet.parse("magnet:"), tl.Magnet)
-    assert_type(world.network is None, bool)
+    assert_type(world.rng.random(), float)
 
 
 class Mine(tl.Storage):
