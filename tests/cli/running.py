@@ -11,6 +11,7 @@ import pathlib
 import pty
 import queue
 import random
+import select
 import signal
 import struct
 import subprocess
@@ -246,6 +247,8 @@ class OnTerminal:
         resize(self.master, width)
 
     def _read(self) -> bool:
+        ready, _, _ = select.select([self.master], [], [], PATIENCE)
+        assert ready, f"nothing is written any more: {self.screen}"
         try:
             data = os.read(self.master, 65536)
         except OSError as error:

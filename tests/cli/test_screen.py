@@ -6,7 +6,8 @@ import threading
 import trio
 import trio.testing
 
-from torrentlite.cli.screen import STDERR, STDOUT, Frame, Screen, to_program, to_terminal, write_all
+from torrentlite.cli.screen import Frame, FullFrame, Screen, to_program, to_terminal, write_all
+from torrentlite.cli.terminal import STDERR, STDOUT
 
 from .terminal import Terminal
 
@@ -186,3 +187,95 @@ async def until(condition: object) -> None:
     with trio.fail_after(5):
         while not condition():  # type: ignore[operator]
             await trio.sleep(0.001)
+
+
+ENTER, LEAVE = b"\x1b[?1049h\x1b[?25l\x1b[?7l", b"\x1b[H\x1b[2J\x1b[?7h\x1b[?25h\x1b[?1049l"
+
+
+class Bytes:
+    """What was written, by stream."""
+
+    def __init__(self) -> None:
+        self.writes: list[tuple[int, bytes]] = []
+
+    def __call__(self, stream: int, data: bytes) -> None:
+        self.writes.append((stream, data))
+
+    def take(self) -> list[tuple[int, bytes]]:
+        taken, self.writes = self.writes, []
+        return taken
+
+
+def show(screen: Screen, *rows: bytes, width: int = 10) -> None:
+    screen.draw(lambda: FullFrame(rows, width))
+    screen._flush()
+
+
+async def test_only_the_rows_that_changed_are_written() -> None:
+    out = Bytes()
+    screen = Screen(write=out)
+    show(screen, b"one", b"two", b"three")
+    assert out.take() == [(STDERR, ENTER + b"\x1b[2J\x1b[1;1Hone\x1b[2;1Htwo\x1b[3;1Hthree")]
+    show(screen, b"one", b"zwei", b"three")
+    assert out.take() == [(STDERR, b"\x1b[2;1Hzwei")]
+    show(screen, b"one", b"zwei", b"three")
+    assert out.take() == []
+    # Another size: all of it anew.
+    show(screen, b"one", b"zwei", width=20)
+    assert out.take() == [(STDERR, b"\x1b[2J\x1b[1;1Hone\x1b[2;1Hzwei")]
+
+
+async def test_what_is_said_before_a_full_screen_is_left_comes_after_it() -> None:
+    out = Bytes()
+    screen = Screen(write=out)
+    screen.draw(lambda: frame("live"))
+    screen._flush()
+    out.take()
+    screen.write(STDERR, "a note")
+    screen.write(STDOUT, "a result")
+    show(screen, b"row")
+    # The live line is gone from the first screen.
+    assert out.take() == [(STDERR, b"\r\x1b[1A\x1b[J" + ENTER + b"\x1b[2J\x1b[1;1Hrow")]
+    screen.write(STDERR, "an error")
+    screen.finish()
+    assert out.take() == [(STDERR, LEAVE + b"a note\n"), (STDOUT, b"a result\n"), (STDERR, b"an error\n")]
+
+
+async def test_a_result_for_somebody_else_is_not_held_back() -> None:
+    out = Bytes()
+    screen = Screen(write=out, same=False)
+    screen.write(STDOUT, "a result")
+    screen.write(STDERR, "a note")
+    show(screen, b"row")
+    assert out.take() == [(STDOUT, b"a result\n"), (STDERR, ENTER + b"\x1b[2J\x1b[1;1Hrow")]
+    screen.draw(None)
+    screen._flush()
+    assert out.take() == [(STDERR, LEAVE + b"a note\n")]
+
+
+async def test_results_outlive_a_flood_of_log_lines() -> None:
+    out = Bytes()
+    screen = Screen(write=out)
+    show(screen, b"row")
+    screen.write(STDOUT, "a result")
+    for number in range(25_000):
+        screen.write(STDERR, f"line {number}", droppable=True)
+        if number % 1000 == 0:
+            screen._flush()
+    out.take()
+    screen.finish()
+    said = b"".join(data for _, data in out.take())
+    assert b"a result\n" in said and b"line 24999\n" in said and b"line 0\n" not in said
+
+
+async def test_left_at_once_in_the_middle_of_a_frame() -> None:
+    out = Bytes()
+    screen = Screen(write=out)
+    show(screen, b"row")
+    out.take()
+    screen.restore_now()
+    screen.restore_now()
+    assert out.take() == [(STDERR, LEAVE)]
+    # As after Ctrl-Z and fg: all of it again.
+    show(screen, b"row")
+    assert out.take() == [(STDERR, ENTER + b"\x1b[2J\x1b[1;1Hrow")]

@@ -14,6 +14,8 @@ from torrentlite.tui.keys import decode
         (b"\x1b[5~\x1b[6~", ["page up", "page down"]), (b"\t\r", ["tab", "enter"]), (b"jk", ["down", "up"]),
         # A key that we do not know is one key, not its letters: F5, Ctrl-Up, a mouse that moves.
         (b"\x1b[15~q", ["q"]), (b"\x1b[1;5Aq", ["q"]), (b"\x1b[<35;10;5Mq", ["q"]), ("ü日".encode(), []), (b"\x00\x7f", []),
+        # Pasted text has a q somewhere.
+        (b"sudo apt install quux\n", []), (b"\x1b[A" * 30, ["up"] * 30),
     ],
 )  # fmt: skip
 def test_keys(data: bytes, keys: list[str]) -> None:

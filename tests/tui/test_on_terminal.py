@@ -15,6 +15,7 @@ import pyte
 import pytest
 
 from tests.cli.running import OnTerminal, Place, resize
+from tests.cli.test_transfers import seeding
 
 ENTER, LEAVE = b"\x1b[?1049h", b"\x1b[?1049l"
 LOOPBACK = ("--listen", "127.0.0.1:0")
@@ -252,3 +253,27 @@ def test_into_a_pipe(place: Place) -> None:
     assert done.code == 3
     assert "\x1b" not in done.out + done.err
     assert "--dash needs a terminal" in done.err
+
+
+def test_a_terminal_that_hangs_up(place: Place) -> None:
+    with looking(place, "--dash") as run:
+        Window(run).until("looking for peers")
+        os.close(run.master)
+        run.master = os.open(os.devnull, os.O_RDONLY)
+        assert run.process.wait(10) == 129
+
+
+def test_a_question_is_asked_on_the_first_screen(place: Place) -> None:
+    data = place.make_file("x.bin", 100_000)
+    place.make_file("down/x.bin", 100_000, seed=9)
+    flags = ("-o", "down", *LOOPBACK, "--dash")
+    with seeding(place, "x.bin") as (magnet, _), place.on_terminal("fetch", magnet, *flags) as run:
+        window = Window(run)
+        while b"Replace it? [y/N]" not in run.raw:
+            assert run._read()
+        assert run.raw.count(ENTER) == run.raw.count(LEAVE)
+        assert termios.tcgetattr(run.master) == window.before
+        run.type(b"y\n")
+        assert run.end() == 0
+        window.left_as_it_was()
+    assert (place / "down/x.bin").read_bytes() == data

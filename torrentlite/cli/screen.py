@@ -49,6 +49,8 @@ _ENTER: Final = b"\x1b[?1049h\x1b[?25l\x1b[?7l"
 """The second screen, no cursor, and no wrapping: a line that a terminal takes for longer than it is moves nothing."""
 _LEAVE: Final = b"\x1b[H\x1b[2J\x1b[?7h\x1b[?25h\x1b[?1049l"
 """Emptied first: tmux leaves some rows of a second screen behind that was resized."""
+_LONGEST_LEAVE: Final = 3.0
+"""Seconds that a terminal gets to take the frame that it is at, and to go back to its first screen."""
 _BRIEFLY: Final = 0.2
 """Seconds that ``restore_now`` waits for a frame that is just being written."""
 
@@ -126,7 +128,7 @@ class Screen:
         if writer.is_alive() and self._window is not None:
             # Held by a Ctrl-S, most likely: leaving the second screen behind would be worse than to override it.
             release(STDERR)
-            writer.join(patience)
+            writer.join(_LONGEST_LEAVE)
 
     def restore_now(self) -> None:
         """Leave the second screen and the live lines as they are, in the middle of anything: before the process stops

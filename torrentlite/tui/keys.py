@@ -17,12 +17,18 @@ _NAMES: Final = {
 _KEY: Final = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1bO[A-Za-z]|\x1b|[^\x1b]", re.DOTALL)
 
 
+_FINGERS: Final = 4
+"""Different letters that may come at once; more are text that was pasted, and a "q" in it is not meant."""
+
+
 def decode(data: bytes) -> list[str]:
-    """The keys in what was read at once; letters are themselves, in lower case. What is not known is left out."""
+    """The keys in what was read at once; letters are themselves, in lower case. What is not known is left out, and so
+    is all of a text that was pasted."""
     found = []
     for match in _KEY.findall(data):
         if match in _NAMES:
             found.append(_NAMES[match])
         elif len(match) == 1 and 0x20 < match[0] < 0x7F:
             found.append(match.decode("ascii").lower())
-    return found
+    letters = {key for key in found if len(key) == 1}
+    return found if len(letters) <= _FINGERS else []
