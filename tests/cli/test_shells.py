@@ -237,3 +237,15 @@ def test_the_wheel_has_them(tmp_path: pathlib.Path) -> None:
             if ".data/data/" in name
         }
     assert shared == {place: make() for place, make in shells.SHARED.items()}
+
+
+def test_every_command_and_flag_is_described() -> None:
+    """In docs/cli.md: a row for each, which names the commands that have it."""
+    page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    rows = [line.split("|") for line in page.splitlines() if line.startswith("|")]
+    for name, branch in BRANCHES.items():
+        assert f"| `tl {name}" in page
+        for option in (option for flag in branch.flags for option in flag.options):
+            whole = re.compile(rf"`[^`]*(?<![\w-]){re.escape(option)}(?![\w-])[^`]*`")
+            owners = [row[2] for row in rows if whole.search(row[1])]
+            assert option in ("-h", "--help") or any(name in each or "all" in each for each in owners), (name, option)
