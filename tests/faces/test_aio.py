@@ -1,6 +1,7 @@
 """asyncio programs: the same names, asyncio's time limits, and nothing left in the loop."""
 
 import asyncio
+import contextlib
 import contextvars
 import gc
 import http.server
@@ -388,6 +389,37 @@ def test_the_loop_ends_while_a_session_is_open(run, shared, tmp_path):
     assert task.cancelled()
     assert ends[0].torrents[0].state is tl.State.CLOSED
     assert not guests._guests
+    run(main)
+
+
+def test_a_cancellation_while_leaving_is_not_lost(run, tmp_path):
+    """Not even where the block is left by an exception that is caught further out."""
+
+    raised = []
+
+    async def hold():
+        with contextlib.suppress(ValueError):
+            async with tl.open_session(LOCAL):
+                raised.append(1)
+                raise ValueError
+        await asyncio.sleep(3600)
+
+    async def main():
+        while_leaving = 0
+        for turns in range(15):
+            raised.clear()
+            task = asyncio.create_task(hold())
+            while not raised:
+                await asyncio.sleep(0)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            while_leaving += bool(guests._guests)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                async with asyncio.timeout(5):
+                    await task
+        assert while_leaving >= 5
+
     run(main)
 
 

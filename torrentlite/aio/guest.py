@@ -106,9 +106,8 @@ class Guest:
         finally:
             # Whoever is cancelled while it opens does not wait for it to be open; else it is left as Trio would.
             leave.set() if entered.done() else call.cancel()
-            cancelled = await until_done(call.ended)
-        if cancelled:
-            raise asyncio.CancelledError
+            if await until_done(call.ended):
+                raise asyncio.CancelledError
         call.ended.result()
 
     async def leave(self) -> None:
