@@ -172,6 +172,8 @@ MISHAPS: Final = (
     Mishap("The info-hash is cut short", "fetch c12fe1c06bba254a9dc9f519b335aa7c1367a8", 4),
     Mishap("A torrent of the new kind only (v2)", f"fetch {'ab' * 32}", 4),
     Mishap("What is to be shared is misspelt", "seed movei.mp4", 5, _movie),
+    Mishap("There is nothing to share", "seed empty", 4, lambda scene: (scene.folder / "empty").mkdir()),
+    Mishap("The data is not where it was said to be", "verify x.torrent Downloads", 5, _shared),
     Mishap("--select names no file", "fetch x.torrent -s 3", 2, _shared),
     Mishap(
         "The web server has no such file", "fetch http://127.0.0.1:{port}/x.torrent", 4, lambda scene: scene.serve(404)
@@ -269,6 +271,7 @@ def _captured(descriptor: int) -> Iterator[Callable[[], str]]:
 def _anywhere(text: str, scene: Scene) -> str:
     """Without what is different on each machine and in each run."""
     text = text.replace(str(scene.folder / ".config"), "~/.config").replace(f"{scene.folder}/", "")
+    text = text.replace(str(scene.folder), "/home/you")
     text = re.sub(rf"\b{scene.port}\b", "6969", text) if scene.port else text
     text = re.sub(
         r"not enough space: [\d.]+ \w+ needed, [\d.]+ \w+ free", "not enough space: 1.0 TiB needed, 78.3 GiB free", text

@@ -34,7 +34,8 @@ def require_path(path: str, verb: str) -> None:
     """
     if not os.path.lexists(path):
         meant = closest_path(path)
-        hint = f"did you mean '{meant}'?" if meant else ""
+        where = os.path.dirname(os.path.abspath(path))
+        hint = f"did you mean '{meant}'?" if meant else f"nothing in '{where}' is called so"
         raise StorageError(f"cannot {verb} '{path}': no such file or folder", path=path, hint=hint)
 
 

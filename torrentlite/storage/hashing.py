@@ -62,7 +62,8 @@ async def create_metainfo(
     lengths = [file.size if file is not None else 0 for file in listing.origin.files]
     total = sum(lengths)
     if not total:
-        raise MetainfoError(f"'{display(listing.origin.root)}' holds no bytes that could be shared")
+        what = f"'{display(listing.origin.root)}' holds no bytes that could be shared"
+        raise MetainfoError(what, hint="a torrent needs at least one file that is not empty")
     layout = Layout(
         automatic_piece_length(total) if piece_length is None else check_piece_length(piece_length), lengths
     )
