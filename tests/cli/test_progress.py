@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import pytest
+import trio
 
-from torrentlite.cli.progress import Glance, Pulse, fields, line, look
+from torrentlite.cli.hashing import Tally
+from torrentlite.cli.output import Job
+from torrentlite.cli.progress import Glance, Pulse, fields, line, look, reason
 from torrentlite.stats import Reason, State, Why
 
 from .glances import CHOKED, FINE, stats
@@ -147,3 +150,26 @@ def test_json_fields() -> None:
         "checking",
         {"done": 1, "total": 2},
     )
+
+
+async def test_a_check_has_a_rate_and_a_time_left(autojump_clock: object) -> None:
+    done = 0
+    job = Job(lambda: look(stats(state=State.CHECKING, checked=done, check_total=1000 << 20, down_rate=0.0), FINE))
+    first = job.glance(trio.current_time())
+    assert (first.eta, first.down_rate) == (None, 0)
+    await trio.sleep(10)
+    done = 200 << 20
+    glance = job.glance(trio.current_time())
+    assert (glance.down_rate, glance.eta) == (20 << 20, 40)
+    assert "20.0 MiB/s" in line(glance) and "40s left" in line(glance)
+
+
+async def test_hashing_that_stands_still_says_so(autojump_clock: object) -> None:
+    tally = Tally("holiday")
+    job = Job(tally.glance)
+    tally(100, 1000)
+    assert not reason(job.glance(trio.current_time()))
+    await trio.sleep(25)
+    assert reason(job.glance(trio.current_time())) == "nothing could be read for 25s"
+    tally(200, 1000)
+    assert not reason(job.glance(trio.current_time()))

@@ -86,6 +86,11 @@ ALONE = Facts(state=State.DOWNLOADING, left=1 << 20, quiet=90.0, needed=7)
         ),
         (dataclasses.replace(ALONE, trackers=3, trackers_failed=3), Reason.TRACKERS_FAIL, "all 3 trackers fail"),
         (dataclasses.replace(ALONE, known=4, failing=4), Reason.UNREACHABLE, "4 peers known, none could be reached"),
+        (
+            dataclasses.replace(ALONE, known=4, failing=4, closed="the gateway 192.168.1.1 opens no port"),
+            Reason.UNREACHABLE,
+            "4 peers known, none could be reached; and nobody can reach us: the gateway 192.168.1.1 opens no port",
+        ),
         (dataclasses.replace(ALONE, known=4, failing=3), Reason.NO_PEERS, "4 peers known, none connected yet"),
         (
             dataclasses.replace(ALONE, state=State.METADATA, known=1, failing=1, trackers=1, trackers_failed=1),

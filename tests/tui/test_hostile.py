@@ -21,7 +21,17 @@ from torrentlite.cli import exits, live, progress
 from torrentlite.cli.telling import in_words
 from torrentlite.errors import StorageError, TrackerError
 from torrentlite.metainfo.text import display
-from torrentlite.stats import FileStats, Reason, SourceStats, State, WebSeedStats, Why
+from torrentlite.stats import (
+    FileStats,
+    LsdStats,
+    NodeStats,
+    PortMapStats,
+    Reason,
+    SourceStats,
+    State,
+    WebSeedStats,
+    Why,
+)
 from torrentlite.tui.choices import Choices, Page
 from torrentlite.tui.paint import paint
 from torrentlite.tui.snapshot import Detail, Snapshot
@@ -81,7 +91,13 @@ def screens(strings: list[str]) -> Iterator[tuple[str, bytes]]:
     sources = tuple(SourceStats(name, "ok", text(), 3, 4.0) for name in ("dht", "lsd", text()))
     states = ("waiting", "asking", "downloading", "idle", "failed", "dropped")
     seeds = tuple(WebSeedStats(text(), state, text(), 1.0, 1, 1, 1, 3.0, True) for state in states)
-    what = Snapshot(jobs, Detail(peers, files, pieces(200), trackers, sources, seeds), SESSION, log, "tl fetch")
+    session = dataclasses.replace(
+        SESSION,
+        port_map=PortMapStats("failed", text()),
+        dht=NodeStats("joined", text()),
+        lsd=LsdStats("none", text()),
+    )
+    what = Snapshot(jobs, Detail(peers, files, pieces(200), trackers, sources, seeds), session, log, "tl fetch")
     for page in (Page.OVERVIEW, Page.FILES, Page.TRACKERS, Page.LOG):
         for width, height in ((80, 24), (170, 60)):
             seen = view(what, Choices(page=page), width, height).lines

@@ -9,14 +9,26 @@ import pytest
 from rich.cells import cell_len
 
 from torrentlite.cli.screen import Screen
-from torrentlite.stats import FileStats, PieceStats, Reason, State, TrackerStats, WebSeedStats, Why
+from torrentlite.stats import (
+    FileStats,
+    LsdStats,
+    NodeStats,
+    PieceStats,
+    PortMapStats,
+    Reason,
+    SourceStats,
+    State,
+    TrackerStats,
+    WebSeedStats,
+    Why,
+)
 from torrentlite.tui.choices import Choices, Page, Sort
 from torrentlite.tui.lines import width_of
 from torrentlite.tui.paint import paint
 from torrentlite.tui.snapshot import Shown, Snapshot
 from torrentlite.tui.views import view
 
-from .snapshots import LOG, PEER, STATS, TRACKER, hashing, peers, pieces, shown, snapshot
+from .snapshots import LOG, PEER, SESSION, STATS, TRACKER, hashing, peers, pieces, shown, snapshot
 
 SIZES = ((80, 24), (120, 40), (200, 60))
 NOBODY: dict[str, object] = {"peers": (), "pieces": PieceStats(0, 0, 0, 0, 0, ()), "files": ()}
@@ -278,3 +290,32 @@ def test_a_tiny_window_says_the_least() -> None:
 
 def test_a_job_without_details_yet() -> None:
     framed(show(Snapshot((Shown(shown().glance),)), 80, 24))
+
+
+def test_where_peers_come_from_in_words() -> None:
+    session = dataclasses.replace(
+        SESSION,
+        port_map=PortMapStats(
+            "mapped", "TCP and UDP 51001 of the gateway 192.168.1.1 lead here", "UPnP", tcp_port=51001
+        ),
+        dht=NodeStats("joined", "123 IPv4 nodes", 123, read_only=True),
+    )
+    sources = (
+        SourceStats("dht", "ok", "", 12, 240.0), SourceStats("lsd", "ok", "", 1, -1), SourceStats("pex", "off", "", 0, -1)
+    )  # fmt: skip
+    what = dataclasses.replace(snapshot(sources=sources), session=session)
+    screen = text(show(what, 120, 40, Choices(page=Page.TRACKERS)))
+    assert "port 51001 · mapped: TCP and UDP 51001 of the gateway 192.168.1.1 lead here · 14 peers in all" in screen
+    assert "DHT 123 IPv4 nodes · nobody reaches us · named 12 peers · again in 4m" in screen
+    assert "local network named 1 peer; peers of peers not asked" in screen
+    failed = dataclasses.replace(
+        session, port_map=PortMapStats("no gateway", ""), dht=NodeStats("joining", "no node has answered yet")
+    )
+    sources = (SourceStats("dht", "waiting", "no node has answered yet", 0, -1), SourceStats("lsd", "ok", "", 0, -1))
+    failed = dataclasses.replace(failed, lsd=LsdStats("none", "the network has no multicast"))
+    screen = text(
+        show(dataclasses.replace(snapshot(sources=sources), session=failed), 120, 40, Choices(page=Page.TRACKERS))
+    )
+    assert "port 51001 · no gateway · 14 peers" in screen
+    assert "DHT no node has answered yet  " in screen
+    assert "local network the network has no multicast" in screen

@@ -10,10 +10,11 @@ import trio
 
 from .. import Metainfo, create
 from ..metainfo.text import display
+from ..stats import Reason, Why
 from . import units
 from .files import full_path, require_path
 from .output import Job, Output
-from .progress import Glance
+from .progress import FINE, PATIENCE, Glance
 from .terminal import Mode
 
 
@@ -23,7 +24,8 @@ class Tally:
     def __init__(self, name: str, stage: str = "hashing") -> None:
         self._name = name
         self._stage = stage
-        self._began = trio.current_time()
+        self._began = self._since = trio.current_time()
+        self._seen = 0
         self.done = 0
         self.total = 0
 
@@ -33,7 +35,14 @@ class Tally:
 
     def glance(self) -> Glance:
         """The glance of this moment."""
-        seconds = trio.current_time() - self._began
+        now = trio.current_time()
+        if self.done != self._seen:
+            self._seen, self._since = self.done, now
+        still = now - self._since
+        why = FINE
+        if still >= PATIENCE:
+            why = Why(Reason.DISK, f"nothing could be read for {units.duration(still)}", (("quiet", round(still)),))
+        seconds = now - self._began
         rate = self.done / seconds if seconds > 0 else 0.0
         eta = (self.total - self.done) / rate if rate > 0 else None
         return Glance(
@@ -44,6 +53,7 @@ class Tally:
             down_rate=rate,
             eta=eta,
             moved=self.done,
+            why=why,
         )
 
 

@@ -78,16 +78,28 @@ class Job:
         self.began = now
         self._timeout = timeout
         self._pulse = Pulse(now)
+        self._check: tuple[float, int] | None = None  # when it began, and how far it was then
 
     def glance(self, now: float) -> Glance:
         """The glance of this moment; its reason only once it matters."""
-        glance = self.look()
+        glance = self._timed(self.look(), now)
         idle = self._pulse.idle(glance, now)
         if self._timeout and idle >= self._timeout:
             self.given_up = True
             self.scope.cancel()
         urgent = glance.why.reason in _AT_ONCE or glance.steady
         return glance if idle >= progress.PATIENCE or urgent else dataclasses.replace(glance, why=progress.FINE)
+
+    def _timed(self, glance: Glance, now: float) -> Glance:
+        """With the rate and the time left of a check, of which nobody else keeps count."""
+        if glance.stage != "checking" or glance.eta is not None:
+            self._check = None
+            return glance
+        began, done = self._check = self._check or (now, glance.done)
+        if now - began < 1 or glance.done <= done:
+            return glance
+        rate = (glance.done - done) / (now - began)
+        return dataclasses.replace(glance, down_rate=rate, eta=(glance.total - glance.done) / rate)
 
     def remember(self, glance: Glance) -> None:
         """Keep its rates of this moment."""

@@ -27,6 +27,7 @@ class Facts:
         dht: the state of the DHT node that is asked (joining, joined), or empty; ``dht_nodes`` are in its tables.
         lookups: whether peers may be found in other ways (PEX, LSD).
         known: addresses of peers, ``failing`` of which could not be reached, or were of no use, when last dialled.
+        closed: why our port is not open to the outside, where that was tried and nobody has called us; or empty.
         calling: peers that are being called at this moment.
         peers: connected ones, ``interesting`` of which have something that we need; ``unchoked`` of those let us ask.
         web_seeds: how many there are that may still be of use; ``web_working`` of them are being fetched from,
@@ -49,6 +50,7 @@ class Facts:
     lookups: bool = False
     known: int = 0
     failing: int = 0
+    closed: str = ""
     calling: int = 0
     peers: int = 0
     interesting: int = 0
@@ -152,7 +154,8 @@ def _alone(facts: Facts) -> Verdict:
             return Reason.SLOW, f"asked {asked}, and nothing came for {_duration(facts.quiet)}"
         return Reason.WEB_SEEDS_FAIL, _web_seeds_fail(facts)
     if facts.known and facts.failing >= facts.known:
-        return Reason.UNREACHABLE, f"{_count(facts.known, 'peer')} known, none could be reached"
+        closed = f"; and nobody can reach us: {display(facts.closed)}" if facts.closed else ""
+        return Reason.UNREACHABLE, f"{_count(facts.known, 'peer')} known, none could be reached{closed}"
     if facts.known:
         return Reason.NO_PEERS, f"{_count(facts.known, 'peer')} known, none connected yet"
     if failing := _failing(facts):

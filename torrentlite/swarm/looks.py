@@ -112,6 +112,7 @@ def torrent_facts(torrent: Life, content: Content | None, swarm: Swarm) -> Facts
         tracker_message=failed[-1].message if failed else "",
         asking=sum(tracker.state == "announcing" for tracker in trackers),
         calling=swarm.dialler.half_open,
+        closed=swarm.commons.port_map.message if swarm.commons.port_map.state in ("failed", "no gateway") else "",
         lookups=swarm.commons.lsd is not None and not torrent.private,
         dht=dht.state if dht else "",
         dht_nodes=dht.nodes + dht.nodes6 if dht else 0,

@@ -124,21 +124,27 @@ def sources(snapshot: Snapshot, detail: Detail, scrolled: int, width: int, rows:
 
 def count_sources(snapshot: Snapshot, detail: Detail) -> int:
     """Rows that ``sources`` could fill."""
-    return (snapshot.session is not None) * (1 + len(detail.sources)) + len(detail.web_seeds) + len(detail.trackers)
+    return len(_others(snapshot, detail, 80)) + len(detail.web_seeds) + len(detail.trackers)
 
 
 def _others(snapshot: Snapshot, detail: Detail, width: int) -> list[Line]:
-    """Our own port, and what besides trackers names peers."""
+    """Our own port; the DHT; and in one line what else names peers."""
     session = snapshot.session
     if session is None:
         return []
-    lines: list[Line] = []
-    for source in detail.sources:
-        name, how = words.source_of_peers(source, session.dht)
-        lines.append([seg(f"{name} "), *foreign(how, max(0, width - len(name) - 1), DIM)])
-    port: Line = [seg("port "), seg(str(session.port), BOLD)]
-    port.append(seg(f" · {units.plural(session.peers, 'peer')} in all", DIM))
-    return [port, *lines]
+    port, open_ = str(session.port), session.port_map
+    how = f" · {units.plural(session.peers, 'peer')} in all"
+    if open_.state != "off":
+        how = f" · {open_.state}: {display(open_.message)}{how}" if open_.message else f" · {open_.state}{how}"
+    style = GOOD if open_.mapped else BOLD
+    lines: list[Line] = [[seg("port "), seg(port, style), *foreign(how, max(0, width - 5 - len(port)), DIM)]]
+    rows = [words.source_of_peers(source, session) for source in detail.sources]
+    first = [row for row, source in zip(rows, detail.sources, strict=True) if source.source == "dht"]
+    for name, said in first:
+        lines.append([seg(f"{name} "), *foreign(said, max(0, width - len(name) - 1), DIM)])
+    if rest := [f"{name} {said}" for name, said in rows if (name, said) not in first]:
+        lines.append(foreign("; ".join(rest), width, DIM))
+    return lines
 
 
 def _tracker(stats: TrackerStats, where: int, width: int) -> Line:

@@ -8,7 +8,7 @@ from rich.style import Style
 
 from ..cli import units
 from ..metainfo.text import display
-from ..stats import NodeStats, PeerStats, SourceStats, TrackerStats, WebSeedStats
+from ..stats import PeerStats, SessionStats, SourceStats, TrackerStats, WebSeedStats
 from .lines import BAD, BUSY, DIM, GOOD, WARN
 
 FLAGS: Final = {
@@ -80,17 +80,19 @@ def tracker(stats: TrackerStats) -> tuple[str, str, Style]:
     return "not asked", "one of its group answers, or its turn comes", DIM
 
 
-def source_of_peers(stats: SourceStats, node: NodeStats) -> tuple[str, str]:
+def source_of_peers(stats: SourceStats, session: SessionStats) -> tuple[str, str]:
     """What is no tracker and names peers: its name, and how it went."""
     name = {"dht": "DHT", "lsd": "local network", "pex": "peers of peers"}.get(stats.source, "others")
     if stats.state == "off":
         return name, f"not asked: {display(stats.message)}" if stats.message else "not asked"
-    said = []
+    node, said = session.dht, []
     if stats.source == "dht":
         said.append(display(node.message))
         if node.read_only:
             said.append("nobody reaches us")
-    if stats.state == "asking":
+    if stats.source == "lsd" and session.lsd.state == "none":
+        said.append(display(session.lsd.message))
+    elif stats.state == "asking":
         said.append("asking…")
     elif stats.state == "ok":
         said.append(f"named {units.plural(stats.peers, 'peer')}")
