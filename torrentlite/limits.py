@@ -513,6 +513,8 @@ MOST_IN_VAIN_ASKED: Final = 8
 microseconds."""
 WEB_SEEDS_AT_ONCE: Final = 8
 """Web seeds of a torrent that are fetched from at the same time; the others wait until one of these fails."""
+WEB_SEED_CONNECTIONS: Final = 64
+"""Connections to web seeds, all torrents together: each has a buffer of WEB_SEED_BUFFER."""
 WEB_SEED_FIRST: Final = 1 << 20
 """Bytes of a range while it is not known how fast a web seed is (or one piece, where that is more)."""
 WEB_SEED_RANGE: Final = 8 << 20

@@ -573,3 +573,49 @@ async def test_a_full_disk_stops_asking(world):
         machine.disk.room = None
         await torrent.wait_complete()
         assert machine.disk.storage(metainfo.info).content() == data
+
+
+@simulated()
+async def test_under_a_limit_peers_have_their_share(world):
+    metainfo, data = world.torrent(6 * MIB)
+    server = web_seed(world, metainfo, data)
+    seed, machine = world.host(), world.host()
+    seed.put(metainfo.info, data)
+    async with session_on(seed) as sharing, session_on(machine, download_limit=200_000) as session:
+        sharing.add(metainfo)
+        torrent = session.add(metainfo, web_seeds=[server.url], peers=[where(seed, sharing)])
+        began = trio.current_time()
+        await torrent.wait_complete()
+        assert 22 < trio.current_time() - began < 36, "the limit is kept to, and used"
+        (look,) = torrent.web_seeds()
+        assert 0.15 < look.downloaded / len(data) < 0.85
+
+
+@simulated()
+async def test_a_slow_mirror_does_not_hold_up_the_end(world):
+    metainfo, data = world.torrent(16 * MIB, piece_length=MIB)
+    fast, slow = web_seed(world, metainfo, data, up=MIB), web_seed(world, metainfo, data, up=20_000)
+    machine = world.host()
+    async with session_on(machine) as session:
+        torrent = session.add(metainfo, web_seeds=[slow.url, fast.url])
+        began = trio.current_time()
+        await torrent.wait_complete()
+        assert trio.current_time() - began < 22, "a piece from the slow one alone would take 52 s"
+        assert torrent.stats().wasted < MIB
+
+
+@simulated()
+async def test_all_torrents_together_have_a_bound(world):
+    made = [world.torrent(2 * MIB, name=f"t{number}") for number in range(20)]
+    server = world.web_server({f"/t{n}": data for n, (_, data) in enumerate(made)}, up=500_000)
+    machine = world.host()
+    async with session_on(machine) as session:
+        for metainfo, _ in made:
+            session.add(metainfo, web_seeds=[server.url])
+        most = 0
+        for _ in range(100):
+            most = max(most, len(machine.network.streams))
+            await trio.sleep(0.1)
+        assert most <= limits.WEB_SEED_CONNECTIONS
+        for torrent in session.torrents:
+            await torrent.wait_complete()

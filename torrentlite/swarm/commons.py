@@ -34,6 +34,7 @@ class Commons:
         loopback: whether the session is bound to loopback.
         door: who knocks at a peer's door waits for its turn there.
         half_open: connection attempts under way, all torrents.
+        web_fetches: connections to web seeds, all torrents.
         own_addresses: where we listen, and addresses at which we met ourselves.
         internal_errors: bugs of ours that were contained.
         closed_at: when the session had been left, on Trio's clock; None before.
@@ -72,6 +73,7 @@ class Commons:
         self.own_addresses: dict[Address, None] = {}
         self.connected = 0
         self.half_open = 0
+        self.web_fetches = 0
         self.internal_errors = 0
         self.closed_at: float | None = None
         self._per_ip: dict[str, int] = {}

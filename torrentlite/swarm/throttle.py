@@ -59,8 +59,13 @@ class Throttle:
 
     def download_quantum(self, most: int) -> int:
         """Bytes to read in one go from there: a quarter of a second of the tightest limit, but at least a block."""
-        rate = min((bucket.rate for bucket in self._down if bucket.rate), default=0.0)
+        rate = self.download_limit
         return min(most, max(BLOCK_SIZE, int(rate / 4))) if rate else most
+
+    @property
+    def download_limit(self) -> float:
+        """The tightest limit, bytes per second; 0 where there is none."""
+        return min((bucket.rate for bucket in self._down if bucket.rate), default=0.0)
 
     def book_upload(self, size: int, now: float) -> float:
         """Book bytes to be sent; seconds until they may be."""

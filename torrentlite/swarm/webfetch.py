@@ -227,7 +227,7 @@ class WebFetch:
                     self._owner.wasted(count, now)
                 if use is None or use(self._buffer[:count]):
                     patience.deadline = now + limits.WEB_SEED_BLOCK
-                if throttle.download_limited and (wait := throttle.book_download(count, now)):
+                if throttle.download_limited and (wait := self._owner.book(count, now)):
                     patience.deadline = float("inf")
                     await self._owner.pace(wait)
                     patience.deadline = trio.current_time() + limits.WEB_SEED_BLOCK

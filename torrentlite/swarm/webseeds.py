@@ -12,6 +12,7 @@ from .. import limits
 from ..errors import NetworkError
 from ..events import WebSeedFailed
 from ..stats import WebSeedStats
+from ..strategy.rate import TokenBucket
 from ..wire.address import Scope
 from .pieces import Pieces
 from .webseed import WebSeed, key_for
@@ -36,6 +37,7 @@ class WebSeeds:
         self.throttle = swarm.throttle
         self._seeds: list[WebSeed] = []
         self._new_limits = trio.Event()
+        self._share = TokenBucket(0, self.commons.now())
 
     def __len__(self) -> int:
         return len(self._seeds)
@@ -78,10 +80,14 @@ class WebSeeds:
 
             # One that has proved nothing yet is asked by one connection.
             for _ in range(len(seed.fetches), seed.most if seed.proven else 1):
+                if self.commons.web_fetches >= limits.WEB_SEED_CONNECTIONS:
+                    return
                 fetch = WebFetch(self, seed, pieces)
                 seed.fetches.append(fetch)
                 if self.swarm.crew.start(fetch.run, name=f"web seed {seed.key}") is None:
                     seed.fetches.remove(fetch)
+                else:
+                    self.commons.web_fetches += 1
 
     def _join(self, seed: WebSeed, pieces: Pieces, now: float) -> None:
         has = seed.pieces(pieces.info, now)
@@ -103,6 +109,16 @@ class WebSeeds:
         self._new_limits.set()
         self._new_limits = trio.Event()
 
+    def book(self, size: int, now: float) -> float:
+        """Pay for bytes that were read under a download limit; seconds until more may be read.
+
+        Peers are granted what a limit leaves (``Throttle.allowance``), and web seeds take without asking: so while
+        peers let us ask, web seeds keep to half of it.
+        """
+        sharing = any(peer.am_interested and not peer.peer_choking for peer in self.swarm.peers)
+        self._share.rate = self.throttle.download_limit / (2 if sharing else 1)
+        return max(self._share.reserve(size, now), self.throttle.book_download(size, now))
+
     async def pace(self, seconds: float) -> None:
         """Wait until more may be read, or limits change."""
         event = self._new_limits
@@ -113,6 +129,7 @@ class WebSeeds:
 
     def ended(self, seed: WebSeed, fetch: WebFetch, failure: NetworkError | None) -> None:
         """A connection is gone."""
+        self.commons.web_fetches -= 1
         if fetch not in seed.fetches:
             return  # it was stopped: what it says now is nobody's fault
         seed.fetches.remove(fetch)
