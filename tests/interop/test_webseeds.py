@@ -11,6 +11,7 @@ import trio
 import torrentlite as tl
 from benchmarks.nginx import nginx, nginx_program
 from tests.interop.clients import TL, Libtorrent, missing, wait_for
+from tests.interop.datasets import make_dataset
 
 pytestmark = pytest.mark.interop
 
@@ -121,6 +122,25 @@ def test_a_bad_mirror_beside_a_good_one(folder, url, tmp_path, way, words):
     if way == "drips/":
         assert bad.downloaded < 2 * 128 * 1024, "it did drip"
     assert stats.hash_failures == 0 or way == "wrong/"
+
+
+@pytest.mark.parametrize("kind", ["folder", "padded", "hybrid"])
+@pytest.mark.parametrize("server", ["", "max_ranges 0;"], ids=["ranges", "no ranges"])
+def test_what_libtorrent_made_with_padding_and_odd_names(tmp_path, kind, server):
+    """No server has the pad files, and nobody asks for them."""
+    if nginx_program() is None:
+        missing("nginx")
+    dataset = make_dataset(kind, "nginx", tmp_path)
+    with nginx(dataset.root.parent, tmp_path / "nginx", server=server) as url:
+        out = tmp_path / "out"
+        out.mkdir()
+        (look,), _ = fetch(dataset.metainfo, out, url)
+        assert same(dataset.root.parent, out, dataset.root.name)
+    log = (tmp_path / "nginx" / "access.log").read_text()
+    assert "GET /" in log
+    assert ".pad" not in log
+    assert " 404 " not in log
+    assert (look.failures, look.message) == (0, "") or server
 
 
 def test_the_command(folder, url, tmp_path):

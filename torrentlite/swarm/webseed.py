@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from .. import limits
-from ..errors import NetworkError, SourceError
+from ..errors import ForbiddenAddressError, NetworkError, SourceError
 from ..metainfo.info import Info
 from ..metainfo.layout import Block
 from ..metainfo.text import display
 from ..metainfo.weburls import file_url
 from ..net.partial import RefusedError
 from ..net.ranged import Place
-from ..net.url import Url, parse_url
+from ..net.url import HTTP, Url, parse_url
 from ..stats import WebSeedStats
 from ..strategy.rate import RateMeter
 from ..wire import bitfield
@@ -29,7 +29,8 @@ def shown_url(url: str) -> str:
         parsed = parse_url(url)
     except SourceError:
         return display(url.partition("?")[0].rpartition("@")[2])
-    return display(parsed.origin + parsed.path + ("?…" if parsed.query else ""))
+    origin = parsed.origin.removesuffix(f":{HTTP[parsed.scheme]}")
+    return display(origin + parsed.path + ("?…" if parsed.query else ""))
 
 
 class WebSeed:
@@ -149,10 +150,11 @@ class WebSeed:
         return True
 
     def _wait(self, error: NetworkError) -> float:
-        lasting = not isinstance(error, RefusedError) or error.lasting
-        step = self.failures + (limits.WEB_SEED_LASTING if lasting and isinstance(error, RefusedError) else 0)
-        wait = limits.WEB_SEED_RETRY[min(step, len(limits.WEB_SEED_RETRY) - 1)]
-        return max(wait, (error.retry_after or 0.0) if isinstance(error, RefusedError) else 0.0)
+        lasting, asked = isinstance(error, ForbiddenAddressError), 0.0
+        if isinstance(error, RefusedError):
+            lasting, asked = error.lasting, error.retry_after or 0.0
+        step = self.failures + (limits.WEB_SEED_LASTING if lasting else 0)
+        return max(asked, limits.WEB_SEED_RETRY[min(step, len(limits.WEB_SEED_RETRY) - 1)])
 
     def without_ranges(self) -> None:
         """It answered a range with the whole file: from now on it is read from the start, by one connection."""

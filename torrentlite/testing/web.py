@@ -99,7 +99,7 @@ class SimulatedWebServer:
         self.sent = 0
         self._open = 0
         self._trace = trace
-        self._place = name or str(Address(host.addresses[0], PORT))
+        self._place = name or str(Address(host.addresses[0], PORT)).removesuffix(f":{PORT}")
 
     def __repr__(self) -> str:
         return f"<SimulatedWebServer {self._place}>"
