@@ -29,6 +29,7 @@ FLOORS = {
     "torrentlite.verifying": 4,
     "torrentlite.checksum": 4,
     "torrentlite.loops": 4,
+    "torrentlite.ahead": 4,
     "torrentlite.values": 4,
     "torrentlite.aio": 5,
     "torrentlite.blocking": 5,

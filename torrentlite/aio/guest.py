@@ -84,7 +84,7 @@ class Guest:
             return await asyncio.shield(call.ended)
         except asyncio.CancelledError:
             call.cancel()
-            await until_done(call.ended)
+            await _until_done(call.ended)
             raise
 
     @contextlib.asynccontextmanager
@@ -106,7 +106,7 @@ class Guest:
         finally:
             # Whoever is cancelled while it opens does not wait for it to be open; else it is left as Trio would.
             leave.set() if entered.done() else call.cancel()
-            if await until_done(call.ended):
+            if await _until_done(call.ended):
                 raise asyncio.CancelledError
         call.ended.result()
 
@@ -114,7 +114,7 @@ class Guest:
         """End it; returns when nothing of it is left."""
         self.leaving = True
         self._scope.cancel()
-        if await until_done(self.gone):
+        if await _until_done(self.gone):
             raise asyncio.CancelledError
 
     # -- inside ------------------------------------------------------------------------------------------------------
@@ -205,7 +205,7 @@ async def _first_of(*futures: asyncio.Future[Any]) -> None:
     await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
 
 
-async def until_done(future: asyncio.Future[Any]) -> bool:
+async def _until_done(future: asyncio.Future[Any]) -> bool:
     """Wait to the end, whatever happens; returns whether somebody wanted to cancel that."""
     cancelled = False
     while not future.done():

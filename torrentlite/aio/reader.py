@@ -1,26 +1,23 @@
-"""A file of a torrent as an aiofiles handle: its reads first await what is read, and then are aiofiles' own."""
+"""A file of a torrent as an aiofiles handle."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import io
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import AsyncIterator, Awaitable, Generator
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import trio
 from aiofiles.threadpool.binary import AsyncBufferedReader
 
+from ..ahead import AHEAD, Ahead
 from ..swarm import reader
-from .guest import guest, until_done
-
-T = TypeVar("T")
-
-_BUFFER: Final = 128 << 10
-"""Bytes that one visit to a thread takes from what is here: small reads and lines are cut from them."""
+from .guest import guest
 
 _CLOSED: Final = "I/O operation on closed file"
 
@@ -33,7 +30,8 @@ class Reader(AsyncBufferedReader):
             tail = await file.read()
 
     It is a handle of aiofiles, with all that those have; iterating gives lines. Made by ``Torrent.open``. Any number
-    may be open. A read that is cancelled has read nothing, and holds no thread: nothing waits in one for the network.
+    may be open. A read that is cancelled has read nothing. Unlike other handles it reads in no thread: its bytes come
+    from Trio in large steps, and what is cut from them is here.
 
     Raises (all reads):
         TorrentPausedError: the torrent is paused, and what is asked for is not here.
@@ -42,11 +40,11 @@ class Reader(AsyncBufferedReader):
         ValueError: the file is closed.
     """
 
-    def __init__(self, opened: reader.Reader, token: trio.lowlevel.TrioToken, loop: asyncio.AbstractEventLoop) -> None:
-        self._raw = _Raw(opened, token)
+    def __init__(self, opened: reader.Reader, loop: asyncio.AbstractEventLoop) -> None:
         self._reader = opened
-        self._buffer = io.BufferedReader(self._raw, _BUFFER)
-        self._alone = asyncio.Lock()
+        self._ahead = Ahead(opened)
+        self._buffer = io.BufferedReader(_Raw(opened, self._ahead), AHEAD)
+        self._turn = asyncio.Lock()
         super().__init__(self._buffer, loop, None)
 
     @property
@@ -54,23 +52,29 @@ class Reader(AsyncBufferedReader):
         """The file's bytes."""
         return self._reader.size
 
+    async def tell(self) -> int:
+        """The position of the next byte to be read."""
+        return self._buffer.tell()
+
+    async def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Go somewhere else in the file; returns the position. It moves what is fetched at the next read."""
+        async with self._turn:
+            return self._buffer.seek(offset, whence)
+
     async def read(self, size: int | None = -1, /) -> bytes:
         """Exactly ``size`` bytes from here on, fewer only at the end of the file; all the rest if it is negative."""
         wanted = self.size if size is None or size < 0 else size
-        parts: list[bytes] = []
-        async with self._alone:
-            start = self._buffer.tell()
-            try:
-                while (left := wanted - sum(map(len, parts))) > 0:
-                    await self._arrival(left)
-                    part = await _whole(super().read(left))
-                    if not part:
-                        break
-                    parts.append(part)
-            except BaseException:
-                self._back(start)
-                raise
-        return b"".join(parts)
+        if wanted <= self._ahead.tell() - self._buffer.tell() and not self._turn.locked():
+            return self._buffer.read(wanted)  # nothing to wait for
+        data = b""
+        async with self._reading():
+            while len(data) < wanted:
+                await self._arrival(wanted - len(data))
+                part = self._buffer.read(wanted - len(data))
+                if not part:
+                    break
+                data = data + part if data else part
+        return data
 
     async def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]
         """Fill a buffer from here on; returns how many bytes there were, fewer only at the end of the file."""
@@ -81,28 +85,27 @@ class Reader(AsyncBufferedReader):
 
     async def read1(self, size: int = -1, /) -> bytes:
         """What is here from the present position on, at least one byte; nothing at the end of the file."""
-        return await self._some(lambda: super(Reader, self).read1(size))
+        async with self._reading():
+            await self._arrival(1)
+            return self._buffer.read1(size)
 
     async def peek(self, size: int = 1, /) -> bytes:
         """The next bytes without advancing, at least one; nothing at the end of the file."""
-        return await self._some(lambda: super(Reader, self).peek(size))
+        async with self._reading():
+            await self._arrival(1)
+            return self._buffer.peek(size)
 
     async def readline(self, size: int | None = -1, /) -> bytes:
         """A line, with its end; not more than ``size`` bytes of it unless that is negative."""
         most = -1 if size is None or size < 0 else size
         line = b""
-        async with self._alone:
-            start = self._buffer.tell()
-            try:
-                while not line.endswith(b"\n") and len(line) != most:
-                    await self._arrival(1)
-                    part = await _whole(super().readline(most - len(line) if most >= 0 else -1))
-                    if not part:
-                        break
-                    line += part
-            except BaseException:
-                self._back(start)
-                raise
+        async with self._reading():
+            while not line.endswith(b"\n") and len(line) != most:
+                await self._arrival(1)
+                part = self._buffer.readline(most - len(line) if most >= 0 else -1)
+                if not part:
+                    break
+                line += part
         return line
 
     async def readlines(self, hint: int = -1, /) -> list[bytes]:
@@ -121,38 +124,34 @@ class Reader(AsyncBufferedReader):
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
-    async def _some(self, look: Callable[[], Coroutine[Any, Any, bytes]]) -> bytes:
-        async with self._alone:
+    @contextlib.asynccontextmanager
+    async def _reading(self) -> AsyncIterator[None]:
+        """One task after the other; who does not come to the end has not moved."""
+        async with self._turn:
             start = self._buffer.tell()
             try:
-                await self._arrival(1)
-                return await _whole(look())
+                yield
             except BaseException:
-                self._back(start)
+                if not self._buffer.closed:
+                    self._buffer.seek(start)
                 raise
 
     async def _arrival(self, size: int) -> None:
-        """Wait until the next bytes are in the buffer, or can be read at once."""
-        buffered = self._raw.tell() - self._buffer.tell()
-        need = min(size - buffered, self._reader.size - self._reader.tell())
-        if need > 0 and self._reader.ready(need) < need:
+        """Have the next bytes here."""
+        buffered = self._ahead.tell() - self._buffer.tell()
+        if missing := self._ahead.missing(size - buffered):
             try:
                 async with guest() as host:
-                    await host.run(functools.partial(self._reader.wait_ready, need))
+                    await host.run(functools.partial(self._ahead.fetch, missing))
             except trio.ClosedResourceError as error:
                 raise ValueError(_CLOSED) from error
 
-    def _back(self, position: int) -> None:
-        if not self._buffer.closed:
-            self._buffer.seek(position)
-
 
 class _Raw(io.RawIOBase):
-    """The file below aiofiles' handle, read in its threads: never blocks for the network, says None instead."""
+    """What the handle's buffer is filled from: what is here. Where that is nothing it says None, and never waits."""
 
-    def __init__(self, opened: reader.Reader, token: trio.lowlevel.TrioToken) -> None:
-        self._reader = opened
-        self._token = token
+    def __init__(self, opened: reader.Reader, ahead: Ahead) -> None:
+        self._ahead = ahead
         self.name = str(opened.file)
         self.mode = "rb"
 
@@ -163,23 +162,20 @@ class _Raw(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        if self.closed:
-            raise ValueError(_CLOSED)
-        return self._reader.tell()
+        self._check()
+        return self._ahead.tell()
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        if self.closed:
-            raise ValueError(_CLOSED)
-        return self._reader.seek(offset, whence)
+        self._check()
+        return self._ahead.seek(offset, whence)
 
     def readinto(self, buffer: Any) -> int | None:
-        return trio.from_thread.run(self._fill, memoryview(buffer).cast("B"), trio_token=self._token)
+        count = self._ahead.take(memoryview(buffer).cast("B"))
+        return None if not count and self._ahead.missing(1) else count
 
-    async def _fill(self, view: memoryview) -> int | None:
-        if self._reader.tell() >= self._reader.size:
-            return 0
-        here = self._reader.ready(len(view))
-        return await self._reader.readinto(view[:here]) if here else None
+    def _check(self) -> None:
+        if self.closed:
+            raise ValueError(_CLOSED)
 
 
 class Opening(AbstractAsyncContextManager[Reader], Awaitable[Reader]):
@@ -205,20 +201,8 @@ class Opening(AbstractAsyncContextManager[Reader], Awaitable[Reader]):
     async def _open(self) -> Reader:
         try:
             async with guest() as host:
-                token = await host.run(self._enter)
+                await host.run(self._reader.__aenter__)
         except BaseException:
             self._reader.close()
             raise
-        return Reader(self._reader, token, asyncio.get_running_loop())
-
-    async def _enter(self) -> trio.lowlevel.TrioToken:
-        await self._reader.__aenter__()
-        return trio.lowlevel.current_trio_token()
-
-
-async def _whole(job: Coroutine[Any, Any, T]) -> T:
-    """Wait for what a thread does, also when cancelled: it is soon done, and must not go on behind our back."""
-    task = asyncio.ensure_future(job)
-    if await until_done(task):
-        raise asyncio.CancelledError
-    return task.result()
+        return Reader(self._reader, asyncio.get_running_loop())

@@ -5,15 +5,14 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import trio
 
+from ..ahead import Ahead
 from ..loops import require_no_loop
 from ..swarm import reader
 from .portal import Portal
-
-T = TypeVar("T")
 
 _CLOSED: Final = "I/O operation on closed file"
 
@@ -24,7 +23,7 @@ class Reader(io.RawIOBase):
         with torrent.open("photos.zip") as file, zipfile.ZipFile(file) as photos:
             print(photos.namelist())
 
-    A seekable binary file without a buffer; ``io.BufferedReader`` gives it one, and lines. Made by ``Torrent.open``.
+    A seekable binary file; ``io.BufferedReader`` gives it lines, ``io.TextIOWrapper`` text. Made by ``Torrent.open``.
     Any number may be open, each for one thread at a time. A read that is interrupted has read nothing.
 
     Raises (all reads):
@@ -40,6 +39,7 @@ class Reader(io.RawIOBase):
         self._portal = portal
         self._timeout = timeout
         self._portal.run(opened.__aenter__, timeout=timeout)
+        self._ahead = Ahead(opened)
         self.name = str(opened.file)
         self.mode = "rb"
 
@@ -59,21 +59,27 @@ class Reader(io.RawIOBase):
     def tell(self) -> int:
         """The position of the next byte to be read."""
         self._check()
-        return self._reader.tell()
+        return self._ahead.tell()
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
         """Go somewhere else in the file; returns the position. It moves what is fetched at the next read."""
         self._check()
-        return self._reader.seek(offset, whence)
+        return self._ahead.seek(offset, whence)
 
     def readinto(self, buffer: Any, /) -> int:
         """Fill a buffer from here on; returns how many bytes there were, fewer only at the end of the file."""
+        self._check()
         view = memoryview(buffer).cast("B")
-        return self._run(lambda: self._reader.readinto(view))
+        if missing := self._ahead.missing(len(view)):
+            self._run(lambda: self._ahead.fetch(missing))
+        return self._ahead.take(view)
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Exactly ``size`` bytes from here on, fewer only at the end of the file; all the rest if it is negative."""
-        return self._run(lambda: self._reader.read(size))
+        left = max(0, self.size - self.tell())
+        buffer = bytearray(left if size is None or size < 0 else min(size, left))
+        self.readinto(buffer)
+        return bytes(buffer)
 
     def readall(self) -> bytes:
         """All the rest."""
@@ -98,10 +104,9 @@ class Reader(io.RawIOBase):
         if self.closed:
             raise ValueError(_CLOSED)
 
-    def _run(self, read: Callable[[], Awaitable[T]]) -> T:
-        self._check()
+    def _run(self, fetch: Callable[[], Awaitable[None]]) -> None:
         require_no_loop("Reader.read")
         try:
-            return self._portal.run(read, timeout=self._timeout)
+            self._portal.run(fetch, timeout=self._timeout)
         except trio.ClosedResourceError as error:
             raise ValueError(_CLOSED) from error
