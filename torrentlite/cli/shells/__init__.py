@@ -17,8 +17,8 @@ SHARED: Final[dict[str, Callable[[], str]]] = {
     "bash-completion/completions/tl": bash.script,
     "bash-completion/completions/torrentlite": bash.script,
     "zsh/site-functions/_tl": zsh.script,
-    "fish/vendor_completions.d/tl.fish": fish.script,
-    "fish/vendor_completions.d/torrentlite.fish": fish.script,
+    "fish/vendor_completions.d/tl.fish": lambda: fish.script(["tl"]),
+    "fish/vendor_completions.d/torrentlite.fish": lambda: fish.script(["torrentlite"]),
     "man/man1/tl.1": manpage.page,
     "man/man1/torrentlite.1": lambda: ".so man1/tl.1\n",
 }

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .tree import NAMES, Flag, Kind, Value, branches
 
 
-def script() -> str:
-    """The whole of it."""
+def script(names: Sequence[str] = NAMES) -> str:
+    """The whole of it. fish looks for the file of the name that is typed, so each name can have one of its own."""
     lines = ["# Completion of tl for fish. Made from the command line of tl itself."]
-    for name in NAMES:
-        lines += [""] * (name != NAMES[0]) + list(_of(name))
+    for name in names:
+        lines += ["", *_of(name)]
     return "\n".join(lines) + "\n"
 
 
