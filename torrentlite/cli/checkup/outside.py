@@ -36,6 +36,7 @@ class Outside:
     Attributes:
         port: where it listens.
         wanted: where it was to listen.
+        alone: whether it listens on loopback only.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Outside:
         self._node = node
         self._mapper = mapper
         self._token = secret(16)
+        self.alone = all(listener.address.scope is Scope.LOOPBACK for listener in listeners)
         self._joined_after: float | None = None
         self._heard_ourselves = trio.Event()
 
@@ -66,6 +68,12 @@ class Outside:
             self._joined_after = trio.current_time() - began
         say(self._of_udp())
         say(self._of_dht())
+        if self.alone:
+            message = f"not asked for: {self._listeners[0].address.host} is this computer itself"
+            say(Finding("port mapping", Verdict.OK, message))
+            message = "only from this computer: it listens on no other address"
+            say(Finding("reachable", Verdict.NOTE, message, f"--listen {self.port}, without an address"))
+            return
         await _until(lambda: self._mapper.stats().state not in ("off", "searching"), began + _MAP)
         mapped = self._mapper.stats()
         say(_of_mapping(mapped, self.port))
@@ -184,7 +192,8 @@ async def open_outside(
         mapper = PortMapper(network, http, ours, secret=secret, gateway=gateway)
         outside = Outside(network, listeners, port, node, mapper, secret)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(mapper.run)
+            if not outside.alone:
+                nursery.start_soon(mapper.run)
             for listener in listeners:
                 nursery.start_soon(outside.serve, listener)
             try:
