@@ -16,6 +16,7 @@ from .krpc import Code, Query, bytes_of, encode_refusal, encode_reply, int_of
 from .side import Side
 from .tokens import Tokens
 
+_PING = 80  # bytes of the query by which we see whether an unknown asker is a node; they count as part of the answer
 _ROOM = 40  # bytes beyond what values are made to fit in: lengths, the list around them
 
 
@@ -184,7 +185,9 @@ _WHY = {
 
 def _most(raw: bytes, *, item: bool) -> int:
     """How long the answer to this datagram may be."""
-    return limits.DHT_MAX_SENT_ITEM if item else min(limits.DHT_MAX_SENT, limits.DHT_AMPLIFICATION * len(raw))
+    if item:
+        return limits.DHT_MAX_SENT_ITEM
+    return min(limits.DHT_MAX_SENT, limits.DHT_AMPLIFICATION * len(raw) - _PING)
 
 
 def _shorten(values: dict[bytes, object], over: int, *, ipv6: bool) -> None:

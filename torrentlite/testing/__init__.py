@@ -10,12 +10,16 @@
 ``simulated`` is for tests, ``run_simulation`` for programs, and ``open_world`` makes a world inside a program that runs
 already (under a ``trio.testing.MockClock``, as in a pytest-trio test that asks for ``autojump_clock``). Hours of
 virtual time take seconds, and nothing ever waits for a real clock.
+
+``SimulatedDht`` is another world, for thousands of DHT nodes without tasks and sockets; hostile nodes and trials are in
+``dht_hostile`` and ``dht_trial``. docs/testing.md is the guide to all of it.
 """
 
 from __future__ import annotations
 
 from .clock import Timeline, Timer
 from .datagrams import SimulatedDatagrams
+from .dht import SimulatedDht, SimulatedNode
 from .dice import Dice
 from .host import SimulatedHost
 from .listener import SimulatedListener
@@ -40,11 +44,13 @@ __all__ = [
     "NatKind",
     "NetworkStats",
     "SimulatedDatagrams",
+    "SimulatedDht",
     "SimulatedDisk",
     "SimulatedHost",
     "SimulatedListener",
     "SimulatedMachine",
     "SimulatedNetwork",
+    "SimulatedNode",
     "SimulatedOffload",
     "SimulatedRouter",
     "SimulatedStorage",
