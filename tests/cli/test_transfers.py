@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import http.server
 import json
 import os
 import pathlib
@@ -344,3 +346,50 @@ def test_a_seed_that_has_given_enough_ends_by_itself(place: Place) -> None:
     again = place.tl("fetch", torrent.out.strip(), "--seed-time", "0.5s", *LOOPBACK)
     assert (again.code, again.out) == (0, f"{place / 'x.bin'}\n")
     assert "shared 0 B" in again.err
+
+
+def test_a_url_and_a_torrent_on_stdin(place: Place) -> None:
+    data = place.make_file("x.bin", 200_000)
+    assert place.tl("create", "x.bin", "-O", "served/x.torrent").code == 5  # there is no such folder
+    (place / "served").mkdir()
+    assert place.tl("create", "x.bin", "-O", "served/x.torrent").code == 0
+    handler = functools.partial(QuietHandler, directory=str(place / "served"))
+    with (
+        http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server,
+        place.start("seed", "x.bin", *LOOPBACK, "--json") as seed,
+    ):
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            peer = ("--peer", f"127.0.0.1:{seed.event('listening')['port']}", *LOOPBACK)
+            seed.event("seeding")
+            url = f"http://127.0.0.1:{server.server_port}/x.torrent"
+            by_url = place.tl("fetch", url, "-o", "url", *peer)
+            assert (by_url.code, by_url.out) == (0, f"{place / 'url/x.bin'}\n"), by_url
+            assert place.tl("magnet", url).out.startswith("magnet:?xt=urn:btih:")
+        finally:
+            server.shutdown()
+            thread.join()
+        torrent = (place / "served/x.torrent").read_bytes()
+        by_stdin = place.tl("fetch", "-", "-o", "stdin", *peer, stdin=torrent)
+        assert (by_stdin.code, by_stdin.out) == (0, f"{place / 'stdin/x.bin'}\n"), by_stdin
+        assert seed.end(signal.SIGINT).code == 0
+    assert (place / "url/x.bin").read_bytes() == (place / "stdin/x.bin").read_bytes() == data
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_without_its_state_what_lies_there_is_hashed(place: Place) -> None:
+    data = place.make_file("x.bin", 1_000_000)
+    (place / "down").mkdir()
+    half = (len(data) // 2) & ~0x3FFF
+    (place / "down/x.bin.part").write_bytes(data[:half] + bytes(len(data) - half))
+    with seeding(place, "x.bin") as (magnet, _):
+        result = place.tl("fetch", magnet, "-o", "down", "--json", "--state-dir", str(place / "fresh"), *LOOPBACK)
+    assert result.code == 0, result
+    assert (place / "down/x.bin").read_bytes() == data
+    first = next(each for each in result.events if each.get("stage") in ("downloading", "done", "finishing"))
+    assert first["done"] >= half
