@@ -59,7 +59,6 @@ def test_what_may_not_be(status, headers, words):
     with pytest.raises(RefusedError, match=words.replace("(", r"\(").replace(")", r"\)")) as caught:
         read_part(status, headers, ASKED, SIZE)
     assert caught.value.lasting
-    assert not caught.value.busy
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
@@ -67,7 +66,6 @@ def test_what_passes(status):
     with pytest.raises(RefusedError) as caught:
         read_part(status, {"retry-after": "12"}, ASKED, SIZE)
     assert (caught.value.lasting, caught.value.retry_after) == (False, 12.0)
-    assert caught.value.busy == (status in (429, 503))
 
 
 @pytest.mark.parametrize(

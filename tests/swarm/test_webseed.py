@@ -23,8 +23,8 @@ def made(url="http://w.example/f"):
         (RefusedError("500"), [1, 5, 15, 60, 300, 900, 900]),
         (RefusedError("404", lasting=True), [60, 300, 900, 900]),
         (ForbiddenAddressError("inside"), [60, 300, 900, 900]),
-        (RefusedError("503", busy=True, retry_after=40.0), [40, 40, 40, 60]),
-        (RefusedError("503", busy=True, retry_after=3600.0), [3600, 3600]),
+        (RefusedError("503", retry_after=40.0), [40, 40, 40, 60]),
+        (RefusedError("503", retry_after=3600.0), [3600, 3600]),
     ],
 )
 def test_how_long_it_is_left_alone(error, waits):

@@ -17,7 +17,7 @@ from ..errors import NetworkError
 
 _CONTENT_RANGE: Final = re.compile(r"bytes\s+(\d{1,19})-(\d{1,19})/(\d{1,19}|\*)", re.ASCII | re.IGNORECASE)
 _UNSATISFIED: Final = re.compile(r"bytes\s+\*/(\d{1,19})", re.ASCII | re.IGNORECASE)
-_BUSY: Final = (408, 425, 429, 500, 502, 503, 504)
+_PASSES: Final = (408, 425, 429, 500, 502, 503, 504)
 
 
 class RefusedError(NetworkError):
@@ -25,16 +25,12 @@ class RefusedError(NetworkError):
 
     Attributes:
         lasting: it is not likely to pass soon.
-        busy: it said that it has too much to do.
         retry_after: seconds that it wants to be left alone, or None.
     """
 
-    def __init__(
-        self, message: str, *, lasting: bool = False, busy: bool = False, retry_after: float | None = None
-    ) -> None:
+    def __init__(self, message: str, *, lasting: bool = False, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.lasting = lasting
-        self.busy = busy
         self.retry_after = retry_after
 
 
@@ -105,12 +101,9 @@ def _refused(status: int, headers: Mapping[str, str], size: int) -> RefusedError
         words = f" ({http.HTTPStatus(status).phrase})"
     except ValueError:
         words = ""
-    busy = status in _BUSY
+    passes = status in _PASSES
     return RefusedError(
-        f"it answers {status}{words}",
-        lasting=not busy,
-        busy=status in (429, 503),
-        retry_after=retry_after(headers) if busy else None,
+        f"it answers {status}{words}", lasting=not passes, retry_after=retry_after(headers) if passes else None
     )
 
 

@@ -151,13 +151,13 @@ class WebFetch:
 
     async def _get(self, blocks: list[Block]) -> None:
         """Fetch blocks that follow one another, from as many files as they lie in."""
-        await trio.lowlevel.checkpoint()  # padding alone would wait for nobody
         self._due = dict.fromkeys(blocks)
         began = trio.current_time()
         filler = _Filler(blocks, self._deliver)
         start = self._layout.offset(blocks[0].piece, blocks[0].begin)
         size = sum(block.length for block in blocks)
         with trio.CancelScope() as self._request:
+            await trio.lowlevel.checkpoint()  # padding alone would wait for nobody
             try:
                 for span in self._layout.spans(start, size):
                     await self._get_span(span, filler)
@@ -221,6 +221,8 @@ class WebFetch:
             while self._offset < end:
                 most = min(end - self._offset, throttle.download_quantum(len(self._buffer)))
                 count = await http.receive_into(self._buffer[:most])
+                if not count:
+                    raise NetworkError("its answer ended too early")
                 now = self._now = trio.current_time()
                 self._offset += count
                 if use is None:
