@@ -29,7 +29,7 @@ WISHES = {
     "open",
 }
 WAITS = {"wait_metadata", "wait_checked", "wait_complete"}
-LOOKS = {"stats", "peers", "files", "pieces", "trackers", "sources", "paths", "why"}
+LOOKS = {"stats", "peers", "files", "pieces", "trackers", "web_seeds", "sources", "paths", "why"}
 FACTS = {"name", "info_hash", "hashes", "metainfo", "magnet", "save_to", "state", "error", "sequential"}
 
 
