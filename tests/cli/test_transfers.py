@@ -393,3 +393,12 @@ def test_without_its_state_what_lies_there_is_hashed(place: Place) -> None:
     assert (place / "down/x.bin").read_bytes() == data
     first = next(each for each in result.events if each.get("stage") in ("downloading", "done", "finishing"))
     assert first["done"] >= half
+
+
+def test_a_private_torrent_says_what_is_different(place: Place) -> None:
+    place.make_file("x.bin", 1000)
+    assert place.tl("create", "x.bin", "--private", "-t", "udp://127.0.0.1:9").code == 0
+    with place.start("seed", "x.bin.torrent", *LOOPBACK) as seed:
+        assert "x.pe=" not in seed.line()
+        assert seed.end(signal.SIGINT).code == 0
+    assert "x.bin is private: peers come from its trackers only (no DHT, LSD or PEX)" in seed.err
