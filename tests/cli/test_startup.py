@@ -61,7 +61,7 @@ def test_help_into_a_closed_pipe(place: Place) -> None:
 
 
 def test_what_a_fetch_seldom_needs_is_not_waited_for(place: Place) -> None:
-    later = ("httpx2", "httpcore2", "rich", "segno", "asyncio", "http.client", "tomllib")
+    later = ("httpx2", "httpcore2", "rich", "segno", "asyncio", "http.client", "tomllib", "tarfile")
     program = (
         "import sys; from torrentlite.cli.main import main; "
         f"main(['fetch', {'ab' * 20!r}, '--timeout', '0.1s', '--listen', '127.0.0.1:0', '--no-dht']); "

@@ -14,7 +14,7 @@ from ..checksum import check_sha256, parse_sha256, the_one_file
 from ..errors import DuplicateTorrentError, NoPeersError, StorageError, TorrentError
 from ..metainfo.text import display
 from ..stats import Reason
-from . import piping, progress, sessions, sharing, sources, units
+from . import progress, sessions, sharing, sources, units
 from .exits import Exit, UsageError
 from .files import require_folder, require_writable
 from .listing import describe_size, file_names, print_files
@@ -28,6 +28,8 @@ from .terminal import STDERR, Mode, is_terminal
 async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) -> int:
     """Fetch all sources at once, in one session; the first of them that failed decides the exit code."""
     if args.output == "-":
+        from . import piping  # and tarfile with it
+
         return await piping.run(args, output, interrupt)
     require_folder(args.output)
     if args.sha256 is not None and len(args.source) > 1:
