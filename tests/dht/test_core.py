@@ -12,6 +12,7 @@ from torrentlite.dht.errand import PeersErrand
 from torrentlite.dht.krpc import Query, encode_query, encode_reply, parse
 from torrentlite.dht.nodeid import is_secure, make_id
 from torrentlite.dht.settings import DhtSettings
+from torrentlite.errors import DhtError
 from torrentlite.wire.address import Address
 
 T = b"t" * 20
@@ -391,6 +392,18 @@ def test_a_search_goes_on_when_there_is_budget_again():
     assert errand.over
     assert errand.queries >= 24
     assert now > 5
+
+
+def test_an_errand_that_finds_room_in_one_family_only_leaves_nothing_behind():
+    core = make_core((False, True))
+    fill(core, 100)
+    core.sides[True].table.answered(Contact(b"6" * 20, Address("2a00::1", 6881)), 0.0)
+    for index in range(limits.DHT_MAX_LOOKUPS - 1):
+        core.search(T, b"find_node", {b"target": T}, 0.0)
+    errand = PeersErrand(T)
+    with pytest.raises(DhtError, match="too many"):
+        errand.start(core, 0.0)
+    assert len(core.searches) == limits.DHT_MAX_LOOKUPS - 1
 
 
 def test_searches_are_bounded():
