@@ -398,7 +398,7 @@ def test_an_errand_that_finds_room_in_one_family_only_leaves_nothing_behind():
     core = make_core((False, True))
     fill(core, 100)
     core.sides[True].table.answered(Contact(b"6" * 20, Address("2a00::1", 6881)), 0.0)
-    for index in range(limits.DHT_MAX_LOOKUPS - 1):
+    for _ in range(limits.DHT_MAX_LOOKUPS - 1):
         core.search(T, b"find_node", {b"target": T}, 0.0)
     errand = PeersErrand(T)
     with pytest.raises(DhtError, match="too many"):
