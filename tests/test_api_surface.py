@@ -22,6 +22,7 @@ WISHES = {
     "select_files",
     "add_peer",
     "add_tracker",
+    "add_web_seed",
     "announce",
     "set_limits",
     "set_sequential",
