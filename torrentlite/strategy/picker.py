@@ -96,6 +96,11 @@ class Picker(Generic[P]):
         """The pieces to be fetched, had or not."""
         return self._wants.wanted
 
+    @property
+    def missing(self) -> int:
+        """How many wanted pieces are not had."""
+        return self._wants.needed.count
+
     def set_have(self, pieces: int) -> list[tuple[P, Block]]:
         """Say which pieces are verified; returns the requests that are thereby no more needed, to be cancelled."""
         return self._set(pieces, self.wanted)

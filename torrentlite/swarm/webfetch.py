@@ -101,7 +101,9 @@ class WebFetch:
     def _pick(self) -> list[Block]:
         now = trio.current_time()
         size = int(self._rate * limits.WEB_SEED_TIME) or limits.WEB_SEED_FIRST
-        size = max(limits.WEB_SEED_LEAST, min(size, limits.WEB_SEED_RANGE))
+        # Towards the end ranges get shorter, so that all connections have something to do until then.
+        share = self._pieces.picker.missing * self._layout.piece_length // (2 * self._seed.most)
+        size = max(limits.WEB_SEED_LEAST, min(size, share, limits.WEB_SEED_RANGE))
         count = max(self._layout.block_count(0), size // BLOCK_SIZE)
         if self._seed.ranges:
             return self._pieces.pick_run(self._seed, count, now, follow=self._follow, in_order=False)
