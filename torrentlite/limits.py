@@ -475,6 +475,8 @@ LSD_MAX_HOSTS: Final = 1024
 
 TICK: Final = 0.5
 """The session's one periodic task runs this often, for all torrents; idle ones cost a few comparisons."""
+RESTART_PAUSE: Final = 0.5
+"""Until a service that a bug of ours has ended is begun again: a bug that comes back each time must not spin."""
 PEER_TICK: Final = 1.0
 """Time-outs and interest of each peer are looked at this often."""
 HANDSHAKE_TIMEOUT: Final = 10.0

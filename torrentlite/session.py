@@ -350,10 +350,10 @@ async def _outside(
         session = kind(settings, commons, http, addresses)
         await session._presence.open_dht(udp)
         # Not of the session's own crew: trackers that are told of our leaving have to answer.
-        commons.crew().start(udp.run, name="receive datagrams")
+        commons.crew().keep(udp.run, name="receive datagrams")
         for listener in listeners:
-            session._crew.start(session._reception.serve, listener, name=f"listen on {listener.address}")
-        session._crew.start(session._tick, name="tick")
+            session._crew.keep(session._reception.serve, listener, name=f"listen on {listener.address}")
+        session._crew.keep(session._tick, name="tick")
         stack.push_async_callback(_shielded, session._close)
         yield session
 

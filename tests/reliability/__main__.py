@@ -6,7 +6,7 @@ import argparse
 import logging
 import sys
 
-from tests.reliability import bombs, faults, kill
+from tests.reliability import bombs, faults, hostile, kill, steps
 
 
 def main() -> int:
@@ -19,6 +19,13 @@ def main() -> int:
     command = commands.add_parser("kill", help="SIGKILL at any moment")
     command.add_argument("--count", type=int, default=1000)
     command.add_argument("--seed", type=int, default=0)
+    command = commands.add_parser("steps", help="each step of a peer, tracker or DHT task raises once")
+    command.add_argument("--rounds", type=int, default=8000)
+    command.add_argument("--step", type=int, default=1, help="only every so-many-th")
+    command.add_argument("--seed", type=int, default=0)
+    command = commands.add_parser("hostile", help="one honest seed and twenty hostile peers")
+    command.add_argument("--runs", type=int, default=1000)
+    command.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     logging.getLogger("torrentlite").setLevel(logging.CRITICAL)
     match options.command:
@@ -27,6 +34,10 @@ def main() -> int:
                 print(line, flush=True)
         case "faults":
             faults.run(options.rounds, lambda line: print(line, flush=True))
+        case "steps":
+            steps.run(options.rounds, lambda line: print(line, flush=True), step=options.step, seed=options.seed)
+        case "hostile":
+            return bool(hostile.run(options.runs, options.seed, lambda line: print(line, flush=True)))
         case "kill":
             return bool(kill.run(options.count, options.seed, lambda line: print(line, flush=True)).bad())
     return 0

@@ -29,6 +29,7 @@ import trio
 import torrentlite as tl
 import torrentlite.session  # before the forks, or each of them would take its time
 from tests.scripted import ScriptedSeed
+from torrentlite.events import PieceVerified
 from torrentlite.storage.files import FileStorage
 from torrentlite.storage.journal import Journal
 from torrentlite.swarm import pieces as pieces_module
@@ -138,7 +139,7 @@ class Schedule:
         try:
             with _Seed(self.torrents) as seed:
                 for _ in range(self.rng.randint(3, 7)):
-                    killed = self._fetch(self.rng.uniform(0.0, 0.6))
+                    killed = self._fetch(self.rng.randrange(self.rng.choice([2, 30])))
                     self._look(seed.notes(), killed=killed)
                     if not killed:
                         break
@@ -152,8 +153,8 @@ class Schedule:
 
     # -- who fetches
 
-    def _fetch(self, kill_after: float | None) -> bool:
-        """Whether it was killed, before it was done."""
+    def _fetch(self, kill_after: int | None) -> bool:
+        """Whether it was killed, soon after it had told so many things, before it was done."""
         synced = [self._synced(torrent) for torrent in self.torrents]
         reader, writer = os.pipe()
         child = os.fork()
@@ -164,16 +165,16 @@ class Schedule:
         with open(reader, "rb") as pipe:
             told = b""
             if kill_after is not None:
-                if self.rng.random() < 0.8:
-                    told = pipe.readline()  # once one torrent is looked at; else while all begins
-                time.sleep(kill_after)
+                while told.count(b"\n") < kill_after and (line := pipe.readline()):
+                    told += line
+                time.sleep(self.rng.uniform(0, 0.05))
                 os.kill(child, signal.SIGKILL)
             told += pipe.read()
         _, status = os.waitpid(child, 0)
         if os.WIFEXITED(status) and os.WEXITSTATUS(status):
             raise RuntimeError("who fetched failed")
         for line in told.splitlines(keepends=True):
-            if line.endswith(b"\n"):
+            if line.startswith(b"[") and line.endswith(b"\n"):
                 number, hashed = json.loads(line)
                 torrent = self.torrents[number]
                 self.counts.bytes_hashed_at_restarts += hashed
@@ -195,10 +196,19 @@ class Schedule:
                 fetched = session.add(torrent.metainfo, self.folder / "save", peers=[("127.0.0.1", torrent.port)])
                 await fetched.wait_checked()
                 os.write(pipe, b"%b\n" % json.dumps([number, fetched.stats().check_total]).encode())
+                nursery.start_soon(tell_of_pieces, fetched)
                 await fetched.wait_complete()
 
-            for number, torrent in enumerate(self.torrents):
-                nursery.start_soon(one, number, torrent)
+            async def tell_of_pieces(fetched: tl.Torrent) -> None:
+                async with fetched.events() as events:
+                    async for event in events:
+                        if isinstance(event, PieceVerified):
+                            os.write(pipe, b"\n")
+
+            async with trio.open_nursery() as all_of_them:
+                for number, torrent in enumerate(self.torrents):
+                    all_of_them.start_soon(one, number, torrent)
+            nursery.cancel_scope.cancel()
 
     # -- looking
 

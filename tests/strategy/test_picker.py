@@ -683,6 +683,23 @@ def test_a_piece_given_up_is_begun_again_by_another() -> None:
     assert not deliver(picker, "b", blocks[1:2])[0].accepted, "or it would be a mixture again"
 
 
+def test_a_proven_peer_does_not_wait_for_one_that_is_not() -> None:
+    """Three peers that send nothing could else hold a piece for minutes, one after the other."""
+    picker, _ = new(1)
+    for peer in ("a", "b"):
+        picker.add_peer(peer, 1)
+    spoil(picker, ["a", "b"])
+    picker.remove_peer("a")
+    blocks = picker.pick("b", 4, 0.0)
+    picker.add_peer("c", 1)
+    picker._hands["c"].trust += 1
+    assert picker.pick("c", 4, limits.STALLED_AFTER - 1) == []
+    assert picker.pick("c", 4, limits.STALLED_AFTER) == blocks, "though they are asked of the other"
+    assert not deliver(picker, "b", blocks[1:2])[0].accepted
+    picker.released("b", blocks)
+    assert picker.pick("b", 4, limits.STALLED_AFTER) == []
+
+
 def test_the_peer_that_had_it_alone_is_gone() -> None:
     picker, _ = new(1)
     blocks = abandoned(picker)

@@ -71,3 +71,42 @@ async def test_a_task_dismissed_before_it_ran_does_not_run():
         crew.start(work, name="work")
         await crew.stop()
     assert ran == []
+
+
+async def test_a_service_is_begun_again(autojump_clock):
+    told = []
+    begun = []
+
+    async def service():
+        begun.append(trio.current_time())
+        if len(begun) < 3:
+            raise ZeroDivisionError
+        await trio.sleep_forever()
+
+    async with trio.open_nursery() as nursery:
+        crew = Crew(nursery, lambda name, error: told.append(name))
+        crew.keep(service, name="service")
+        await trio.sleep(5)
+        assert told == ["service", "service"]
+        assert len(begun) == 3
+        assert begun[2] - begun[0] >= 1, "a bug that comes back each time must not spin"
+        await crew.stop()
+    assert len(begun) == 3
+
+
+async def test_a_bug_in_a_service_that_is_being_cancelled(autojump_clock):
+    told = []
+
+    async def service():
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise ZeroDivisionError
+
+    async with trio.open_nursery() as nursery:
+        crew = Crew(nursery, lambda name, error: told.append(name))
+        crew.keep(service, name="service")
+        await trio.sleep(1)
+        with trio.fail_after(5):
+            await crew.stop()
+    assert told == ["service"]

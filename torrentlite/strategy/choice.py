@@ -336,6 +336,10 @@ class Choice(Generic[P]):
             gone = owner is None or piece not in owner.downloads  # the latter when it left and came back
             quiet = asker.now - max(download.touched_at, download.asked_at)
             abandoned = download.idle and (gone or quiet >= limits.ALONE_AFTER)
+            # Who never sent anything right does not make wait who did: three such would hold a piece for minutes.
+            stalled = asker.hand.proven and not asker.slow and quiet >= limits.STALLED_AFTER
+            if stalled and (owner is None or not owner.proven):
+                abandoned = True
             if abandoned and piece not in asker.hand.downloads and asker.may_get(piece):
                 if download.restarts >= limits.MAX_RESTARTS:
                     download.owner = None

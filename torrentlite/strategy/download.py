@@ -113,12 +113,12 @@ class PieceDownload(Generic[P]):
         chosen = self.free[-count:]
         if not chosen:
             return []
-        del self.free[-count:]
         chosen.reverse()
-        self.asked_at = now
         first, last = chosen[0], chosen[-1]
         whole_run = last - first + 1 == len(chosen)
         self._book(peer, bitfield.span(range(first, last + 1)) if whole_run else bitfield.of(chosen))
+        del self.free[-count:]  # not before they are booked, or a bug between the two would lose them
+        self.asked_at = now
         piece = self.piece
         blocks = [Block(piece, index * BLOCK_SIZE, BLOCK_SIZE) for index in chosen]
         if last == self._last:

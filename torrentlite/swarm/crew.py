@@ -7,6 +7,8 @@ from typing import TypeVarTuple
 
 import trio
 
+from ..limits import RESTART_PAUSE
+
 Args = TypeVarTuple("Args")
 
 
@@ -17,7 +19,8 @@ class Crew:
     each in a cancel scope of its own, and the crew remembers the scopes.
 
     This is also *the* boundary for our own bugs: Trio would answer an exception that escapes from one task by
-    cancelling all its siblings, so what a task raises is reported and ends that task alone.
+    cancelling all its siblings, so what a task raises is reported and ends that task alone. Services (``keep``) are
+    then begun again: a listener that a bug has closed would be a session that nobody reaches.
 
     Args:
         nursery: where the tasks really run.
@@ -36,11 +39,20 @@ class Crew:
 
     def start(self, function: Callable[[*Args], Awaitable[None]], *args: *Args, name: str) -> trio.CancelScope | None:
         """Start a task; None when the crew is closed. The scope ends that one task."""
+        return self._start(function, args, name, again=False)
+
+    def keep(self, function: Callable[[*Args], Awaitable[None]], *args: *Args, name: str) -> trio.CancelScope | None:
+        """The same for a service that everything else needs: what a bug of ours has ended is begun again."""
+        return self._start(function, args, name, again=True)
+
+    def _start(
+        self, function: Callable[[*Args], Awaitable[None]], args: tuple[*Args], name: str, *, again: bool
+    ) -> trio.CancelScope | None:
         if self.closed:
             return None
         scope = trio.CancelScope()
         self._scopes[scope] = None
-        self._nursery.start_soon(self._run, scope, function, args, name, name=name)
+        self._nursery.start_soon(self._run, scope, function, args, name, again, name=name)
         return scope
 
     async def _run(
@@ -49,11 +61,20 @@ class Crew:
         function: Callable[[*Args], Awaitable[None]],
         args: tuple[*Args],
         name: str,
+        again: bool,
     ) -> None:
         try:
             with scope:
-                await function(*args)
-        except Exception as error:
+                while True:
+                    try:
+                        await function(*args)
+                        break
+                    except Exception as error:
+                        self._report(name, error)
+                    if not again:
+                        break
+                    await trio.sleep(RESTART_PAUSE)
+        except Exception as error:  # what came together with a cancellation
             self._report(name, error)
         finally:
             del self._scopes[scope]

@@ -77,7 +77,7 @@ class Dht:
         dht = cls(world, udp, crew, file, node)
         bootstrap, routers = tuple(bootstrap), tuple(routers)
         known = saved is not None and any(saved.nodes.values())
-        crew.start(node.run, name="DHT node")
+        crew.keep(node.run, name="DHT node")
         udp.dht = node.got_datagram
         dht.add_hosts((*bootstrap, *(() if known else routers)), Scope.LOOPBACK)
         if bootstrap or routers:

@@ -91,9 +91,9 @@ class Dialler:
         except (NetworkError, ProtocolError) as error:
             log.debug("%s: %s: %s", self._swarm.owner.info_hash, address, error)
         finally:
-            self._dialled(known)
             if stream is not None and theirs is None:
                 stream.close()
+            self._dialled(known)
         if stream is None or theirs is None:
             self.peerlist.failed(address, trio.current_time())
             self.dial_more(trio.current_time())

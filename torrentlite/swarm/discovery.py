@@ -166,18 +166,17 @@ class Discovery:
         url = redact(entry.url)
         try:
             reply = await self._commons.trackers.announce(entry.url, self._request(event, entry), within=entry.within)
+            if self.tiers.succeeded(entry, reply, trio.current_time()):
+                self._owner.tracker_switched()
+            self._owner.tracker_replied(url, True, reply.warning, len(reply.peers))
+            self._owner.peers_found(reply.peers, "tracker", reply.scope)
         except TorrentError as error:
             log.info("tracker %s: %s", url, error)
             self.tiers.failed(entry, str(error), trio.current_time())
             self._owner.tracker_replied(url, False, str(error), 0)
-            return
-        except trio.Cancelled:
+        except BaseException:  # cancelled, or a bug of ours: it is asked again soon, and not for ever under way
             self.tiers.failed(entry, "interrupted", trio.current_time())
             raise
-        if self.tiers.succeeded(entry, reply, trio.current_time()):
-            self._owner.tracker_switched()
-        self._owner.tracker_replied(url, True, reply.warning, len(reply.peers))
-        self._owner.peers_found(reply.peers, "tracker", reply.scope)
 
     async def stop(self) -> None:
         """Say ``stopped`` to those who know that we started; all at once, within STOP_TIMEOUT seconds."""

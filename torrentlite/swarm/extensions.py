@@ -157,8 +157,8 @@ class Extensions:
             self._swarm.ban([peer.key], str(error))
             raise ProtocolError(str(error)) from None
         if raw is not None:
-            self.exchange = None
             self._swarm.owner.metadata_received(raw)
+            self.exchange = None  # not before that: a bug in it would leave a torrent that asks nobody any more
         else:
             self.ask_metadata()
 

@@ -26,7 +26,7 @@ class Lsd:
         self._wanted: dict[bytes, None] = {}
         self._changed = False
         self._ended = False
-        crew.start(self._run, name="local discovery")
+        crew.keep(self._run, name="local discovery")
 
     def follow(self, info_hash: bytes, *, active: bool) -> None:
         """Announce this torrent, and listen for it, from now on or no more. Never a private one (BEP 27)."""
@@ -50,6 +50,7 @@ class Lsd:
         return LsdStats("listening", f"announcing {len(self._wanted):,}", self._local.sent, self._local.heard)
 
     async def _run(self) -> None:
+        self._ended = False
         try:
             await self._local.run()
         finally:

@@ -184,13 +184,13 @@ class Pieces:
         self.block_at = now
         if arrival.spilled:
             self._spills.setdefault(piece, []).append((begin, bytes(data)))
+        if arrival.finished is not None:  # before others are told of it: whatever comes of that, it is checked
+            self._finished.append(arrival.finished)
+            self._start_checkers()
         if arrival.cancel:
             block = Block(piece, begin, size)
             for other in arrival.cancel:
                 other.cancel(block)
-        if arrival.finished is not None:
-            self._finished.append(arrival.finished)
-            self._start_checkers()
         return True
 
     def released(self, peer: Source, blocks: list[Block]) -> None:

@@ -53,7 +53,7 @@ class Presence:
                 gateway=world.gateway,
                 changed=self._mapping_changed,
             )
-            self._map_crew.start(self._mapper.run, name="port mapping")
+            self._map_crew.keep(self._mapper.run, name="port mapping")
 
     async def open_dht(self, udp: UdpPort) -> None:
         """Open the node, where there is anybody to join by: the world's public routers, or who the user names."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Callable
 
@@ -42,15 +41,14 @@ class Reception:
         return len(self._pending)
 
     async def serve(self, listener: Listener) -> None:
-        """Accept until the listener is closed."""
-        with contextlib.closing(listener):
-            while True:
-                try:
-                    stream = await listener.accept()
-                except NetworkError as error:
-                    log.debug("stopped listening on %s: %s", listener.address, error)
-                    return
-                self._take(stream)
+        """Accept until the listener is closed, by whoever opened it."""
+        while True:
+            try:
+                stream = await listener.accept()
+            except NetworkError as error:
+                log.debug("stopped listening on %s: %s", listener.address, error)
+                return
+            self._take(stream)
 
     def _take(self, stream: Stream) -> None:
         host = stream.remote.host
@@ -91,7 +89,7 @@ class Reception:
         except (NetworkError, ProtocolError) as error:
             log.debug("%s: %s", stream.remote, error)
         finally:
-            if stream in self._pending:
-                self._forget(stream)
             if not kept:
                 stream.close()
+            if stream in self._pending:
+                self._forget(stream)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Protocol
 
@@ -154,26 +155,30 @@ class Swarm:
             if not incoming:
                 self.peerlist.failed(address, trio.current_time())
             return
-        peer = Peer(self, stream, theirs, incoming=incoming, source=source)
-        self.peers[peer] = None
-        self.extensions.joined(peer, trio.current_time())
-        commons.joined(address.host)
-        if not incoming:
-            self.peerlist.connected(address)
-        try:
+        with contextlib.ExitStack() as leaving:  # what has begun is ended, whatever becomes of the rest
+            leaving.callback(stream.close)
+            peer = Peer(self, stream, theirs, incoming=incoming, source=source)
+            leaving.callback(self._left, peer)
+            self.peers[peer] = None
+            leaving.callback(self.peers.pop, peer)
+            commons.joined(address.host)
+            leaving.callback(commons.left, address.host)
+            self.extensions.joined(peer, trio.current_time())
+            leaving.callback(self.extensions.left, peer)
+            if not incoming:
+                self.peerlist.connected(address)
             await peer.run()
-        finally:
-            now = trio.current_time()
-            del self.peers[peer]
-            self.extensions.left(peer)
-            commons.left(address.host)
-            if self.pieces is not None and peer.joined:
-                self.pieces.peer_left(peer)
-            if (home := peer.callable_at) and all(other.callable_at != home for other in self.peers):
-                self.peerlist.disconnected(home, now, useful=peer.useful)
-            log.debug("%s: %s gone: %s", self.owner.info_hash, address, peer.why_closed)
-            self._slot_free = True
-            self.dialler.dial_more(now)
+
+    def _left(self, peer: Peer) -> None:
+        """A peer is gone: what it owed and had is counted no more, and its place is free."""
+        now = trio.current_time()
+        if self.pieces is not None and peer.joined:
+            self.pieces.peer_left(peer)
+        if (home := peer.callable_at) and all(other.callable_at != home for other in self.peers):
+            self.peerlist.disconnected(home, now, useful=peer.useful)
+        log.debug("%s: %s gone: %s", self.owner.info_hash, peer.address, peer.why_closed)
+        self._slot_free = True
+        self.dialler.dial_more(now)
 
     def close_all(self, why: str) -> None:
         """Say goodbye to everybody and take nobody in."""

@@ -1,0 +1,35 @@
+"""A few of the runs of ``hostile.py``, and that what defends is needed: without it the honest pay."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from tests.reliability import hostile
+from torrentlite.strategy.blame import Blame
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL, logger="torrentlite")
+
+
+def test_one_honest_seed_and_twenty_others() -> None:
+    found = list(hostile.results(4))
+    assert all(len(result.kinds) >= 14 for result in found)
+    assert all(result.taken <= 2 * result.clean for result in found)
+    assert sum(result.corrupters for result in found) >= 8
+    assert sum(result.banned for result in found) == sum(result.corrupters for result in found)
+
+
+def test_control_without_blame(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is found guilty: then liars spoil more than they may."""
+    monkeypatch.setattr(Blame, "wrong", lambda self, piece, digests, senders: [])
+    monkeypatch.setattr(Blame, "right", lambda self, piece, digests: [])
+    with pytest.raises((AssertionError, TimeoutError, Exception)) as caught:
+        for result in hostile.results(3):
+            assert result.banned == result.corrupters
+    assert "hostile run" in str(caught.value.__notes__ if hasattr(caught.value, "__notes__") else "") or isinstance(
+        caught.value, AssertionError
+    )
