@@ -31,7 +31,17 @@ _OWN = ("check pieces", "commit", "spill", "finish", "open files", "select files
 """Tasks that deal with the disk, or with all torrents in turn: they meet nobody outside."""
 
 
-_COUNTING = (":_dial", ":_forget", ":_dialled", ":left", ":_left", ":disconnected", ":peer_left", ":_move", ":callable_at")
+_COUNTING = (
+    ":_dial",
+    ":_forget",
+    ":_dialled",
+    ":left",
+    ":_left",
+    ":disconnected",
+    ":peer_left",
+    ":_move",
+    ":callable_at",
+)
 """Where something is counted out: if that is the step, it stays counted."""
 
 
