@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 
+import pytest
 import trio
 
 import torrentlite as tl
 from tests.strangers import background, session_on, simulated, until, where
-from torrentlite.cli import progress
-from torrentlite.cli.output import Job
+from torrentlite.cli import output, progress
+from torrentlite.cli.output import Job, Output
+from torrentlite.cli.screen import Screen
+from torrentlite.cli.terminal import Mode
 from torrentlite.stats import State
 from torrentlite.testing import SimulatedWorld
 from torrentlite.tui.choices import Page
@@ -123,3 +126,23 @@ async def test_a_look_that_takes_long_is_taken_seldom(world: SimulatedWorld) -> 
             desk.dashboard._slowly("pieces", torrent, slow)
         # Once, and again after half a second at most.
         assert looks <= 1 + (time.perf_counter() - began) / 0.4
+
+
+async def test_a_bug_in_a_frame_costs_the_picture_and_nothing_else(
+    autojump_clock: object, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(output, "in_foreground", lambda: True)
+    out = Output(Mode.LIVE)
+    written: list[bytes] = []
+    out.screen = Screen(write=lambda _descriptor, data: written.append(data))
+    dashboard = Dashboard("tl fetch", open=True, quit=lambda: None, redraw=out.redraw)
+    monkeypatch.setattr(dashboard, "frame", lambda *_, **__: 1 / 0)
+    out._dashboard = dashboard
+    with out.showing(Job(lambda: progress.Glance("x", "downloading"))):
+        for _ in range(4):
+            await trio.sleep(1)
+            out.tick()
+            out.screen._flush()
+    said = b"".join(written).decode()
+    assert said.count("nothing is drawn any more (ZeroDivisionError") == 1
+    assert "a frame could not be drawn" in caplog.text

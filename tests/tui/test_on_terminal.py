@@ -123,10 +123,10 @@ def test_a_second_ctrl_c_leaves_at_once_and_leaves_nothing_behind(place: Place) 
 
 
 def test_an_error_is_told_on_the_first_screen(place: Place) -> None:
-    with looking(place, "--dash", "--timeout", "1s") as run:
+    with looking(place, "--dash", "--timeout", "0.3s") as run:
         window = Window(run)
         assert run.end() == 3
-        assert b"no peers for 1.0s" in window.left_as_it_was()
+        assert b"no peers for 0.3s" in window.left_as_it_was()
 
 
 def test_every_key(place: Place) -> None:
@@ -243,13 +243,13 @@ def test_without_colours(place: Place) -> None:
 @pytest.mark.parametrize("flags", [("--plain",), ("-q",), ()], ids=["plain", "quiet", "dumb"])
 def test_no_dashboard_where_none_can_be(place: Place, flags: tuple[str, ...]) -> None:
     more = {} if flags else {"TERM": "dumb"}
-    with looking(place, "--dash", "--timeout", "1s", *flags, **more) as run:
+    with looking(place, "--dash", "--timeout", "0.3s", *flags, **more) as run:
         assert run.end() == 3
         assert b"\x1b" not in run.raw
 
 
 def test_into_a_pipe(place: Place) -> None:
-    done = place.tl("fetch", "ab" * 20, *LOOPBACK, "--dash", "--timeout", "1s")
+    done = place.tl("fetch", "ab" * 20, *LOOPBACK, "--dash", "--timeout", "0.3s")
     assert done.code == 3
     assert "\x1b" not in done.out + done.err
     assert "--dash needs a terminal" in done.err

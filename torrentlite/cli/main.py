@@ -80,13 +80,15 @@ async def _supervise(command: Command, args: argparse.Namespace, output: Output)
 
     from .logs import logging_to
     from .signals import catch_signals
-    from .terminal import Mode
+    from .terminal import STDOUT, Mode, is_terminal
 
     with catch_signals() as interrupt:
         if args.command in _WITH_DASHBOARD and args.dash and output.mode is Mode.PLAIN:
             output.note("--dash needs a terminal: plain lines instead")
         if args.command in _WITH_DASHBOARD and output.mode is Mode.LIVE:
-            keys = "-" not in (args.source if args.command == "fetch" else args.path)
+            # Not what somebody else reads: a .torrent that is typed, the pager at the other end of our pipe.
+            ours = "-" not in (args.source if args.command == "fetch" else args.path)
+            keys = ours and (args.dash or is_terminal(STDOUT))
             output.have_dashboard(f"tl {args.command}", interrupt, open=args.dash, keys=keys)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(lambda: output.run(stdout_failed=interrupt.stop))

@@ -6,6 +6,7 @@ import collections
 import contextlib
 import dataclasses
 import json
+import logging
 import os
 import sys
 import time
@@ -19,7 +20,7 @@ from ..metainfo.text import display
 from ..stats import Reason
 from . import exits, progress
 from .progress import Glance, Pulse
-from .screen import Frame, Screen
+from .screen import Frame, FullFrame, Screen
 from .terminal import STDERR, STDOUT, Mode, in_foreground, is_terminal, terminal_size
 
 if TYPE_CHECKING:
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
     from ..swarm.torrent import Torrent
     from ..tui.dashboard import Dashboard
     from ..tui.keyboard import Keyboard
+    from ..tui.snapshot import Snapshot
     from .signals import Interrupt
+
+log = logging.getLogger("torrentlite")
 
 _TICK: Final = {"live": 0.25, "plain": 0.25, "json": 0.5, "quiet": 1.0}
 """Seconds between two looks. JSON promises progress once a second at least."""
@@ -136,6 +140,7 @@ class Output:
         self._jobs: dict[Job, None] = {}
         self._asking = trio.Lock()
         self._next_frame = self._next_rates = 0.0
+        self._broken = False  # no frame can be drawn
         self._session: Session | None = None
         self._told: dict[str, object] = {}
 
@@ -251,6 +256,9 @@ class Output:
 
     def remember(self, line: str) -> None:
         """A line of the dashboard's log alone: what happened, and need not be said to everybody."""
+        if "\x1b" in line:
+            return  # a picture, such as a QR code
+        line = display(line)
         self._recent.append(f"{time.strftime('%H:%M:%S')} {line}")
 
     def style(self, text: str, style: str) -> str:
@@ -311,12 +319,21 @@ class Output:
             return  # stuck, or slow: what it would show is old when it gets there
         elif dashboard is not None:
             snapshot = dashboard.take(shown, self._recent, now)
-            self.screen.draw(
-                lambda: dashboard.frame(snapshot, terminal_size(), colour=self.colour, encoding=self._encoding)
-            )
+            self.screen.draw(lambda: self._safely(lambda: self._full_frame(dashboard, snapshot)))
         else:
             glances = [glance for _, glance in shown]
-            self.screen.draw(lambda: self._frame(glances))
+            self.screen.draw(lambda: self._safely(lambda: self._frame(glances)))
+
+    def _safely(self, make: Callable[[], Frame | FullFrame]) -> Frame | FullFrame:
+        """The frame; a bug of ours in it costs the picture, and not the transfer."""
+        if not self._broken:
+            try:
+                return make()
+            except Exception as error:
+                log.exception("a frame could not be drawn")
+                self._broken = True
+                self.screen.write(STDERR, f"tl: nothing is drawn any more ({display(repr(error))}), and all goes on")
+        return Frame((), ())
 
     def _tell_session(self) -> None:
         """How it stands with the DHT and the gateway, where that has changed."""
@@ -343,6 +360,9 @@ class Output:
         event, fields = progress.fields(glance)
         if event == "progress" or glance.total:  # hashing of nobody knows how much yet
             self.event(event, info_hash, **fields)
+
+    def _full_frame(self, dashboard: Dashboard, snapshot: Snapshot) -> FullFrame:
+        return dashboard.frame(snapshot, terminal_size(), colour=self.colour, encoding=self._encoding)
 
     def _frame(self, glances: list[Glance]) -> Frame:
         from . import live  # rich takes 50 ms to import: only terminals wait for it, and off the loop
