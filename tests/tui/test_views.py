@@ -8,6 +8,7 @@ import pyte
 import pytest
 from rich.cells import cell_len
 
+from torrentlite.cli import qr
 from torrentlite.cli.screen import Screen
 from torrentlite.stats import (
     FileStats,
@@ -174,7 +175,7 @@ def test_pages(page: Page, size: tuple[int, int]) -> None:
     framed(terminal)
     word = {
         Page.OVERVIEW: "flags have", Page.FILES: "1–", Page.TRACKERS: "26 downloading; again in 24m",
-        Page.LOG: "banned", Page.HELP: "snubbed: sent nothing for 60 s",
+        Page.LOG: "banned", Page.LINK: "not known yet", Page.HELP: "snubbed: sent nothing for 60 s",
     }[page]  # fmt: skip
     assert word in text(terminal)
     if page is Page.FILES:
@@ -319,3 +320,22 @@ def test_where_peers_come_from_in_words() -> None:
     assert "port 51001 · no gateway · 14 peers" in screen
     assert "DHT no node has answered yet  " in screen
     assert "local network the network has no multicast" in screen
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_the_link_is_there_whole_and_as_a_code(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    link = f"magnet:?xt=urn:btih:{'ab' * 20}&dn=film.bin&tr={'udp%3A%2F%2Ftracker.example%3A6969&tr=' * 9}x"
+    job = dataclasses.replace(shown(), link=link)
+    terminal = show(snapshot(job), *size, Choices(page=Page.LINK))
+    framed(terminal)
+    rows = [line[1:-1] for line in terminal.display[1:-1]]
+    code = len(set("".join(rows)) & set("▀▄█"))
+    left = max((max(map(row.rfind, "▀▄█")) for row in rows), default=-1) + 1
+    words = "".join(row[left:].strip() for row in rows)
+    assert f"tl fetch '{link}'" in words
+    assert code == 3
+    monkeypatch.setattr("torrentlite.cli.qr.installed", lambda: False)
+    qr.fitting.cache_clear()
+    plain = text(show(snapshot(job), *size, Choices(page=Page.LINK)))
+    assert "segno" in plain and "▄" not in plain
+    qr.fitting.cache_clear()

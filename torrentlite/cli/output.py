@@ -58,6 +58,7 @@ class Job:
         info_hash: of the torrent, for JSON; empty where there is none.
         timeout: seconds without progress after which ``scope`` is cancelled and ``given_up`` set.
         torrent: of which the dashboard shows more, where it is one.
+        link: to it, as it was said; empty for the torrent's own.
 
     Attributes:
         down, up: the rates of the last minutes, twice a second.
@@ -70,11 +71,13 @@ class Job:
         info_hash: str = "",
         timeout: float | None = None,
         torrent: Torrent | None = None,
+        link: str = "",
     ) -> None:
         now = trio.current_time()
         self.look = look
         self.info_hash = info_hash or (torrent.info_hash if torrent is not None else "")
         self.torrent = torrent
+        self.link = link
         self.down: collections.deque[float] = collections.deque(maxlen=_RATES)
         self.up: collections.deque[float] = collections.deque(maxlen=_RATES)
         self.scope = trio.CancelScope()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib.util
 import io
 import sys
@@ -25,7 +26,7 @@ def require_qr() -> None:
     Raises:
         UsageError: segno is not installed.
     """
-    if importlib.util.find_spec("segno") is None:
+    if not installed():
         raise UsageError("--qr needs the package segno", hint="pip install 'torrentlite[qr]'")
 
 
@@ -45,6 +46,23 @@ def show(link: str, output: Output) -> None:
         output.note("(the code leaves out the name, and what else did not fit)")
     for line in lines:
         output.log(f"{_LIGHT_ON_DARK}{line}\x1b[0m" if output.colour else line)
+
+
+def installed() -> bool:
+    """Whether codes can be drawn."""
+    return importlib.util.find_spec("segno") is not None
+
+
+@functools.lru_cache(maxsize=4)
+def fitting(link: str, columns: int, rows: int) -> tuple[str, ...]:
+    """The lines of a code that leads there, in half blocks; none where none fits, or segno is not installed."""
+    if not installed():
+        return ()
+    for form in _forms(link):
+        lines = draw(form, blocks=True)
+        if lines and len(lines) <= rows and len(lines[0]) <= columns:
+            return tuple(lines)
+    return ()
 
 
 def draw(text: str, *, blocks: bool) -> list[str]:

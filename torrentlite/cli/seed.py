@@ -58,6 +58,7 @@ class _Seed:
         self._state = state
         self._args = args
         self._output = output
+        self._link = ""
 
     async def run(self, codes: list[int]) -> None:
         """Share until cancelled or until it is enough; errors are said here, and their codes kept."""
@@ -123,7 +124,7 @@ class _Seed:
         hosts = reachable_at(address.host for address in self._session.addresses)
         # Peers of a private torrent come from its trackers alone (BEP 27).
         peers = [] if metainfo.private else [(host, self._session.port) for host in hosts]
-        magnet = metainfo.to_magnet(peers=peers)
+        magnet = self._link = metainfo.to_magnet(peers=peers)
         self._output.event("seeding", metainfo.info_hash, magnet=magnet, name=metainfo.name, total=metainfo.total)
         self._output.result(magnet)
         if self._args.qr:
@@ -137,7 +138,7 @@ class _Seed:
 
     async def _share(self, torrent: Torrent) -> None:
         self.ready.set()
-        with self._output.showing(_job(torrent)):
+        with self._output.showing(_job(torrent, self._link)):
             await sharing.share(torrent, self._session, self._args, self._output)
 
 
@@ -145,8 +146,8 @@ def _is_torrent_file(path: str) -> bool:
     return path.endswith(".torrent") and not os.path.isdir(path)
 
 
-def _job(torrent: Torrent) -> Job:
-    return Job(lambda: progress.look(torrent.stats(), torrent.why(), sharing=True), torrent=torrent)
+def _job(torrent: Torrent, link: str = "") -> Job:
+    return Job(lambda: progress.look(torrent.stats(), torrent.why(), sharing=True), torrent=torrent, link=link)
 
 
 def _check_sizes(metainfo: Metainfo, folder: pathlib.Path, hint: str) -> None:

@@ -14,6 +14,7 @@ class Page(enum.Enum):
     FILES = "files"
     TRACKERS = "trackers"
     LOG = "log"
+    LINK = "link"
     HELP = "help"
 
 
@@ -27,7 +28,7 @@ class Sort(enum.Enum):
     CLIENT = "client"
 
 
-_PAGES: Final = {"f": Page.FILES, "t": Page.TRACKERS, "l": Page.LOG, "?": Page.HELP, "h": Page.HELP}
+_PAGES: Final = {"f": Page.FILES, "t": Page.TRACKERS, "l": Page.LOG, "m": Page.LINK, "?": Page.HELP, "h": Page.HELP}
 _SORTS: Final = tuple(Sort)
 _BACK: Final = ("escape", "enter", "o")
 

@@ -71,6 +71,7 @@ class Dashboard:
                 tuple(job.down),
                 tuple(job.up),
                 now - job.began,
+                job.link or (job.torrent.magnet if job.torrent is not None else ""),
             )
             for job, glance in jobs
         )
@@ -100,7 +101,7 @@ class Dashboard:
 
     def _detail(self, torrent: Torrent) -> Detail:
         page = self._chosen.page
-        if page is Page.LOG:
+        if page in (Page.LOG, Page.LINK, Page.HELP):
             return Detail()
         return Detail(
             peers=torrent.peers() if page is Page.OVERVIEW else (),

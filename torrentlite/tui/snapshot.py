@@ -27,6 +27,7 @@ class Shown:
     Attributes:
         down, up: its rates, twice a second, the last one now.
         elapsed: seconds since it began.
+        link: to it; a magnet.
     """
 
     glance: Glance
@@ -34,6 +35,7 @@ class Shown:
     down: tuple[float, ...] = ()
     up: tuple[float, ...] = ()
     elapsed: float = 0.0
+    link: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

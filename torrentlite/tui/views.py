@@ -11,13 +11,14 @@ from .frame import Section, framed, keys_line, left_width
 from .lines import BOLD, Line, fit, seg
 from .snapshot import Snapshot
 from .views_help import help_section
+from .views_link import link_section
 
 _LEAST: Final = (40, 12)
 """Below this there are no sections."""
 _WIDE: Final = 150
 """From here on there are two columns."""
 _KEYS: Final = (
-    ("q", "quit"), ("p", "pause"), ("d", "less"), ("f", "files"), ("t", "trackers"), ("l", "log"),
+    ("q", "quit"), ("p", "pause"), ("d", "less"), ("f", "files"), ("t", "trackers"), ("l", "log"), ("m", "link"),
     ("s", "sort"), ("?", "help"),
 )  # fmt: skip
 _BACK: Final = ("esc", "back")
@@ -53,6 +54,8 @@ def view(snapshot: Snapshot, chosen: Choices, width: int, height: int) -> View:
     if chosen.page is Page.HELP:
         return View(framed([help_section(inner, height - 2)], width, footer))
     job = snapshot.jobs[number]
+    if chosen.page is Page.LINK:
+        return View(framed([link_section(job, inner, height - 2)], width, footer))
     top = [Section([seg(snapshot.title, BOLD)], upper.head(job, inner), upper.totals(snapshot.jobs))]
     if len(snapshot.jobs) > 1 and height >= 18:
         top.append(upper.torrents(snapshot, number, inner, min(len(snapshot.jobs), max(3, height // 6))))

@@ -18,6 +18,7 @@ KEYS: Final = (
     ("f", "files"),
     ("t", "trackers, DHT, port"),
     ("l", "log"),
+    ("m", "the link, and its QR code"),
     ("s", "sort the peers by something else"),
     ("↑ ↓", "scroll; PgUp, PgDn, Home, End"),
     ("← →", "the torrent before, the next one"),
