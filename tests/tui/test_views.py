@@ -306,9 +306,9 @@ def test_where_peers_come_from_in_words() -> None:
     )  # fmt: skip
     what = dataclasses.replace(snapshot(sources=sources), session=session)
     screen = text(show(what, 120, 40, Choices(page=Page.TRACKERS)))
-    assert "port 51001 · mapped: TCP and UDP 51001 of the gateway 192.168.1.1 lead here · 14 peers in all" in screen
-    assert "DHT 123 IPv4 nodes · nobody reaches us · named 12 peers · again in 4m" in screen
-    assert "local network named 1 peer; peers of peers not asked" in screen
+    assert "port 51001 · TCP and UDP 51001 of the gateway 192.168.1.1 lead here · 14 peers in all" in screen
+    assert "DHT: 123 IPv4 nodes · nobody reaches us · named 12 peers · again in 4m" in screen
+    assert "local network: named 1 peer; peers of peers: not asked" in screen
     failed = dataclasses.replace(
         session, port_map=PortMapStats("no gateway", ""), dht=NodeStats("joining", "no node has answered yet")
     )
@@ -318,8 +318,8 @@ def test_where_peers_come_from_in_words() -> None:
         show(dataclasses.replace(snapshot(sources=sources), session=failed), 120, 40, Choices(page=Page.TRACKERS))
     )
     assert "port 51001 · no gateway · 14 peers" in screen
-    assert "DHT no node has answered yet  " in screen
-    assert "local network the network has no multicast" in screen
+    assert "DHT: no node has answered yet  " in screen
+    assert "local network: the network has no multicast" in screen
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)

@@ -135,14 +135,14 @@ def _others(snapshot: Snapshot, detail: Detail, width: int) -> list[Line]:
     port, open_ = str(session.port), session.port_map
     how = f" · {units.plural(session.peers, 'peer')} in all"
     if open_.state != "off":
-        how = f" · {open_.state}: {display(open_.message)}{how}" if open_.message else f" · {open_.state}{how}"
+        how = f" · {display(open_.message) or open_.state}{how}"
     style = GOOD if open_.mapped else BOLD
     lines: list[Line] = [[seg("port "), seg(port, style), *foreign(how, max(0, width - 5 - len(port)), DIM)]]
     rows = [words.source_of_peers(source, session) for source in detail.sources]
     first = [row for row, source in zip(rows, detail.sources, strict=True) if source.source == "dht"]
     for name, said in first:
-        lines.append([seg(f"{name} "), *foreign(said, max(0, width - len(name) - 1), DIM)])
-    if rest := [f"{name} {said}" for name, said in rows if (name, said) not in first]:
+        lines.append([seg(f"{name}: "), *foreign(said, max(0, width - len(name) - 2), DIM)])
+    if rest := [f"{name}: {said}" for name, said in rows if (name, said) not in first]:
         lines.append(foreign("; ".join(rest), width, DIM))
     return lines
 
