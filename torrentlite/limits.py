@@ -525,6 +525,9 @@ WEB_SEED_LEAST: Final = 128 << 10
 """Bytes of the shortest range, where so many are needed: each is a line in somebody's log (BEP 19)."""
 WEB_SEED_TIME: Final = 2.0
 """Seconds that a range takes at the web seed's rate: below STALLED_AFTER, or its last pieces would look abandoned."""
+WEB_SEED_TURN: Final = 0.4
+"""Seconds that a range must still take to be given up for what a reader waits for. A new connection takes three or four
+round trips."""
 WEB_SEED_BUFFER: Final = 256 << 10
 """Bytes that are received from a web seed in one go: what was best for peers is best here too."""
 WEB_SEED_HEAD: Final = 30.0

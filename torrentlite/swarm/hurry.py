@@ -36,6 +36,8 @@ def hurry(swarm: Swarm, now: float) -> None:
         _ask(peer, share, now)
     for peer in helpers:
         peer.request(now)
+    if picker.unasked:
+        swarm.web.make_way(urgent, now)
 
 
 def _share_out(peer: Peer, urgent: int, most: int) -> None:

@@ -96,6 +96,16 @@ class WebFetch:
             if not self._due and self._request is not None:
                 self._request.cancel()
 
+    def make_way(self, urgent: int) -> bool:
+        """Let go of a range that none of these pieces (bits) is in, if it lasts longer than a new connection takes."""
+        left = sum(block.length for block in self._due)
+        if self._request is None or left < self._rate * limits.WEB_SEED_TURN:
+            return False
+        if any(urgent >> block.piece & 1 for block in self._due):
+            return False
+        self._request.cancel()
+        return True
+
     # -- what to ask for ---------------------------------------------------------------------------------------------
 
     def _pick(self) -> list[Block]:

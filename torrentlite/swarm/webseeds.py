@@ -104,6 +104,21 @@ class WebSeeds:
                 if fetch.resting:
                     fetch.wake()
 
+    def make_way(self, urgent: int, now: float) -> None:
+        """Somebody waits for these pieces (bits), and nobody is asked for all of them: the fastest turns to them.
+
+        One connection that rests does, or else one that is busy with other pieces for some time yet.
+        """
+        helpers = [seed for seed in self._seeds if seed.fetches and seed.ranges]
+        helpers.sort(key=lambda seed: seed.meter.rate(now), reverse=True)
+        fetches = [fetch for seed in helpers for fetch in seed.fetches]
+        if any(fetch.resting for fetch in fetches):
+            self.wake()
+            return
+        for fetch in fetches:
+            if fetch.make_way(urgent):
+                return
+
     def limits_changed(self) -> None:
         """Nobody waits any longer for what the old limits would have allowed."""
         self._new_limits.set()
