@@ -305,8 +305,11 @@ TRANSMISSION_SEEDS = 6
 
 
 @contextlib.contextmanager
-def transmission(space: Space, folder: pathlib.Path, work: pathlib.Path) -> Iterator[Transmission]:
-    """Run one. Unfinished files are named ``.part``; it knows no peers but those of trackers."""
+def transmission(
+    space: Space, folder: pathlib.Path, work: pathlib.Path, *, dht: Sequence[str] = ()
+) -> Iterator[Transmission]:
+    """Run one. Unfinished files are named ``.part``; it knows no peers but those of trackers, or of the DHT that these
+    nodes belong to."""
     program = need_program("transmission-daemon")
     config = work / "transmission"
     config.mkdir()
@@ -315,7 +318,7 @@ def transmission(space: Space, folder: pathlib.Path, work: pathlib.Path) -> Iter
         "bind-address-ipv4": space.address,
         "peer-port": 51413,
         "rpc-bind-address": "127.0.0.1",
-        "dht-enabled": False,
+        "dht-enabled": bool(dht),
         "lpd-enabled": False,
         "pex-enabled": False,
         "utp-enabled": False,
@@ -325,6 +328,7 @@ def transmission(space: Space, folder: pathlib.Path, work: pathlib.Path) -> Iter
         "rename-partial-files": True,
     }
     (config / "settings.json").write_text(json.dumps(settings))
+    (config / "dht.bootstrap").write_text("".join(f"{node.replace(':', ' ')}\n" for node in dht))
     with space.running([program, "-f", "-g", str(config)], work / "transmission.log") as process:
         daemon = Transmission(space)
         wait_for("Transmission answers", lambda: daemon.rpc("session-get"), process=process)

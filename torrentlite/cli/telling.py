@@ -11,6 +11,7 @@ from .. import (
     Event,
     MetadataReceived,
     PeerBanned,
+    PeersFound,
     PieceFailed,
     StateChanged,
     Torrent,
@@ -61,6 +62,8 @@ def _tell(event: Event, info_hash: str, output: Output) -> None:
             output.event("piece_failed", info_hash, piece=event.piece, peers=list(event.peers))
         case WebSeedFailed():
             output.event("web_seed", info_hash, url=event.url, message=display(event.message), dropped=event.dropped)
+        case PeersFound():
+            output.event("found", info_hash, source=event.source, peers=event.peers)
         case TrackerReplied():
             output.event(
                 "tracker", info_hash, url=event.url, ok=event.ok, message=display(event.message), peers=event.peers
@@ -83,6 +86,12 @@ def in_words(event: Event, told: dict[str, str]) -> str:
             return f"piece {event.piece:,} was wrong; parts of it came from {display(', '.join(event.peers))}"
         case PeerBanned():
             return f"{display(event.peer)} is banned: {display(event.reason)}"
+        case PeersFound() if event.peers:
+            words = f"{event.source.upper()} names {units.plural(event.peers, 'peer')}"
+            if told.get(event.source) == words:
+                return ""
+            told[event.source] = words
+            return words
         case TrackerReplied():
             message = display(event.message)
             if event.ok:
