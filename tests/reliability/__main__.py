@@ -22,6 +22,7 @@ def main() -> int:
     command = commands.add_parser("steps", help="each step of a peer, tracker or DHT task raises once")
     command.add_argument("--rounds", type=int, default=8000)
     command.add_argument("--step", type=int, default=1, help="only every so-many-th")
+    command.add_argument("--offset", type=int, default=0, help="steps to leave out before that")
     command.add_argument("--seed", type=int, default=0)
     command = commands.add_parser("hostile", help="one honest seed and twenty hostile peers")
     command.add_argument("--runs", type=int, default=1000)
@@ -35,7 +36,8 @@ def main() -> int:
         case "faults":
             faults.run(options.rounds, lambda line: print(line, flush=True))
         case "steps":
-            steps.run(options.rounds, lambda line: print(line, flush=True), step=options.step, seed=options.seed)
+            say = lambda line: print(line, flush=True)  # noqa: E731
+            return bool(steps.run(options.rounds, say, step=options.step, seed=options.seed, offset=options.offset))
         case "hostile":
             return bool(hostile.run(options.runs, options.seed, lambda line: print(line, flush=True)))
         case "kill":
