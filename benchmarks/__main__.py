@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("transfer", "webseed", "aio", "dash", "dht", "dht_flood", "dht_trials")
+NAMES = ("transfer", "webseed", "reading", "aio", "dash", "dht", "dht_flood", "dht_trials")
 
 
 def main() -> None:

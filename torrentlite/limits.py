@@ -501,8 +501,9 @@ QUOTA_PIECES: Final = 4
 """A seeding turn is worth so many whole pieces: shorter ones would leave half pieces everywhere."""
 UPLOAD_BATCH_BLOCKS: Final = 32
 """Blocks in one sendmsg: 512 KiB."""
-UPLOAD_BATCH_SECONDS: Final = 0.25
-"""No more than this at the peer's own rate in one batch, so that Cancel and Choke still find its requests queued."""
+UPLOAD_BATCH_SECONDS: Final = 0.1
+"""No more than this at the peer's own rate in one batch, so that Cancel and Choke still find its requests queued. With
+0.25 a reader's first byte after a seek came from four busy seeds of 2.5 MiB/s in 0.31 s instead of 0.2."""
 DOWNLOAD_BURST: Final = 1.5
 """Seconds of a download limit that may be saved up: with nothing under way requests wait for the next tick, and what
 comes in until then (and a block that is not whole yet) must not be lost."""

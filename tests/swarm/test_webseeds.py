@@ -619,3 +619,19 @@ async def test_all_torrents_together_have_a_bound(world):
         assert most <= limits.WEB_SEED_CONNECTIONS
         for torrent in session.torrents:
             await torrent.wait_complete()
+
+
+@simulated()
+async def test_a_reader_reads_from_a_web_seed_and_fetches_only_that(world):
+    metainfo, data = world.torrent(20 * MIB, piece_length=256 << 10)
+    server = web_seed(world, metainfo, data)
+    async with session_on(world.host()) as session:
+        torrent = session.add(metainfo, select=[], web_seeds=[server.url])
+        await torrent.wait_complete()
+        async with torrent.open() as file:
+            for at in (0, 15 * MIB, 7 * MIB + 5, 19 * MIB):
+                file.seek(at)
+                with trio.fail_after(10):
+                    assert await file.read(100_000) == data[at : at + 100_000]
+                await trio.sleep(2)
+        assert torrent.stats().downloaded < 3 * MIB

@@ -48,8 +48,9 @@ class MemoryStorage(Storage):
             if piece not in self._pieces:
                 raise StorageError(f"piece {piece} was never written", errno=errno.ENOENT)
             views, rest = cut(rest, length)
+            data = memoryview(self._pieces[piece])  # slices of a bytearray would be copies
             for view in views:
-                view[:] = self._pieces[piece][begin : begin + len(view)]
+                view[:] = data[begin : begin + len(view)]
                 begin += len(view)
 
     def pwrite(self, offset: int, data: Buffer, *, aside: bool = False) -> None:
@@ -57,9 +58,12 @@ class MemoryStorage(Storage):
         view = memoryview(data)
         for piece, begin, length in self._cut(offset, len(view)):
             if piece not in self._pieces:
-                self._pieces[piece] = bytearray(self._layout.piece_size(piece))
-            self._pieces[piece][begin : begin + length] = view[:length]
+                self._pieces[piece] = self._new(self._layout.piece_size(piece))
+            memoryview(self._pieces[piece])[begin : begin + length] = view[:length]
             view = view[length:]
+
+    def _new(self, size: int) -> bytearray:
+        return bytearray(size)
 
     def discard(self, pieces: Sequence[int]) -> None:
         """See ``Storage.discard``."""
@@ -137,6 +141,17 @@ class CacheStorage(MemoryStorage):
                 hint=f"its pieces have {info.layout.piece_length} bytes, and it has to hold four: {needed} bytes",
             )
         self.capacity = limit
+        self._spare: list[bytearray] = []
+
+    def discard(self, pieces: Sequence[int]) -> None:
+        """See ``Storage.discard``. What is let go makes room for the next: memory that comes and goes has holes."""
+        self._spare += [data for piece in pieces if (data := self._pieces.pop(piece, None)) is not None]
+
+    def _new(self, size: int) -> bytearray:
+        if self._spare and len(self._spare[-1]) == size:
+            return self._spare.pop()
+        self._spare.clear()
+        return bytearray(size)
 
     def finish(self, files: Iterable[int]) -> list[int]:
         """See ``Storage.finish``: no file is ever whole for good."""

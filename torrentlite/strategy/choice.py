@@ -353,8 +353,11 @@ class Choice(Generic[P]):
     def _is_endgame(self) -> bool:
         """Whether no block that anybody has waits to be asked for."""
         somewhere = self._availability.somewhere
-        if self._wants.allowed is not None:
-            somewhere &= self._wants.allowed
+        allowed = self._wants.allowed
+        if allowed is not None:
+            if self._wants.needed.bits & ~allowed:
+                return False  # a reader's next pieces are no end: what is late of them is asked of several (``late``)
+            somewhere &= allowed
         if self._wants.fresh & somewhere:
             return False
         suspects = [piece for piece in self._wants.suspects if self._is_waiting(piece)]
