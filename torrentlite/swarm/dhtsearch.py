@@ -125,15 +125,17 @@ class DhtSearch:
             log.info("%s: %s", owner.info_hash_bytes.hex(), error)
         finally:
             search.stop()
-            self._ended(len(search.peers), telling if search.stored else None, search.stored)
+            self._ended(len(search.peers), telling, search.stored)
 
-    def _ended(self, peers: int, told: tuple[int, bool] | None, stored: int) -> None:
+    def _ended(self, peers: int, telling: tuple[int, bool] | None, stored: int) -> None:
+        """Over: how many peers were named, what was to be told, and how many nodes have stored it."""
         now = trio.current_time()
         self._scope = None
         self._peers = peers
-        self._message = f"{stored:,} nodes know of us" if stored else ""
-        if told is not None:
-            self._told, self._told_at = told, now
+        if telling is not None:
+            self._message = f"{stored:,} nodes know of us" if stored else "no node has stored our address"
+        if telling is not None and stored:
+            self._told, self._told_at = telling, now
         plan = self._dht.plan
         plan.ended(self)
         if not self._wanted:
@@ -141,7 +143,7 @@ class DhtSearch:
         self._owner.source_replied("dht", peers)
         if plan.wishes(self) is not None:
             return
-        if self._urgent:
+        if self._urgent or (telling is not None and not stored):
             pause = DHT_SEARCH_AGAIN[min(self._in_vain, len(DHT_SEARCH_AGAIN) - 1)]
             self._in_vain += 1
         else:
