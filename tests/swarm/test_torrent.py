@@ -365,7 +365,7 @@ async def test_events_tell_the_story(world):
 async def test_why_at_each_stage(world):
     metainfo, data, seed = await seeding(world, 1_500_000, up=100_000)
     machine = world.host()
-    async with background() as nursery, session_on(machine) as session:
+    async with background() as nursery, session_on(machine, lsd=False, dht=False) as session:
         torrent = session.add(metainfo)
         assert torrent.why().reason is tl.Reason.CHECKING
         await torrent.wait_checked()
