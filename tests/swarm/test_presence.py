@@ -48,6 +48,8 @@ async def test_the_port_outside_is_what_others_are_told(world):
             assert torrent.state is tl.State.SEEDING
             began = trio.current_time()
         assert gateway.mappings == {}, "closed on leaving"
+        last = tracker.announces[-1]
+        assert (last.event, last.peer.port) == ("stopped", mapped.tcp_port), "or it would not know who that is"
         assert trio.current_time() - began < 5
         assert session.stats().port_map.state == "off"
 

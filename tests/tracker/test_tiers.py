@@ -446,3 +446,55 @@ def test_whatever_happens_the_rules_hold(tiers, happenings, seed):
                 heard.add(entry.url)
     assert {entry.url for entry in world.tiers.to_stop()} == heard
     assert len(world.tiers.stats(world.now)) == len(set("".join(tiers)))
+
+
+# -- private torrents (BEP 27) ----------------------------------------------------------------------------------------
+
+
+def private(*tiers: str, added: str = "") -> Clockwork:
+    clock = Clockwork(*tiers, added=added)
+    clock.tiers.exclusive = True
+    return clock
+
+
+def test_one_at_a_time_however_slow_or_lonely_it_is_and_no_other_besides():
+    clock = private("a", "b", added="c")
+    clock.replies["a"] = None
+    assert clock.tick() == ["a"]
+    assert clock.run(60) == [], "it is slow, and nobody else is asked meanwhile"
+    clock.replies["a"] = LONELY
+    clock.answer("a")
+    assert {name for _, name, _ in clock.run(4 * 3600)} == {"a"}
+
+
+def test_when_it_fails_another_takes_over_and_stays():
+    clock = private("a", "b", added="c")
+    switched = []
+    succeeded = clock.tiers.succeeded
+
+    def watched(entry, reply, now):
+        if succeeded(entry, reply, now):
+            switched.extend(names([entry]))
+
+    clock.tiers.succeeded = watched
+    clock.tick()
+    clock.run(100)
+    assert switched == [], "the first one takes nobody's place"
+    clock.replies["a"] = "gone"
+    clock.run(2000)
+    assert switched == ["b"]
+    assert names(clock.tiers.to_stop()) == ["b"], "the old one hears no more of us"
+    clock.replies["a"] = GOOD
+    assert {name for _, name, _ in clock.run(8 * 3600)} == {"b"}
+    clock.tiers.completed()
+    assert [name for _, name, event in clock.run(5) if event == "completed"] in ([], ["b"])
+
+
+def test_what_comes_up_during_an_announce_is_told_after_it():
+    clock = Clockwork("a")
+    clock.replies["a"] = None
+    assert clock.tick() == ["a"]
+    clock.tiers.announce_now(clock.now)
+    clock.replies["a"] = GOOD
+    clock.answer("a")
+    assert [round(moment) for moment, _, _ in clock.run(limits.MIN_ANNOUNCE_INTERVAL + 5)] == [60]

@@ -113,7 +113,7 @@ def torrent_facts(torrent: Life, content: Content | None, swarm: Swarm) -> Facts
         asking=sum(tracker.state == "announcing" for tracker in trackers),
         calling=swarm.dialler.half_open,
         closed=swarm.commons.port_map.message if swarm.commons.port_map.state in ("failed", "no gateway") else "",
-        lookups=swarm.commons.lsd is not None and not torrent.private,
+        lookups=not torrent.private and swarm.commons.lsd is not None and swarm.commons.lsd.listening,
         dht=dht.state if dht else "",
         dht_nodes=dht.nodes + dht.nodes6 if dht else 0,
         known=len(swarm.peerlist),

@@ -43,6 +43,11 @@ class Lsd:
             self._changed = False
             self._local.announce(self._wanted)
 
+    @property
+    def listening(self) -> bool:
+        """Whether the network has multicast, as far as is known."""
+        return not self._ended
+
     def stats(self) -> LsdStats:
         """How it stands."""
         if self._ended:

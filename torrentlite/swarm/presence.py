@@ -38,6 +38,7 @@ class Presence:
         self._commons = commons
         self._moved = moved
         self._mapper: PortMapper | None = None
+        self._closing = False
         self._crew = commons.crew()
         self._map_crew = commons.crew()
         settings, world = commons.settings, commons.world
@@ -97,6 +98,7 @@ class Presence:
 
     async def close(self) -> None:
         """Close the gateway's port (2 seconds at most), save the node's table."""
+        self._closing = True
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._map_crew.stop)
             nursery.start_soon(self._crew.stop)
@@ -104,7 +106,8 @@ class Presence:
                 nursery.start_soon(self._commons.dht.close)
 
     def _mapping_changed(self) -> None:
-        assert self._mapper is not None
+        if self._closing or self._mapper is None:
+            return  # trackers know us by that port, and are just being told that we leave
         commons, before = self._commons, self._commons.public_port
         commons.port_map = stats = self._mapper.stats()
         if stats.mapped and stats.external_host:
