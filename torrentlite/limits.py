@@ -94,6 +94,9 @@ URGENT_BYTES: Final = 4 << 20
 take back every other request for minutes on a slow line."""
 URGENT_LATE: Final = 1.0
 """A block that a reader waits for and that is not here so long after it was asked for is asked of faster peers too."""
+URGENT_ALONE: Final = 5.0
+"""A piece under suspicion that a reader waits for goes to the next peer when its owner has sent nothing for so long;
+one that nobody waits for does so after ALONE_AFTER."""
 URGENT_TRUST: Final = 2
 """Pieces that a reader waits for may have the hands of so many more unproven peers' than their trust allows: one whose
 hands are full of other pieces must not hold up the one that matters."""

@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 import torrentlite as tl
-from tests.strangers import session_on, simulated, until, where
+from tests.strangers import Stranger, background, session_on, simulated, spoil, until, where
 
 KIB = 1 << 10
 PIECE = 64 * KIB
@@ -402,3 +402,40 @@ async def test_a_hundred_random_places_cost_hardly_more_than_their_pieces(world)
                 assert trio.current_time() - began < 3 * 0.05 + 256 / 10240 + (0.1 if number == 0 else 0)
                 assert first + await file.read(64 * KIB - 1) == data[at : at + 64 * KIB]
         assert torrent.stats().downloaded <= 1.5 * len(touched) * piece
+
+
+@pytest.mark.parametrize("select", [None, []])
+@simulated()
+async def test_liars_and_the_silent_hold_nobody_up_for_long(world, select):
+    """Three send rubbish, two let us ask and send nothing, one is honest: every byte that is read is right."""
+    metainfo, data = world.torrent(4 << 20, name="stuff", piece_length=PIECE)
+    seed, machine = world.host(up=4 << 20), world.host()
+    seed.put(metainfo.info, data)
+    rng = random.Random(6)
+    async with background() as nursery, session_on(seed) as sharing, session_on(machine) as session:
+        await seeding(world, sharing, metainfo)
+        torrent = session.add(metainfo, select=select)
+        await torrent.wait_checked()
+        strangers = [
+            Stranger(world.host(up=4 << 20), metainfo.info, data, answer=lambda request, right: spoil(right))
+            for _ in range(3)
+        ]
+        strangers += [Stranger(world.host(), metainfo.info, data, answer=lambda request, data: None) for _ in range(2)]
+        for stranger in strangers:
+            await stranger.call(nursery, where(machine, session))
+        torrent.add_peer(*where(seed, sharing))
+        await until(lambda: torrent.stats().peers >= 3)
+        times = []
+        async with torrent.open() as file:
+            for _ in range(30):
+                at = rng.randrange(file.size - 5000)
+                file.seek(at)
+                began = trio.current_time()
+                assert await file.read(5000) == data[at : at + 5000]
+                times.append(trio.current_time() - began)
+            file.seek(0)
+            assert await file.read() == data
+        assert sum(stranger.spoiled for stranger in strangers) > 0
+        assert torrent.stats().hash_failures > 0
+        assert sorted(times)[15] < 0.5, times
+        assert max(times) < 15, times  # a suspect piece passed from one silent owner to the next, 5 s each

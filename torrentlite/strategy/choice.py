@@ -148,7 +148,14 @@ class Choice(Generic[P]):
         for piece in self._wants.urgent:
             if self._may_help(asker, piece):
                 download = self._partials.all.get(piece) or self._begin_urgent(piece, asker)
-                if download is not None and download.free and download.owner in (None, asker.peer):
+                if download is None:
+                    continue
+                if download.owner not in (None, asker.peer):
+                    quiet = asker.now - max(download.touched_at, download.asked_at)
+                    if quiet < limits.URGENT_ALONE:
+                        continue
+                    self._take_over(download, asker)  # nobody waits a minute for a suspect that its owner keeps back
+                if download.free:
                     yield download
 
     def _may_help(self, asker: Asker[P], piece: int) -> bool:
@@ -183,10 +190,14 @@ class Choice(Generic[P]):
         return download.piece in asker.hand.downloads or asker.hand.trusted
 
     def late(self, asker: Asker[P], count: int) -> list[Block]:
-        """Urgent blocks that are late, to be asked of this peer as well: a proven one that is not slow itself."""
+        """Urgent blocks that are late, to be asked of this peer as well, if it is not slow itself.
+
+        One place of each block is kept for proven peers.
+        """
         blocks: list[Block] = []
-        if asker.slow or asker.alone or not asker.hand.proven:
+        if asker.slow or asker.alone:
             return blocks
+        most = limits.MAX_ASKERS if asker.hand.proven else limits.MAX_ASKERS - 1
         count = min(limits.MAX_DOUBLES, count)
         for piece in self._wants.urgent:
             download = self._partials.all.get(piece)
@@ -195,7 +206,7 @@ class Choice(Generic[P]):
             if download is None or download.free or download.owner is not None or not self._may_help(asker, piece):
                 continue
             if asker.now - download.asked_at >= limits.URGENT_LATE:
-                more = download.ask_again(asker.peer, count - len(blocks), limits.MAX_ASKERS)
+                more = download.ask_again(asker.peer, count - len(blocks), most)
                 if more:
                     asker.hand.downloads[piece] = download
                     blocks += more
@@ -341,14 +352,19 @@ class Choice(Generic[P]):
             if stalled and (owner is None or not owner.proven):
                 abandoned = True
             if abandoned and piece not in asker.hand.downloads and asker.may_get(piece):
-                if download.restarts >= limits.MAX_RESTARTS:
-                    download.owner = None
-                else:
-                    if owner is not None:
-                        owner.downloads.pop(piece, None)
-                    download.restart(asker.peer)
-                self._partials.sort_in(download)
+                self._take_over(download, asker)
                 yield download
+
+    def _take_over(self, download: PieceDownload[P], asker: Asker[P]) -> None:
+        """A piece that its owner gave up is begun anew for this one; after some such starts all may complete it."""
+        if download.restarts >= limits.MAX_RESTARTS:
+            download.owner = None
+        else:
+            owner = self._hands.get(download.owner) if download.owner is not None else None
+            if owner is not None:
+                owner.downloads.pop(download.piece, None)
+            download.restart(asker.peer)
+        self._partials.sort_in(download)
 
     def _is_endgame(self) -> bool:
         """Whether no block that anybody has waits to be asked for."""

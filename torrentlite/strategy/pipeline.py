@@ -277,8 +277,11 @@ class Pipeline:
 
         The time in which nothing was asked of it, as while it chokes us, is no silence of its own.
         """
-        silence = self._silence + (now - self._seen if self._asked else 0.0)
-        return silence >= limits.SNUB_TIMEOUT
+        return self.silence(now) >= limits.SNUB_TIMEOUT
+
+    def silence(self, now: float) -> float:
+        """Seconds that it has let requests wait since the last block."""
+        return self._silence + (now - self._seen if self._asked else 0.0)
 
     # -- how long the queue should be --------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from ..limits import URGENT_LATE
 from ..metainfo.layout import Block
 from ..wire import messages as wm
 
@@ -23,6 +24,8 @@ def hurry(swarm: Swarm, now: float) -> None:
     picker = swarm.pieces.picker
     urgent, blocks = picker.urgent, picker.urgent_blocks
     helpers = [peer for peer in swarm.peers if peer.am_interested and not peer.peer_choking and peer.has & urgent]
+    # Who has fallen silent would hold up its share of every piece, second by second.
+    helpers = [peer for peer in helpers if peer.pipeline.silence(now) < URGENT_LATE] or helpers
     helpers.sort(key=lambda peer: peer.pipeline.rate, reverse=True)
     unknown = helpers[0].pipeline.rate / 2 if helpers else 0.0  # of new ones: neither the best nor the worst
     rates = [peer.pipeline.rate or unknown or 1.0 for peer in helpers]

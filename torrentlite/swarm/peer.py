@@ -20,6 +20,7 @@ from ..limits import (
     MAX_UNWANTED_BLOCKS,
     PEER_IDLE_TIMEOUT,
     SLOW_SHARE,
+    URGENT_LATE,
 )
 from ..metainfo.layout import Block
 from ..net.network import Stream
@@ -320,7 +321,11 @@ class Peer:
 
     def is_slow(self, now: float, fastest: float) -> bool:
         """Whether pieces that it has a hand in would wait for it, while the fastest could have them done."""
-        return self.pipeline.snubbed(now) or (0 < self.pipeline.rate * SLOW_SHARE < fastest)
+        if self.pipeline.snubbed(now) or (0 < self.pipeline.rate * SLOW_SHARE < fastest):
+            return True
+        # Where somebody waits, a second of silence is long.
+        pieces = self.swarm.pieces
+        return pieces is not None and bool(pieces.picker.urgent) and self.pipeline.silence(now) >= URGENT_LATE
 
     def cancel(self, block: Block) -> None:
         """Somebody else was faster."""
