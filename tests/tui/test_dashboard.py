@@ -128,6 +128,26 @@ async def test_a_look_that_takes_long_is_taken_seldom(world: SimulatedWorld) -> 
         assert looks <= 1 + (time.perf_counter() - began) / 0.4
 
 
+async def test_in_the_background_it_says_lines_and_draws_nothing(
+    autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "in_foreground", lambda: False)
+    out = Output(Mode.LIVE)
+    written: list[bytes] = []
+    out.screen = Screen(write=lambda _descriptor, data: written.append(data))
+    out._dashboard = Dashboard("tl fetch", open=True, quit=lambda: None, redraw=out.redraw)
+    done = 0
+    with out.showing(Job(lambda: progress.Glance("x", "downloading", done=done, total=100, moved=done))):
+        for step in range(10):
+            done = 6 * step
+            await trio.sleep(1)
+            out.tick()
+            out.screen._flush()
+    said = b"".join(written)
+    assert said.count(b"downloading x") == 5
+    assert b"\x1b" not in said
+
+
 async def test_a_bug_in_a_frame_costs_the_picture_and_nothing_else(
     autojump_clock: object, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -288,22 +288,24 @@ class Output:
         """Look at every job once."""
         now = trio.current_time()
         looks = [(job, job.glance(now)) for job in self._jobs]
+        behind = self.mode is Mode.LIVE and not in_foreground()
         for job, glance in looks:
             if self.mode is Mode.JSON:
                 self._tell(glance, job.info_hash)
-            elif self.mode is Mode.PLAIN and job.line_due(glance, now):
+            # A background job may not draw, so it says a line now and then (so does one under timeout(1)).
+            elif (self.mode is Mode.PLAIN or behind) and job.line_due(glance, now):
                 self.note(progress.line(glance))
         if self.mode is Mode.JSON:
             self._tell_session()
         if self.mode is Mode.LIVE:
-            self._draw(looks, now)
+            self._draw(looks, now, behind=behind)
 
     def redraw(self) -> None:
         """Show a new frame at once: a key was pressed, or the window has another size."""
         self._next_frame = 0.0
         self.tick()
 
-    def _draw(self, looks: list[tuple[Job, Glance]], now: float) -> None:
+    def _draw(self, looks: list[tuple[Job, Glance]], now: float, *, behind: bool) -> None:
         if now < self._next_frame and looks:
             return
         dashboard = self._dashboard if self._dashboard is not None and self._dashboard.open else None
@@ -313,7 +315,7 @@ class Output:
             self._next_rates = now + _FRAME * 0.9
             for job, glance in looks:
                 job.remember(glance)
-        if self._asking.locked() or not in_foreground():
+        if self._asking.locked() or behind:
             self.screen.draw(None)
         elif not shown:
             if dashboard is None:  # it stays between two jobs
