@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import json
 import random
 import selectors
@@ -37,7 +38,7 @@ TORRENTS = 40
 WINDOW = 32  # queries under way
 PREPARED = 4000  # different queries
 LOST_AFTER = 0.2  # seconds
-KINDS = ("tl", "lt")
+KINDS = ("tl", "lt") if importlib.util.find_spec("libtorrent") else ("tl",)
 NAMES = {"tl": "torrentlite", "lt": "libtorrent"}
 LIFTED = DhtSettings(upload_limit=0, answer_limit=0, address_limit=0, big_answers=0, read_only=False)
 LIBTORRENT: dict[str, Any] = {
@@ -92,7 +93,10 @@ def role(*words: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            yield process, process.stdout.readline().split()
+            printed = process.stdout.readline().split()
+            if not printed:
+                sys.exit(f"{' '.join(command)} has ended without a word")
+            yield process, printed
         finally:
             process.stdin.close()
 
@@ -367,6 +371,8 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--nodes", type=int, default=50, help="in the network of the lookups (default 50)")
     parser.add_argument("--lookups", type=int, default=50, help="default 50")
     args = parser.parse_args(arguments)
+    if "lt" not in KINDS:
+        print("libtorrent is not installed: there is nothing to compare with")
     print(f"Queries answered over loopback: {NODES} neighbours, {WINDOW} queries under way, {args.rounds} rounds")
     print("server          answers/s   per CPU second (min–max)   µs of CPU each   bytes each   lost")
     for one in measure_answers(args.seconds, args.rounds):
