@@ -383,6 +383,8 @@ DHT_MAX_STATE: Final = 64 << 10
 """Bytes of a saved table; ours take 10 KiB."""
 DHT_MAX_SPLITS: Final = 160
 """Buckets of a table: one for each bit of an id."""
+DHT_ALONE: Final = 2400.0
+"""Nobody has answered for so long, although we ask somebody every 36 minutes at the least: we have to join again."""
 DHT_ROUTERS_AFTER: Final = 3.0
 """The public routers are asked only when nobody that we knew has answered within this time."""
 DHT_SEARCHES: Final = 16

@@ -220,6 +220,43 @@ async def test_routers_are_asked_only_when_nobody_else_answers(world):
 
 
 @simulated()
+async def test_after_a_long_sleep_the_routers_are_asked_again(world):
+    """Everybody that it knew has gone meanwhile, and so has the router that helped it in."""
+
+    @contextlib.asynccontextmanager
+    async def others():
+        async with contextlib.AsyncExitStack() as stack:
+            hosts = [world.network.host() for _ in range(10)]
+            world.network.names["router.example"] = (hosts[0].ip,)
+            for host in hosts:
+                known = [(hosts[0].ip, 6881)] if host is not hosts[0] else []
+                await stack.enter_async_context(open_node(port=6881, routers=(), nodes=known, network=host))
+            await trio.sleep(30)
+            yield {host.ip for host in hosts}
+
+    def known(node):
+        return {contact.address.host for contact in node.nodes()}
+
+    sleeper = world.network.host()
+    async with open_node(network=sleeper, routers=[("router.example", 6881)]) as node:
+        async with others() as first:
+            await node.wait_joined()
+            await trio.sleep(600)
+            assert len(known(node) & first) > 5
+            sleeper.plugged = False
+        await trio.sleep(7200)
+        assert not node.joined, "and it says so"
+        async with others() as second:
+            sleeper.plugged = True
+            with trio.fail_after(600):
+                await node.wait_joined()
+            await trio.sleep(900)
+            assert len(known(node) & second) > 5
+            assert not known(node) & first
+            assert node.internal_errors == 0
+
+
+@simulated()
 async def test_an_exception_of_the_block_comes_out_as_it_is(world):
     with pytest.raises(KeyError, match="mine"):
         async with open_node(network=world.network.host(), routers=()):

@@ -46,6 +46,7 @@ class Core:
 
     Attributes:
         now: the time of the last call.
+        heard: when a reply last came; while none does, silence is not the others' fault.
         sides: by "is IPv6".
         upkeeps: likewise.
         counters: what happened so far.
@@ -84,7 +85,7 @@ class Core:
         self._transactions = Transactions(secret)
         self._reach = Reach(self.settings.read_only, now)
         self._outgoing: list[tuple[bytes, Address]] = []
-        self._heard = now  # when a reply last came; while none does, silence is not the others' fault
+        self.heard = now
         self._suspects: dict[Address, None] = {}  # who did not answer while nobody else did
         self._witness: Address | None = None  # is asked whether it was them or us
         self.searches: dict[Search, None] = {}
@@ -114,7 +115,7 @@ class Core:
         if pending is None:
             self.counters.unasked += 1
             return
-        self._heard = now
+        self.heard = now
         if self._suspects:
             self._convict(now)
         if isinstance(message, Reply):
@@ -335,7 +336,7 @@ class Core:
     def _missed(self, pending: Pending, now: float) -> None:
         """A node did not answer: its failure, unless nobody has answered since. Then somebody else is asked first."""
         table = self.sides[pending.to.is_ipv6].table
-        if self._heard > pending.sent:
+        if self.heard > pending.sent:
             table.failed(pending.to, now)
         elif pending.to == self._witness:  # it was us, as it seems
             self._witness = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 import os
@@ -29,6 +30,7 @@ from .stats import DhtStats
 log = logging.getLogger("torrentlite.dht")
 
 _PAUSE_AFTER_BUG: Final = 1.0
+_LAST: Final = itertools.repeat(limits.DHT_JOIN_RETRY[-1])
 
 
 class Announced(NamedTuple):
@@ -123,16 +125,17 @@ class Node:
         self._flush()
 
     async def run_bootstrap(self, routers: Iterable[tuple[str, int]]) -> None:
-        """Ask the routers for help while nobody else does. Ends when the node has joined."""
+        """Ask the routers for help whenever nobody else does, until cancelled: also when everybody known has gone."""
         routers = tuple(routers)
-        for attempt in range(1 << 30):
-            pauses = (limits.DHT_ROUTERS_AFTER, *limits.DHT_JOIN_RETRY)
-            with trio.move_on_after(pauses[min(attempt, len(pauses) - 1)]):
-                await self.wait_joined()
-                return
-            async with trio.open_nursery() as nursery:
-                for host, port in routers:
-                    nursery.start_soon(self._add_quietly, host, port)
+        while True:
+            for pause in itertools.chain((limits.DHT_ROUTERS_AFTER,), limits.DHT_JOIN_RETRY, _LAST):
+                with trio.move_on_after(pause):
+                    await self.wait_joined()
+                    break
+                async with trio.open_nursery() as nursery:
+                    for host, port in routers:
+                        nursery.start_soon(self._add_quietly, host, port)
+            await self._until(lambda: not self.joined)
 
     # -- wishes
 

@@ -27,6 +27,7 @@ class UpkeepOwner(Protocol):
 
     rng: random.Random
     now: float
+    heard: float
     sides: dict[bool, Side]
     upkeeps: dict[bool, Upkeep]
 
@@ -72,7 +73,7 @@ class Upkeep:
         now: the time.
 
     Attributes:
-        joined: whether a search for our own id has found anybody.
+        joined: whether a search for our own id has found anybody, and somebody has answered since.
         news: that has changed; the owner takes it back.
     """
 
@@ -150,7 +151,7 @@ class Upkeep:
         retry = limits.DHT_JOIN_RETRY[min(self._attempt, len(limits.DHT_JOIN_RETRY) - 1)]
         self._attempt += 1
         self._next_join = now + retry * self._core.rng.uniform(1, 1.2)
-        if len(self._side.table) < _FILLED:
+        if not self.joined or len(self._side.table) < _FILLED:
             self._knock(now)
         self._begin_search(now)
 
@@ -191,8 +192,9 @@ class Upkeep:
         node = table.stale(now)
         if node is not None:
             self._core.ask(node.contact.address, b"ping", {}, now, _ignore, expected=node.contact.id)
-        if self.joined and not len(table) and self._search is None:
+        if self.joined and self._search is None and (not len(table) or now - self._core.heard >= limits.DHT_ALONE):
             self.joined = False
+            self.news = True
             self.join_soon(now)
         if self.joined and self._search is None and not self._core.full:
             depth = self._to_fill.pop(0) if self._to_fill else table.unchanged(now)
