@@ -118,6 +118,7 @@ async def test_nodes_of_a_torrent_file_and_port_messages_are_enough_to_join(worl
         sharing.add(dataclasses.replace(metainfo, nodes=nodes.bootstrap))
         await until(lambda: sharing.stats().dht.state == "joined")
         assert session.stats().dht.state == "joining"
+        assert session.stats().dht.message == "nobody is known to join by"
         torrent = session.add(metainfo, peers=[where(giver, sharing)])
         await torrent.wait_complete()
         await until(lambda: session.stats().dht.state == "joined", within=120)
@@ -138,6 +139,21 @@ async def test_a_private_torrent_is_never_looked_up_nor_announced(world):
         assert torrent.sources()[0].state == "off"
         assert nodes.stored(metainfo.info.hashes.v1) == set()
         assert not torrent.swarm.hello.dht
+
+
+@simulated()
+async def test_why_nothing_happens(world):
+    metainfo, _ = world.torrent()
+    link = f"magnet:?xt=urn:btih:{metainfo.info_hash}"
+    for bootstrap, reason, words in (
+        ((("20.9.9.9", 1),), tl.Reason.NO_DHT, "no node of the DHT answers"),
+        ((), tl.Reason.NO_SOURCES, "no tracker and no peer is known"),
+    ):
+        async with session_on(world.host(), bootstrap=bootstrap) as session:
+            torrent = session.add(link)
+            await trio.sleep(60)
+            assert torrent.why().reason is reason
+            assert words in torrent.why().message
 
 
 @simulated()

@@ -40,11 +40,13 @@ class Dht:
     Attributes:
         node: the node itself.
         plan: which torrent asks next.
+        hopeful: there is, or was, somebody to join by.
     """
 
     def __init__(self, world: World, udp: UdpPort, crew: Crew, file: StateFile | None, node: Node) -> None:
         self.node = node
         self.plan: SearchPlan[DhtSearch] = SearchPlan()
+        self.hopeful = False
         self._world = world
         self._udp = udp
         self._crew = crew
@@ -77,6 +79,7 @@ class Dht:
         dht = cls(world, udp, crew, file, node)
         bootstrap, routers = tuple(bootstrap), tuple(routers)
         known = saved is not None and any(saved.nodes.values())
+        dht.hopeful = known
         crew.keep(node.run, name="DHT node")
         udp.dht = node.got_datagram
         dht.add_hosts((*bootstrap, *(() if known else routers)), Scope.LOOPBACK)
@@ -93,6 +96,7 @@ class Dht:
     def add_hosts(self, hosts: Hosts, within: Scope) -> None:
         """There may be nodes: addresses or host names (of the user, of a .torrent)."""
         for host, port in hosts:
+            self.hopeful = True
             self._crew.start(self._add_host, host, port, within, name="add a DHT node")
 
     def tick(self, now: float) -> None:
@@ -115,7 +119,8 @@ class Dht:
         counts = {side.ipv6: side.nodes for side in stats.sides}
         families = [f"{counts[ipv6]:,} IPv{6 if ipv6 else 4}" for ipv6 in counts if counts[ipv6]]
         if not self.node.joined:
-            state, message = "joining", "no node has answered yet"
+            state = "joining"
+            message = "no node has answered yet" if self.hopeful else "nobody is known to join by"
         else:
             many = sum(counts.values()) != 1
             state, message = "joined", f"{' and '.join(families) or 'no'} {'nodes' if many else 'node'}"

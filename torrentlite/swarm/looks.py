@@ -91,7 +91,8 @@ def torrent_facts(torrent: Life, content: Content | None, swarm: Swarm) -> Facts
     failed = [tracker for tracker in trackers if tracker.failures]
     interesting = [peer for peer in swarm.peers if peer.am_interested]
     needed = pieces.picker.wanted & ~pieces.picker.have if pieces else 0
-    dht = swarm.dht.stats() if swarm.dht is not None else None
+    node = swarm.dht
+    dht = node.stats() if node is not None and (node.hopeful or node.node.joined) else None
     moved_at = max(torrent.moved_at, pieces.block_at) if pieces else torrent.moved_at
     left = content.left if content else 0
     state = torrent.state
