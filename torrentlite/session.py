@@ -224,7 +224,7 @@ class Session(Generic[TorrentT]):
     def _port_changed(self) -> None:
         """The gateway lets others in by another port than before."""
         for _, life in self._torrents.values():
-            life.discovery.port_changed(trio.current_time())
+            life.discovery.announce_now(trio.current_time())
 
     def _make_disk(self, metainfo: Metainfo, save_to: pathlib.Path, overwrite: bool) -> Disk:
         info = metainfo.info

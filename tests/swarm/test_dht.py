@@ -211,3 +211,19 @@ async def test_many_idle_torrents_take_turns(world):
             most = max(most, session.stats().dht.searches)
         assert 0 < most <= 8, "who is complete leaves seats for others"
         assert all(nodes.stored(metainfo.info.hashes.v1) for metainfo, _ in torrents)
+
+
+@simulated()
+async def test_a_person_may_ask_at_once(world):
+    metainfo, data = world.torrent(100_000)
+    machine = world.host("40.0.0.1")
+    machine.put(metainfo.info, data)
+    async with dht(world) as nodes, session_on(machine, bootstrap=nodes.bootstrap) as session:
+        torrent = session.add(metainfo)
+        await until(lambda: torrent.sources()[0].next_search > 60)
+        torrent.announce()
+        await until(lambda: torrent.sources()[0].state == "asking", within=2)
+        torrent.pause()
+        torrent.announce()
+        await trio.sleep(60)
+        assert torrent.sources()[0].state == "off"

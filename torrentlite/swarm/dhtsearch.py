@@ -72,8 +72,8 @@ class DhtSearch:
         self._in_vain = 0
         self._dht.plan.want(self, now, urgent=self._urgent)
 
-    def tell_again(self, now: float) -> None:
-        """What it was told is not true any more."""
+    def ask_again(self, now: float) -> None:
+        """Ask as soon as possible, if it is asked at all."""
         if self._wanted:
             self._dht.plan.want(self, now, urgent=self._urgent)
 

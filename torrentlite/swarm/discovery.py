@@ -126,11 +126,11 @@ class Discovery:
         else:
             self._dht.stop()
 
-    def port_changed(self, now: float) -> None:
-        """Peers can call us at another port: tell those who were told the old one."""
+    def announce_now(self, now: float) -> None:
+        """Ask, and tell, everybody as soon as may be: a person wants it, or peers can call us at another port."""
         self.tiers.announce_now(now)
         if self._dht is not None:
-            self._dht.tell_again(now)
+            self._dht.ask_again(now)
 
     def sources(self, now: float) -> list[SourceStats]:
         """What besides trackers named peers."""

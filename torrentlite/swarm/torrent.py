@@ -187,8 +187,8 @@ class Torrent:
         self.swarm.web.add([url], Scope.LOOPBACK)
 
     def announce(self) -> None:
-        """Ask the trackers now (as soon as they allow)."""
-        self._life.discovery.tiers.announce_now(trio.current_time())
+        """Ask the DHT now, and the trackers (as soon as they allow)."""
+        self._life.discovery.announce_now(trio.current_time())
         self._life.tick_discovery()
 
     def set_limits(self, *, upload: int | None = None, download: int | None = None) -> None:
