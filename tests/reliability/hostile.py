@@ -6,6 +6,7 @@ compared with the same world without the twenty.
 
 from __future__ import annotations
 
+import collections
 import random
 import statistics
 import struct
@@ -14,9 +15,11 @@ from typing import Any, NamedTuple
 
 import trio
 
+import torrentlite as tl
 from tests.strangers import Stranger, Talk, background, session_on, spoil, where
 from torrentlite.bencode import encode
 from torrentlite.errors import NetworkError
+from torrentlite.events import PieceFailed
 from torrentlite.testing import run_simulation
 from torrentlite.wire import messages as wm
 from torrentlite.wire.extensions import UT_PEX
@@ -68,7 +71,8 @@ class Crowd:
 
     Attributes:
         everybody: all of them, with their kinds.
-        bad: the pieces that each spoiled.
+        bad: the pieces that each sent a wrong block of.
+        failures: by address, how many pieces turned out wrong that it had a hand in.
     """
 
     def __init__(self, world: Any, metainfo: Any, data: bytes, nursery: trio.Nursery, dice: random.Random) -> None:
@@ -77,6 +81,14 @@ class Crowd:
         self._conspiracy: list[int] = []
         self.everybody: list[tuple[str, Stranger]] = []
         self.bad: dict[Stranger, set[int]] = {}
+        self.failures: collections.Counter[str] = collections.Counter()
+
+    async def count_failures(self, torrent: tl.Torrent) -> None:
+        """Note who had a hand in pieces that turned out wrong."""
+        async with torrent.events() as events:
+            async for event in events:
+                if isinstance(event, PieceFailed):
+                    self.failures.update(event.peers)
 
     async def add(self, kind: str) -> Stranger:
         """One more, who serves."""
@@ -173,6 +185,7 @@ async def _story(world: Any, crowd_size: int) -> tuple[float, Crowd, frozenset[S
             await crowd.add(KINDS[number] if number < len(KINDS) else dice.choice(KINDS))
         async with session_on(machine, dht=False) as session:
             torrent = session.add(metainfo.magnet if magnet else metainfo)
+            nursery.start_soon(crowd.count_failures, torrent)
             places = [stranger.place for _, stranger in crowd.everybody]
             places.insert(dice.randrange(len(places) + 1), honest.place)
             began = trio.current_time()
@@ -207,7 +220,7 @@ def tell(seed: int) -> Result:
     corrupters = [stranger for kind, stranger in crowd.everybody if crowd.bad[stranger]]
     liars = {stranger for kind, stranger in crowd.everybody if kind == "lies about metadata"} | set(corrupters)
     assert guilty <= liars, "an innocent one is banned"
-    most = max((len(crowd.bad[stranger]) for stranger in corrupters), default=0)
+    most = max((crowd.failures[stranger.machine.network.ip] for stranger in corrupters), default=0)
     assert most <= 5, f"{most} pieces spoiled by one"
     return Result(
         clean,

@@ -166,7 +166,7 @@ def test_a_restart_leaves_nothing_to_mix_with() -> None:
     piece.ask("a", 4, 0.0)
     send(piece, "a", 0)
     piece.release("a")
-    piece.restart("b")
+    piece.restart("b", 1.0)
     assert (piece.owner, piece.restarts, piece.missing, piece.untouched) == ("b", 1, 4, True)
     assert send(piece, "a", 1) is None
 

@@ -700,6 +700,21 @@ def test_a_proven_peer_does_not_wait_for_one_that_is_not() -> None:
     assert picker.pick("b", 4, limits.STALLED_AFTER) == []
 
 
+def test_who_refuses_and_is_asked_again_does_not_keep_a_piece() -> None:
+    picker, _ = new(1)
+    for peer in ("a", "b"):
+        picker.add_peer(peer, 1)
+    spoil(picker, ["a", "b"])
+    picker.remove_peer("a")
+    picker.add_peer("c", 1)
+    picker._hands["c"].trust += 1
+    for moment in range(4):
+        blocks = picker.pick("b", 4, moment)
+        assert blocks
+        picker.released("b", blocks)
+    assert picker.pick("c", 4, limits.STALLED_AFTER) == blocks
+
+
 def test_the_peer_that_had_it_alone_is_gone() -> None:
     picker, _ = new(1)
     blocks = abandoned(picker)

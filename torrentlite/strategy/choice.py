@@ -345,7 +345,7 @@ class Choice(Generic[P]):
             piece = download.piece
             owner = self._hands.get(download.owner) if download.owner is not None else None
             gone = owner is None or piece not in owner.downloads  # the latter when it left and came back
-            quiet = asker.now - max(download.touched_at, download.asked_at)
+            quiet = asker.now - download.touched_at  # not since it was asked: who refuses is asked again and again
             abandoned = download.idle and (gone or quiet >= limits.ALONE_AFTER)
             # Who never sent anything right does not make wait who did: three such would hold a piece for minutes.
             stalled = asker.hand.proven and not asker.slow and quiet >= limits.STALLED_AFTER
@@ -363,7 +363,7 @@ class Choice(Generic[P]):
             owner = self._hands.get(download.owner) if download.owner is not None else None
             if owner is not None:
                 owner.downloads.pop(download.piece, None)
-            download.restart(asker.peer)
+            download.restart(asker.peer, asker.now)
         self._partials.sort_in(download)
 
     def _is_endgame(self) -> bool:

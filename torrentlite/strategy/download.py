@@ -38,7 +38,7 @@ class PieceDownload(Generic[P]):
         restarts: how often it was begun again for another owner.
         missing: how many blocks are not received.
         asked_at: when a free block was last asked for.
-        touched_at: when a block last came; its owner sets it.
+        touched_at: when a block last came (its owner sets it), or when it was begun for its owner.
     """
 
     __slots__ = (
@@ -215,9 +215,10 @@ class PieceDownload(Generic[P]):
         self._free(lost)
         return bool(lost)
 
-    def restart(self, owner: P) -> None:
+    def restart(self, owner: P, now: float) -> None:
         """Throw everything away, for another peer to fetch this piece alone."""
         self.owner = owner
+        self.touched_at = now
         self.restarts += 1
         self.asked.clear()
         self._was_asked.clear()
