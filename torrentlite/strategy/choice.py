@@ -266,9 +266,10 @@ class Choice(Generic[P]):
         if any(download.asked[asker.peer] for download in hand.downloads.values()):
             return []
         endgame = self._is_endgame()
-        held_up = self._partials.starved or not hand.trusted
-        if not endgame and (asker.slow or not held_up):
-            return []
+        if not endgame:
+            held_up = self._partials.starved or not hand.trusted
+            if asker.slow or not held_up or not self._partials.may_stall(asker.now):
+                return []
         count = min(limits.MAX_DOUBLES, max(1, count // 4))
         most = limits.MAX_ASKERS if hand.proven else limits.MAX_ASKERS - 1
         blocks: list[Block] = []
@@ -294,6 +295,8 @@ class Choice(Generic[P]):
 
     def _scarce(self, asker: Asker[P]) -> Iterator[PieceDownload[P]]:
         """New pieces that are SCARCER times as rare as the open ones, while not too many are open."""
+        if self._partials.starved:
+            return  # before the search, as in ``_begin_fresh``: nothing could be begun
         shared = bitfield.of(download.piece for download in self._shared(asker, slow=False))
         rarity = self._availability.lowest(shared) if shared else 0
         if rarity >= SCARCER:
@@ -325,7 +328,7 @@ class Choice(Generic[P]):
         if asker.only is not None:
             fresh &= asker.only
         for piece in self._wants.in_order(fresh, slow=asker.slow):
-            if at_most is not None and self._availability.count(piece) > at_most:
+            if at_most is not None and self._availability.count_about(piece) > at_most:
                 return
             download = self._begin(piece, asker, owner=asker.peer if asker.alone else None)
             if download is None:
@@ -368,14 +371,16 @@ class Choice(Generic[P]):
 
     def _is_endgame(self) -> bool:
         """Whether no block that anybody has waits to be asked for."""
-        somewhere = self._availability.somewhere
-        allowed = self._wants.allowed
+        allowed, fresh = self._wants.allowed, self._wants.fresh
         if allowed is not None:
             if self._wants.needed.bits & ~allowed:
                 return False  # a reader's next pieces are no end: what is late of them is asked of several (``late``)
-            somewhere &= allowed
-        if self._wants.fresh & somewhere:
+            fresh &= allowed
+        if self._availability.has_any(fresh):
             return False
+        somewhere = self._availability.somewhere
+        if allowed is not None:
+            somewhere &= allowed
         suspects = [piece for piece in self._wants.suspects if self._is_waiting(piece)]
         shared = self._partials.open(slow=False) + self._partials.open(slow=True)
         return not bitfield.of([*suspects, *(download.piece for download in shared)]) & somewhere

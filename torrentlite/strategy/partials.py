@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
+from ..limits import STALLED_AFTER
 from .download import PieceDownload
 from .memory import PieceMemory
 
@@ -23,11 +24,12 @@ class Partials(Generic[P]):
         memory: where their buffers come from.
     """
 
-    __slots__ = ("_buffers", "_open", "all", "alone", "memory")
+    __slots__ = ("_buffers", "_calm_until", "_open", "all", "alone", "memory")
 
     def __init__(self, memory: PieceMemory) -> None:
         self.memory = memory
         self._buffers = 0
+        self._calm_until = 0.0
         self.all: dict[int, PieceDownload[P]] = {}
         self.alone: dict[int, PieceDownload[P]] = {}
         self._open: tuple[dict[int, PieceDownload[P]], dict[int, PieceDownload[P]]] = ({}, {})  # of fast peers, of slow
@@ -37,6 +39,12 @@ class Partials(Generic[P]):
         """Whether to begin a piece would be refused, as it was before."""
         # Without any buffer one must ask all the same: the memory keeps room for those.
         return self.memory.full and self._buffers > 0
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether there is nothing to ask for but what others are asked for: the usual state with many peers."""
+        fast, slow = self._open
+        return self.memory.full and not (fast or slow or self.alone) and self._buffers > 0
 
     def begin(
         self, piece: int, size: int, now: float, *, slow: bool, owner: P | None, urgent: bool = False
@@ -86,6 +94,17 @@ class Partials(Generic[P]):
         """The shared pieces with free blocks, begun by slow peers or by the others."""
         # A block that comes after it was given up leaves ``free`` unnoticed, hence the question.
         return [download for download in self._open[slow].values() if download.free]
+
+    def may_stall(self, now: float) -> bool:
+        """Whether a block of some piece was last asked for STALLED_AFTER ago.
+
+        With memory full this is asked after every receive of every peer, mostly in vain. A piece is only ever asked for
+        later than before, so until the oldest can have stalled nobody needs to look at them all again.
+        """
+        if now < self._calm_until:
+            return False
+        self._calm_until = min((download.asked_at for download in self.all.values()), default=now) + STALLED_AFTER
+        return now >= self._calm_until
 
     def _return(self, buffer: bytearray) -> None:
         self._buffers -= 1

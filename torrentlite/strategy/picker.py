@@ -182,7 +182,7 @@ class Picker(Generic[P]):
         hand = self._hands[peer]
         if hand.holdings.add(piece):
             self.availability.increment(piece)
-            if hand.witness < 0 and piece in self._wants.needed:
+            if hand.witness == -1 and piece in self._wants.needed:
                 hand.witness = piece
 
     def peer_lost(self, peer: P, piece: int) -> bool:
@@ -255,6 +255,8 @@ class Picker(Generic[P]):
             return blocks
         hand = self._hands[peer]
         asker = Asker(hand, now, self._wants.permitted(only), slow=slow, alone=whole_piece)
+        if self._partials.exhausted and not self._wants.urgent and share is None:
+            return self._choice.contest(asker, count)
         if self._wants.urgent and share is None:
             blocks += self._choice.late(asker, count)
             if len(blocks) >= count:

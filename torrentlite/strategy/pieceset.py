@@ -38,12 +38,16 @@ class PieceSet:
 
     def add(self, piece: int) -> bool:
         """Put a piece in; returns whether it was not there."""
+        # ``_toggle`` written out: every Have of every peer comes through here, and calls are half of what it costs.
+        flags, changed = self._flags, self._changed
         at = piece >> 3
         flag = 1 << (piece & 7)
-        if self._flags[at] & flag:
+        if flags[at] & flag:
             return False
-        self._toggle(piece, at, flag)
+        flags[at] |= flag
         self.count += 1
+        if len(changed) <= _FEW:
+            changed.append(piece)
         return True
 
     def discard(self, piece: int) -> bool:
