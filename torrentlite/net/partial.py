@@ -6,8 +6,6 @@ what the torrent says before a byte of the body is looked at.
 
 from __future__ import annotations
 
-import email.utils
-import http
 import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
@@ -97,8 +95,10 @@ def _refused(status: int, headers: Mapping[str, str], size: int) -> RefusedError
     match = _UNSATISFIED.fullmatch(headers.get("content-range", "").strip())
     if status == 416 and match is not None and int(match[1]) != size:
         return _wrong_size(int(match[1]), size)
+    from http import HTTPStatus  # and email.utils below: 15 ms that a start without web seeds need not wait for
+
     try:
-        words = f" ({http.HTTPStatus(status).phrase})"
+        words = f" ({HTTPStatus(status).phrase})"
     except ValueError:
         words = ""
     passes = status in _PASSES
@@ -116,9 +116,11 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     if said.isascii() and said.isdigit():
         seconds = float(said[:9])
     else:
+        from email.utils import parsedate_to_datetime
+
         try:
-            until = email.utils.parsedate_to_datetime(said)
-            seconds = (until - email.utils.parsedate_to_datetime(headers.get("date", ""))).total_seconds()
+            until = parsedate_to_datetime(said)
+            seconds = (until - parsedate_to_datetime(headers.get("date", ""))).total_seconds()
         except (ValueError, TypeError, OverflowError):
             return None
     least, most = limits.RETRY_AFTER

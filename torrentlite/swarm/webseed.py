@@ -12,7 +12,6 @@ from ..metainfo.layout import Block
 from ..metainfo.text import display
 from ..metainfo.weburls import file_url
 from ..net.partial import RefusedError
-from ..net.ranged import Place
 from ..net.url import HTTP, Url, parse_url
 from ..stats import WebSeedStats
 from ..strategy.rate import RateMeter
@@ -20,6 +19,7 @@ from ..wire import bitfield
 from ..wire.address import Scope
 
 if TYPE_CHECKING:
+    from ..net.ranged import Place  # h11 comes with the first ``WebFetch``
     from .webfetch import WebFetch
 
 
