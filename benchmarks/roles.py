@@ -1,9 +1,12 @@
 """One process of a benchmark: a seed or a fetcher, of torrentlite or libtorrent, with the same few words.
 
-``python -m benchmarks.roles tl|lt seed TORRENT FOLDER`` prints its port and serves until its stdin closes (``tl``: as
-many sessions as a number at the end says, and their ports); ``… fetch TORRENT FOLDER PORT…`` prints one JSON object:
-seconds from the start of the transfer, CPU seconds and peak memory of the whole process. ``asyncio`` and ``uvloop``
-fetch with ``torrentlite.aio``, ``trio`` is ``tl``.
+``python -m benchmarks.roles WHO seed TORRENT FOLDER`` prints its port and serves until its stdin closes (``tl``: as many
+sessions as a number at the end says, and their ports), and then one JSON object: CPU seconds and peak memory of the
+whole process. ``… fetch TORRENT FOLDER PORT…`` prints the same with the seconds from the start of the transfer. A PORT
+may be HOST:PORT.
+
+WHO is ``tl``, ``lt`` (libtorrent with its defaults), ``lt-fast`` (with its high-performance preset), ``bare``
+(``bare.py``), ``asyncio`` and ``uvloop`` (``torrentlite.aio``), ``trio`` (``tl``).
 """
 
 from __future__ import annotations
@@ -11,19 +14,24 @@ from __future__ import annotations
 import json
 import pathlib
 import resource
+import socket
 import sys
 import time
 
+from . import bare
 
-def report(seconds: float) -> None:
+Peers = list[tuple[str, int]]
+
+
+def usage() -> dict[str, float]:
+    """CPU seconds and peak memory of this process."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return {"cpu": used.ru_utime + used.ru_stime, "memory_mib": used.ru_maxrss / 1024}
+
+
+def report(seconds: float, **more: float) -> None:
     """What a fetcher measured."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    print(
-        json.dumps(
-            {"seconds": seconds, "cpu": usage.ru_utime + usage.ru_stime, "memory_mib": usage.ru_maxrss / 1024},
-        ),
-        flush=True,
-    )
+    print(json.dumps({"seconds": seconds, **usage(), **more}), flush=True)
 
 
 async def tl_seed(torrent: bytes, folder: pathlib.Path, count: int) -> None:
@@ -42,26 +50,28 @@ async def tl_seed(torrent: bytes, folder: pathlib.Path, count: int) -> None:
             ports.append(session.port)
         print(*ports, flush=True)
         await trio.to_thread.run_sync(sys.stdin.read)
+        print(json.dumps(usage()), flush=True)
 
 
-async def tl_fetch(torrent: bytes, folder: pathlib.Path, ports: list[int]) -> None:
+async def tl_fetch(torrent: bytes, folder: pathlib.Path, peers: Peers) -> None:
     """Fetch with torrentlite."""
     import torrentlite
 
-    async with torrentlite.open_session(torrentlite.Settings(host="127.0.0.1")) as session:
+    settings = torrentlite.Settings(host="127.0.0.1", connections=1000, connections_per_torrent=1000)
+    async with torrentlite.open_session(settings) as session:
         started = time.perf_counter()
-        share = session.add(torrent, folder, peers=[("127.0.0.1", port) for port in ports])
+        share = session.add(torrent, folder, peers=peers)
         await share.wait_complete()
         report(time.perf_counter() - started)
 
 
-async def aio_fetch(torrent: bytes, folder: pathlib.Path, ports: list[int]) -> None:
+async def aio_fetch(torrent: bytes, folder: pathlib.Path, peers: Peers) -> None:
     """Fetch with torrentlite in asyncio."""
     from torrentlite import aio
 
     async with aio.open_session(aio.Settings(host="127.0.0.1")) as session:
         started = time.perf_counter()
-        share = session.add(torrent, folder, peers=[("127.0.0.1", port) for port in ports])
+        share = session.add(torrent, folder, peers=peers)
         await share.wait_complete()
         report(time.perf_counter() - started)
 
@@ -81,6 +91,8 @@ def lt_session(fast: bool) -> object:
             "allow_multiple_connections_per_ip": True,
             "enable_outgoing_utp": False,
             "enable_incoming_utp": False,
+            "connections_limit": 1000,
+            "connection_speed": 1000,  # of 200 peers none shall have to wait for its turn to be dialled
         }
     )
     session = lt.session(settings)
@@ -103,9 +115,10 @@ def lt_seed(torrent: pathlib.Path, folder: pathlib.Path, *, fast: bool) -> None:
         time.sleep(0.01)
     print(session.listen_port(), flush=True)  # type: ignore[attr-defined]
     sys.stdin.read()
+    print(json.dumps(usage()), flush=True)
 
 
-def lt_fetch(torrent: pathlib.Path, folder: pathlib.Path, port: int, *, fast: bool) -> None:
+def lt_fetch(torrent: pathlib.Path, folder: pathlib.Path, peers: Peers, *, fast: bool) -> None:
     """Fetch with libtorrent."""
     import libtorrent as lt
 
@@ -115,35 +128,61 @@ def lt_fetch(torrent: pathlib.Path, folder: pathlib.Path, port: int, *, fast: bo
     params.ti = lt.torrent_info(str(torrent))
     params.save_path = str(folder)
     handle = session.add_torrent(params)  # type: ignore[attr-defined]
-    handle.connect_peer(("127.0.0.1", port))
+    for peer in peers:
+        handle.connect_peer(peer)
     while not handle.status().is_seeding:
         time.sleep(0.002)
+    report(time.perf_counter() - started)
+
+
+def bare_seed(folder: pathlib.Path) -> None:
+    """Send the one file."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        print(listener.getsockname()[1], flush=True)
+        bare.seed(next(path for path in folder.rglob("*") if path.is_file()), listener)
+    sys.stdin.read()
+    print(json.dumps(usage()), flush=True)
+
+
+def bare_fetch(torrent: pathlib.Path, folder: pathlib.Path, port: int) -> None:
+    """Receive as many bytes as the torrent has."""
+    import torrentlite
+
+    size = torrentlite.Metainfo.from_bytes(torrent.read_bytes()).info.layout.total
+    started = time.perf_counter()
+    bare.fetch(folder / "file.bin", port, size)
     report(time.perf_counter() - started)
 
 
 def main() -> None:
     """Play the role that the command line names."""
     who, role, torrent, folder = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3]), pathlib.Path(sys.argv[4])
-    numbers = [int(text) for text in sys.argv[5:]]
+    pairs = [text.rpartition(":") for text in sys.argv[5:]]
+    peers = [(host or "127.0.0.1", int(port)) for host, _, port in pairs]
     if who in ("tl", "trio"):
         import trio
 
         if role == "seed":
-            trio.run(tl_seed, torrent.read_bytes(), folder, numbers[0] if numbers else 1)
+            trio.run(tl_seed, torrent.read_bytes(), folder, peers[0][1] if peers else 1)
         else:
-            trio.run(tl_fetch, torrent.read_bytes(), folder, numbers)
+            trio.run(tl_fetch, torrent.read_bytes(), folder, peers)
     elif who == "asyncio":
         import asyncio
 
-        asyncio.run(aio_fetch(torrent.read_bytes(), folder, numbers))
+        asyncio.run(aio_fetch(torrent.read_bytes(), folder, peers))
     elif who == "uvloop":
         import uvloop
 
-        uvloop.run(aio_fetch(torrent.read_bytes(), folder, numbers))
+        uvloop.run(aio_fetch(torrent.read_bytes(), folder, peers))
+    elif who == "bare":
+        if role == "seed":
+            bare_seed(folder)
+        else:
+            bare_fetch(torrent, folder, peers[0][1])
     elif role == "seed":
         lt_seed(torrent, folder, fast=who == "lt-fast")
     else:
-        lt_fetch(torrent, folder, numbers[0], fast=who == "lt-fast")
+        lt_fetch(torrent, folder, peers, fast=who == "lt-fast")
 
 
 if __name__ == "__main__":
