@@ -68,7 +68,7 @@ def material(folder: str, total: int, piece_size: int, files: int = 1) -> Iterat
 
 
 def words(name: str, doc: str | None, *, total: str = "", runs: int = 5) -> argparse.ArgumentParser:
-    """A parser with what most benchmarks take: ``--size --piece-size --folder`` (with ``total``), ``--runs --quick``."""
+    """A parser with ``--runs --quick``, which all take, and with ``total`` ``--size --piece-size --folder`` too."""
     parser = argparse.ArgumentParser(
         prog=f"python -m benchmarks {name}",
         description=doc,

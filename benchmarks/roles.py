@@ -1,9 +1,9 @@
 """One process of a benchmark: a seed or a fetcher, of torrentlite or libtorrent, with the same few words.
 
-``python -m benchmarks.roles WHO seed TORRENT FOLDER`` prints its port and serves until its stdin closes (``tl``: as many
-sessions as a number at the end says, and their ports), and then one JSON object: CPU seconds and peak memory of the
-whole process. ``… fetch TORRENT FOLDER PORT…`` prints the same with the seconds from the start of the transfer. A PORT
-may be HOST:PORT.
+``python -m benchmarks.roles WHO seed TORRENT FOLDER`` prints its port and serves until its stdin closes (``tl``: as
+many sessions as a number at the end says, and their ports), and then one JSON object: CPU seconds and peak memory of
+the whole process. ``… fetch TORRENT FOLDER PORT…`` prints the same with the seconds from the start of the transfer. A
+PORT may be HOST:PORT.
 
 WHO is ``tl``, ``lt`` (libtorrent with its defaults), ``lt-fast`` (with its high-performance preset), ``bare``
 (``bare.py``), ``asyncio`` and ``uvloop`` (``torrentlite.aio``), ``trio`` (``tl``).
@@ -17,6 +17,7 @@ import resource
 import socket
 import sys
 import time
+from typing import Any
 
 from . import bare
 
@@ -76,11 +77,14 @@ async def aio_fetch(torrent: bytes, folder: pathlib.Path, peers: Peers) -> None:
         report(time.perf_counter() - started)
 
 
-def lt_session(fast: bool) -> object:
-    """A libtorrent session on loopback, with its defaults or its high-performance preset."""
+def lt_session(fast: bool, *, plugins: bool = True, **more: int) -> object:
+    """A libtorrent session on loopback, with its defaults or its high-performance preset, and some settings more.
+
+    Without ``plugins`` its peers do not tell each other of others.
+    """
     import libtorrent as lt
 
-    settings = lt.high_performance_seed() if fast else {}
+    settings: Any = lt.high_performance_seed() if fast else {}
     settings.update(
         {
             "listen_interfaces": "127.0.0.1:0",
@@ -91,11 +95,15 @@ def lt_session(fast: bool) -> object:
             "allow_multiple_connections_per_ip": True,
             "enable_outgoing_utp": False,
             "enable_incoming_utp": False,
+            # torrentlite speaks no MSE: libtorrent would try that first, and come back for a plain one after a second.
+            "out_enc_policy": int(lt.enc_policy.pe_disabled),
+            "in_enc_policy": int(lt.enc_policy.pe_disabled),
             "connections_limit": 1000,
             "connection_speed": 1000,  # of 200 peers none shall have to wait for its turn to be dialled
+            **more,
         }
     )
-    session = lt.session(settings)
+    session = lt.session(settings, int(plugins))
     while not session.listen_port():
         time.sleep(0.01)
     return session
@@ -110,6 +118,7 @@ def lt_seed(torrent: pathlib.Path, folder: pathlib.Path, *, fast: bool) -> None:
     params.ti = lt.torrent_info(str(torrent))
     params.save_path = str(folder)
     params.flags |= lt.torrent_flags.seed_mode
+    params.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)  # else half a second passes first
     handle = session.add_torrent(params)  # type: ignore[attr-defined]
     while not handle.status().is_seeding:
         time.sleep(0.01)
@@ -127,6 +136,7 @@ def lt_fetch(torrent: pathlib.Path, folder: pathlib.Path, peers: Peers, *, fast:
     params = lt.add_torrent_params()
     params.ti = lt.torrent_info(str(torrent))
     params.save_path = str(folder)
+    params.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)  # else half a second passes first
     handle = session.add_torrent(params)  # type: ignore[attr-defined]
     for peer in peers:
         handle.connect_peer(peer)

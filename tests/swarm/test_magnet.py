@@ -290,3 +290,30 @@ async def test_metadata_requests_are_answered_up_to_a_bound(world):
         good, bad = len(talk.all(wm.MetadataData)), len(talk.all(wm.MetadataReject))
         assert good + bad == 5000
         assert good == MAX_METADATA_REQUESTS // 2, "piece 1 is not there"
+
+
+@simulated()
+async def test_who_lets_us_ask_before_the_metadata_is_asked_at_once(world):
+    """It will not say so again; a tick later would be a second lost at every start."""
+    metainfo, data = world.torrent(400_000)
+    asked_at = []
+
+    async def react(talk, message):
+        if isinstance(message, wm.Request):
+            asked_at.append(trio.current_time())
+        return isinstance(message, wm.Interested)  # it has said Unchoke already
+
+    def opening(talk):
+        return (
+            wm.encode(wm.HaveAll())
+            + talk.extended_handshake(metadata_size=len(metainfo.info.raw))
+            + wm.encode(wm.Unchoke())
+        )
+
+    async with background() as nursery, session_on(world.host()) as session:
+        stranger = await Stranger(world.host(), metainfo.info, data, react=react, opening=opening).serve(nursery)
+        torrent = session.add(metainfo.magnet, peers=[stranger.place])
+        await torrent.wait_metadata()
+        known_at = trio.current_time()
+        await torrent.wait_complete()
+        assert asked_at[0] - known_at < 0.5

@@ -37,7 +37,9 @@ _TICK: Final = {"live": 0.25, "plain": 0.25, "json": 0.5, "quiet": 1.0}
 """Seconds between two looks. JSON promises progress once a second at least."""
 _FRAME: Final = 0.5
 """Seconds between two frames, each of which costs some milliseconds."""
-_SHORT: Final = 0.2
+_EAGER: Final = 1.0
+"""Seconds after the start in which one looks more often, until something of a job was shown."""
+_SHORT: Final = 0.1
 """What takes no longer than this gets no live lines: they would only flicker."""
 _RATES: Final = 240
 """Rates of a job that are kept: two minutes of them."""
@@ -141,6 +143,7 @@ class Output:
         self._keyboard: Keyboard | None = None
         self._recent: collections.deque[str] = collections.deque(maxlen=_RECENT)
         self._jobs: dict[Job, None] = {}
+        self._spoke = False  # something of a job has been shown
         self._asking = trio.Lock()
         self._next_frame = self._next_rates = 0.0
         self._broken = False  # no frame can be drawn
@@ -280,8 +283,11 @@ class Output:
             nursery.start_soon(lambda: self.screen.run(stdout_failed=stdout_failed))
             if self._keyboard is not None and self._dashboard is not None:
                 nursery.start_soon(self._keyboard.run, self._dashboard.pressed)
+            began = trio.current_time()
             while True:
-                await trio.sleep(_TICK[self.mode.value])
+                # Who has just typed a command looks at the screen: the first word of a job must not wait for a tick.
+                eager = not self._spoke and trio.current_time() - began < _EAGER
+                await trio.sleep(_SHORT / 2 if eager else _TICK[self.mode.value])
                 self.tick()
 
     def tick(self) -> None:
@@ -311,6 +317,7 @@ class Output:
         dashboard = self._dashboard if self._dashboard is not None and self._dashboard.open else None
         shown = [(job, glance) for job, glance in looks if dashboard or now - job.began >= _SHORT]
         self._next_frame = now + _FRAME if shown else now
+        self._spoke = self._spoke or bool(shown)
         if now >= self._next_rates:
             self._next_rates = now + _FRAME * 0.9
             for job, glance in looks:
@@ -364,6 +371,7 @@ class Output:
     def _tell(self, glance: Glance, info_hash: str) -> None:
         event, fields = progress.fields(glance)
         if event == "progress" or glance.total:  # hashing of nobody knows how much yet
+            self._spoke = True
             self.event(event, info_hash, **fields)
 
     def _full_frame(self, dashboard: Dashboard, snapshot: Snapshot) -> FullFrame:

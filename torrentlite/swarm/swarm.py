@@ -224,6 +224,8 @@ class Swarm:
             except ProtocolError as error:
                 peer.close(str(error))
         if self.downloading:
+            # Who let us ask at once, while the files were still looked at, will not say so again.
+            self.request_all(trio.current_time())
             self.web.tick(trio.current_time())
 
     def end(self) -> None:

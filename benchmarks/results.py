@@ -1,0 +1,93 @@
+"""All benchmarks one after the other: small, to see that none rots; or whole, into docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime
+import importlib
+import io
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+import time
+
+import torrentlite
+
+from . import summary
+
+QUICK = ("transfer", "command", "start", "crowd", "cold", "slow", "swarm", "memory", "idle", "hashing", "picking",
+         "codec", "aio")  # fmt: skip
+"""Those that take ``--quick``."""
+
+WHOLE = (
+    ("Steady: 4 GiB, 1 MiB pieces, tmpfs", "transfer --size 4G --runs 7"),
+    ("Small pieces: 1 GiB in pieces of 16 KiB", "transfer --size 1G --piece-size 16K"),
+    ("Small files: 10,000 of them", "transfer --size 1G --files 10000"),
+    ("On a disk: 4 GiB fetched", "transfer --size 4G --folder /tmp"),
+    ("A whole command", "command --runs 11"),
+    ("Start-up", "start"),
+    ("Many connections", "crowd"),
+    ("A cold cache", "cold --size 8G"),
+    ("The slow path", "slow"),
+    ("Whole swarms", "swarm"),
+    ("Memory", "memory"),
+    ("Idle torrents", "idle"),
+    ("Hashing", "hashing"),
+    ("The picker", "picking"),
+    ("The codec", "codec"),
+)
+"""Title and arguments of what docs/benchmarks.md holds."""
+
+
+def quickly() -> None:
+    """Each once, small."""
+    for name in QUICK:
+        started = time.perf_counter()
+        shown = io.StringIO()
+        with contextlib.redirect_stdout(shown):
+            importlib.import_module(f".{name}", __package__).main(["--quick"])
+        if "|" not in shown.getvalue() and "µs" not in shown.getvalue():
+            raise SystemExit(f"{name} printed no table")
+        print(f"{name}: works ({time.perf_counter() - started:.1f} s)", flush=True)
+
+
+def machine() -> str:
+    """What the figures were taken on."""
+    model = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                model = line.partition(":")[2].strip()
+                break
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
+    import libtorrent as lt
+    import trio
+
+    return (
+        f"{os.cpu_count()} cores ({model}), {memory:.0f} GiB of memory, {platform.system()} {platform.release()}, "
+        f"Python {platform.python_version()}, Trio {trio.__version__}, libtorrent {lt.__version__}, "
+        f"torrentlite {torrentlite.__version__}, {datetime.date.today()}; "
+        f"load at the start {os.getloadavg()[0]:.1f}"
+    )
+
+
+def everything(arguments: list[str]) -> None:
+    """Run all of WHOLE, each in a process of its own, and write what they print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks all", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("file", type=pathlib.Path, help="the page to write, e.g. docs/benchmarks.md")
+    parser.add_argument("--only", default="", help="only titles that hold this")
+    args = parser.parse_args(arguments)
+    parts = [summary.HEAD.format(machine=machine())]
+    for title, words in WHOLE:
+        if args.only.lower() not in title.lower():
+            continue
+        print(f"{title}: python -m benchmarks {words}", flush=True)
+        command = [sys.executable, "-m", "benchmarks", *words.split()]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+        said = done.stdout if not done.returncode else f"{done.stdout}\n(failed with {done.returncode})\n"
+        print(said, flush=True)
+        parts.append(f"## {title}\n\n`python -m benchmarks {words}`\n\n{summary.spaced(said)}\n")
+        args.file.write_text("\n".join(parts))
