@@ -143,7 +143,9 @@ class Output:
         self._keyboard: Keyboard | None = None
         self._recent: collections.deque[str] = collections.deque(maxlen=_RECENT)
         self._jobs: dict[Job, None] = {}
-        self._spoke = False  # something of a job has been shown
+        self._spoke = (
+            mode is Mode.PLAIN
+        )  # something of a job has been shown; plain lines come with progress, not at once
         self._asking = trio.Lock()
         self._next_frame = self._next_rates = 0.0
         self._broken = False  # no frame can be drawn

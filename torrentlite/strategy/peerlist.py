@@ -219,6 +219,8 @@ class PeerList:
 
     def candidate(self, now: float) -> PeerAddress | None:
         """Whom to dial now, or None: given by hand, of use before, untried, at last those who may be tried again."""
+        if not self._known:
+            return None  # asked twice a second for each torrent, of which a session may have a thousand idle ones
         for queue in self._queues():
             while (peer := queue.head()) is not None and peer.retry_at <= now:
                 if not self._is_banned(peer.address):

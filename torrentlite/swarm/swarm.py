@@ -371,10 +371,11 @@ class Swarm:
                 except Exception as error:  # a bug of ours that this peer has met: it must not stop everybody's time
                     self.commons.report(f"the tick of {peer.address}", error)
                     peer.close("an internal error")
-            if self.pieces is not None:
+            if self.pieces is not None and (self.downloading or self.peers):
                 fastest = max((peer.pipeline.rate for peer in self.peers), default=0.0)
                 self.pieces.fastest = max(fastest, self.web.fastest(now))
-            self.extensions.tell_of_peers(now)
+            if self.peers:
+                self.extensions.tell_of_peers(now)
         if self.peers and (now >= self._next_choke or self._slot_free):
             self._next_choke = now + CHOKE_INTERVAL if now >= self._next_choke else self._next_choke
             self._slot_free = False
