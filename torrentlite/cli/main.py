@@ -63,7 +63,7 @@ def _run(args: argparse.Namespace) -> int:
     from .terminal import choose_mode
 
     command: Command = importlib.import_module(f"{__package__}.{args.command}").run
-    # What was imported stays for good. To look for garbage in it takes 35 ms of a command of 400, most of it at the end.
+    # What was imported stays for good. To look for garbage in it takes 35 ms of a command of 400, most at its end.
     gc.freeze()
     gc.enable()
     mode, colour = choose_mode(json_lines=args.json, quiet=args.quiet, plain=args.plain, no_color=args.no_color)
