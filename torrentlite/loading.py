@@ -29,7 +29,8 @@ async def load_source(source: str | PathLike[str], *, user_agent: str) -> Metain
             return Magnet.parse(text)
         if re.match(r"https?://", text, re.IGNORECASE):
             return await _from_url(text, user_agent)
-    return await trio.to_thread.run_sync(_from_path, text)
+    # Abandoned when cancelled: a read owns nothing, and a FIFO may have nobody at its other end.
+    return await trio.to_thread.run_sync(_from_path, text, abandon_on_cancel=True)
 
 
 def _from_path(path: str) -> Metainfo:

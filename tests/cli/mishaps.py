@@ -213,6 +213,7 @@ def happen(mishap: Mishap) -> Said:
     with tempfile.TemporaryDirectory(prefix="tl-mishap-") as name, contextlib.ExitStack() as stack:
         folder = pathlib.Path(name)
         folder.chmod(0o755)
+        stack.callback(os.chdir, os.getcwd())  # the last thing: whom the scene has made us may not go there
         scene = Scene(folder, stack)
         mishap.prepare(scene)
         words = shlex.split(mishap.words.replace("{port}", str(scene.port)))
@@ -226,7 +227,6 @@ def happen(mishap: Mishap) -> Said:
 def run(words: list[str], scene: Scene, variables: dict[str, str] | None = None) -> Said:
     """Run ``tl`` inside this process, with an environment and with streams of its own."""
     before = {key: value for key, value in os.environ.items() if not key.startswith("TL_")}
-    here = os.getcwd()
     home = {"HOME": str(scene.folder), "XDG_CONFIG_HOME": str(scene.folder / ".config")}
     home["XDG_STATE_HOME"] = str(scene.folder / ".state")
     home |= {f"TL_{name}": "1" for name in ("NO_DHT", "NO_LSD", "NO_PORT_MAP")}
@@ -236,7 +236,6 @@ def run(words: list[str], scene: Scene, variables: dict[str, str] | None = None)
         stack.callback(os.environ.clear)
         os.environ.clear()
         os.environ.update(before | home | (variables or {}))
-        stack.callback(os.chdir, here)
         os.chdir(scene.folder)
         out, err = stack.enter_context(_captured(1)), stack.enter_context(_captured(2))
         code = main(words)

@@ -124,7 +124,9 @@ def test_create_does_not_replace_another_torrent(tl, here: pathlib.Path) -> None
     assert sorted(os.listdir()) == [".state", "out.torrent", "x.bin"]
 
 
-@pytest.mark.parametrize(("target", "why"), [("folder", "it is a folder"), ("no/where.torrent", "no folder")])
+@pytest.mark.parametrize(
+    ("target", "why"), [("folder", "it is a folder"), ("no/where.torrent", "no folder"), ("/dev/null", "it is no file")]
+)
 def test_create_says_where_it_cannot_write(target: str, why: str, tl, here: pathlib.Path) -> None:  # type: ignore[no-untyped-def]
     make("x.bin", 1000)
     (here / "folder").mkdir()

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import os
 import pathlib
 
 import pytest
+import trio
 
+import torrentlite
 from torrentlite.cli import sources
 from torrentlite.errors import SourceError
 
@@ -48,3 +51,11 @@ async def test_a_path_that_cannot_be_read(
         await sources.read(path)
     assert what in str(caught.value)
     assert hint in caught.value.hint
+
+
+async def test_a_pipe_with_nobody_at_its_other_end_can_be_left(tmp_path: pathlib.Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with trio.move_on_after(0.05) as scope:
+        await torrentlite.load(tmp_path / "pipe")
+    assert scope.cancelled_caught
+    (tmp_path / "pipe").open("wb").close()  # so the thread that was left ends too

@@ -52,6 +52,8 @@ def _target(args: argparse.Namespace) -> pathlib.Path:
         target = pathlib.Path(f"{pathlib.Path(os.path.abspath(args.path)).name or 'root'}.torrent")
     if target.is_dir():
         raise StorageError(f"cannot write '{target}': it is a folder", path=str(target), hint="-O names the file")
+    if target.exists() and not target.is_file():  # a pipe would be read to its end, which never comes
+        raise StorageError(f"cannot write '{target}': it is no file", path=str(target), hint="-O names the file")
     if not target.absolute().parent.is_dir():
         raise StorageError(f"cannot write '{target}': there is no folder '{target.parent}'", path=str(target))
     return target

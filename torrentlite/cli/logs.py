@@ -101,7 +101,8 @@ def logging_to(output: Output, args: argparse.Namespace) -> Iterator[None]:
             logger.removeHandler(handler)
             root.removeHandler(handler)
             handler.close()
-        logger.level, logger.propagate = before
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
     if faults.count and args.verbose < 2:
         what = units.plural(faults.count, "fault")
         output.note(f"{what} of tl itself did no harm to the rest; -vv shows where, please report it")
