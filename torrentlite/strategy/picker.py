@@ -48,7 +48,8 @@ class Arrival(NamedTuple, Generic[P]):
     spilled: bool = False
 
 
-_ACCEPTED: Final = Arrival[Any](True)
+ACCEPTED: Final = Arrival[Any](True)
+"""A block was taken, and nothing else is to be done."""
 _REFUSED: Final = Arrival[Any](False)
 
 
@@ -325,7 +326,7 @@ class Picker(Generic[P]):
         download.touched_at = self._now
         if download.missing:
             if not others and download.buffer is not None:
-                return _ACCEPTED
+                return ACCEPTED
             return Arrival(True, None, others, download.buffer is None)
         self._partials.remove(download)
         for asked in download.asked:

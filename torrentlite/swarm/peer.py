@@ -136,15 +136,24 @@ class Peer:
                 self.close("closed by the peer")
                 return
             now = self.last_received = trio.current_time()
+            before = wire.payload_bytes
             for message in wire.received(count):
                 kind = type(message)
                 if kind is wm.Piece:
                     self.got_piece(message, now)  # type: ignore[arg-type]
                 else:
                     handlers[kind](self, message)
+            if wire.payload_bytes != before:
+                self._count(wire.payload_bytes - before, now)
             if not self.peer_choking or self.allowed_fast:
                 self.request(now)
             self._check_outbox()
+
+    def _count(self, size: int, now: float) -> None:
+        """So many bytes of blocks came: counted once for all that one receive brought."""
+        self.down_meter.add(size, now)
+        if self.swarm.pieces is not None:
+            self.swarm.pieces.came(size, now)
 
     def _check_outbox(self) -> None:
         if self.sender.size > MAX_OUTBOX:
@@ -273,7 +282,6 @@ class Peer:
         size = len(data)
         asked = self.pipeline.got(piece, begin, size, now)
         swarm = self.swarm
-        self.down_meter.add(size, now)
         if swarm.pieces is None or not swarm.pieces.got_block(self, piece, begin, data, now):
             swarm.wasted += size
             if not asked and not self.pipeline.crossed(piece, begin, size):

@@ -21,7 +21,7 @@ from ..storage.disk import Disk, Verdict
 from ..strategy.blame import Blame
 from ..strategy.cache import Cache
 from ..strategy.download import PieceDownload
-from ..strategy.picker import Picker
+from ..strategy.picker import ACCEPTED, Picker
 from ..strategy.rate import RateMeter
 from ..wire import bitfield
 from .commons import Commons
@@ -173,12 +173,17 @@ class Pieces:
             source, count, now, only=only, follow=follow, in_order=in_order, slow=slow, whole_piece=alone
         )
 
-    def got_block(self, peer: Source, piece: int, begin: int, data: memoryview, now: float) -> bool:
-        """A block arrived; False where it is of no use (any more)."""
-        size = len(data)
+    def came(self, size: int, now: float) -> None:
+        """So many bytes of blocks have come, of use or not."""
         self.down_meter.add(size, now)
         self._commons.down_meter.add(size, now)
+
+    def got_block(self, peer: Source, piece: int, begin: int, data: memoryview, now: float) -> bool:
+        """A block arrived; False where it is of no use (any more)."""
         arrival = self.picker.received(peer, piece, begin, data)
+        if arrival is ACCEPTED:  # nearly always, and then there is nothing else to do
+            self.block_at = now
+            return True
         if not arrival.accepted:
             return False
         self.block_at = now
@@ -188,7 +193,7 @@ class Pieces:
             self._finished.append(arrival.finished)
             self._start_checkers()
         if arrival.cancel:
-            block = Block(piece, begin, size)
+            block = Block(piece, begin, len(data))
             for other in arrival.cancel:
                 other.cancel(block)
         return True

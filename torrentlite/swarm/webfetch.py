@@ -252,6 +252,7 @@ class WebFetch:
     def _deliver(self, block: Block, data: memoryview) -> None:
         now = self._now
         self._due.pop(block, None)
+        self._pieces.came(block.length, now)
         if self._pieces.got_block(self._seed, block.piece, block.begin, data, now):
             self.delivered_at = now
             self._seed.delivered(block.length, now)
