@@ -469,6 +469,8 @@ class Peer:
             return
         self._check_outbox()
         self.sender.keep_alive(now)
+        if self.sender.size:
+            self.sender.wake()
         self.expire_requests(now)
         if self.am_interested:
             self.reconsider_interest()

@@ -38,6 +38,10 @@ class Sender:
         self._outbox += data
         self._wake.set()
 
+    def send_later(self, data: bytes) -> None:
+        """Queue small messages that may wait for the next that goes out, or for the peer's tick."""
+        self._outbox += data
+
     def wake(self) -> None:
         """There is something new to do: a request was queued."""
         self._wake.set()
