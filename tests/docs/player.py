@@ -19,6 +19,8 @@ import tempfile
 import textwrap
 import time
 
+from torrentlite.cli.arguments import parse
+
 from .pages import ROOT, Block, blocks, needs
 
 PATIENCE = 60.0
@@ -108,7 +110,7 @@ class Player:
 
     def play(self, block: Block) -> None:
         said = block.said
-        if {"not run", "demo", "test"} & {*said} or block.language in ("", "text", "json", "ini"):
+        if {"not run", "demo", "test"} & {*said} or block.language in ("", "text", "json"):
             return
         if "first" in said:
             self.run(said["first"])
@@ -119,6 +121,10 @@ class Player:
             self.run(f"set -e\n{block.text}", code=code)
         elif block.language == "python":
             self.python(block.text, next((around for name, around in _INSIDE.items() if name in said), ""))
+        elif block.language == "ini":
+            (command,) = re.findall(r"^ExecStart=(.*)$", block.text, re.M)
+            program, *words = shlex.split(command)
+            assert (pathlib.Path(program).name, parse(words).command) == ("tl", words[0])
         elif block.language == "toml":
             self.config(block.text)
         else:
