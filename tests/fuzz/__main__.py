@@ -17,7 +17,7 @@ import time
 
 from tests.fuzz import loop
 from tests.fuzz.all import TARGETS
-from tests.fuzz.target import Finding, Target, execute
+from tests.fuzz.target import Finding, Target, execute, quiet
 
 FOUND = pathlib.Path(__file__).with_name("found")
 
@@ -92,4 +92,5 @@ def under_atheris(target: Target, seconds: float) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with quiet():
+        sys.exit(main())

@@ -11,13 +11,14 @@ import atheris
 
 with atheris.instrument_imports(include=["torrentlite"]):
     from tests.fuzz.all import TARGETS
-from tests.fuzz.target import execute
+from tests.fuzz.target import execute, quiet
 
 
 def main() -> None:
     (target,) = [target for target in TARGETS if target.name == sys.argv[1]]
     atheris.Setup([sys.argv[0], *sys.argv[2:]], lambda data: execute(target, data) and None)
-    atheris.Fuzz()
+    with quiet():
+        atheris.Fuzz()
 
 
 if __name__ == "__main__":

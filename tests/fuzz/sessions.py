@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import random
 import struct
 from collections.abc import Callable
@@ -32,8 +31,6 @@ from torrentlite.testing.torrent import made_up_torrent
 from torrentlite.tracker.announce import AnnounceRequest
 from torrentlite.tracker.client import TrackerClient
 from torrentlite.wire.address import Address, Scope
-
-logging.getLogger("torrentlite").setLevel(logging.CRITICAL)  # a million strangers are a million lines
 
 _METAINFO, _DATA = made_up_torrent(random.Random("fuzz"), (4 * 32768 + 20_000,), piece_length=32768)
 _REAL_HELLO = HELLO[:28] + _METAINFO.info.hashes.v1 + HELLO[48:]

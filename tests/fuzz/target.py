@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import re
 import signal
 import time
 import tracemalloc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -111,3 +113,15 @@ def _give_up(*_: object) -> None:
 def _shape(text: str) -> str:
     """What an error says without what it quotes and counts."""
     return re.sub("[0-9]+", "#", re.sub("'[^']*'|\"[^\"]*\"|b'.*", "'", text))[:60]
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without the log: a million strangers are a million lines."""
+    log = logging.getLogger("torrentlite")
+    before = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(before)

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import pathlib
 import time
+from collections.abc import Iterator
 
 import pytest
 
 from tests.fuzz import differential, loop
 from tests.fuzz.all import TARGETS
-from tests.fuzz.target import MEMORY_EXTRA, MEMORY_FACTOR, Finding, Target, execute
+from tests.fuzz.target import MEMORY_EXTRA, MEMORY_FACTOR, Finding, Target, execute, quiet
 
 FOUND = sorted(pathlib.Path(__file__).with_name("found").glob("*-*"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quiet() -> Iterator[None]:
+    with quiet():
+        yield
+
+
 NAMED = {target.name: target for target in TARGETS}
 
 
