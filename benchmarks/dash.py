@@ -37,6 +37,8 @@ from torrentlite.tui.paint import paint
 from torrentlite.tui.snapshot import Detail, Shown, Snapshot
 from torrentlite.tui.views import view
 
+from .sizes import size
+
 SIZES = ((80, 24), (120, 40), (200, 60))
 FRAMES_A_SECOND = 2
 WAYS: dict[str, tuple[str, ...]] = {"-q": ("-q",), "inline": (), "--dash": ("--dash",)}
@@ -141,19 +143,19 @@ def fetch(torrent: pathlib.Path, port: str, out: pathlib.Path, state: pathlib.Pa
     return Run(seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
 
-def measure_transfers(size: int, runs: int, folder: pathlib.Path) -> None:
+def measure_transfers(length: int, runs: int, folder: pathlib.Path) -> None:
     """Fetches with and without a dashboard: as fast as it goes, and at a rate at which only the drawing differs."""
     data, out = folder / "data", folder / "out"
     data.mkdir()
     out.mkdir()
     rng = random.Random(1)
     with (data / "file.bin").open("wb") as file:
-        for _ in range(size >> 20):
+        for _ in range(length >> 20):
             file.write(rng.randbytes(1 << 20))
     metainfo = trio.run(lambda: torrentlite.create(data / "file.bin", piece_length=1 << 20))
     torrent = folder / "file.torrent"
     torrent.write_bytes(metainfo.encode())
-    rate = max(1, size >> 20) // 20  # 20 seconds
+    rate = max(1, length >> 20) // 20  # 20 seconds
     results: dict[tuple[str, str], list[Run]] = {}
     with subprocess.Popen(
         [sys.executable, "-m", "benchmarks.roles", "tl", "seed", str(torrent), str(data)],
@@ -171,8 +173,9 @@ def measure_transfers(size: int, runs: int, folder: pathlib.Path) -> None:
             state = folder / f"state-{way.strip('-')}-limited"
             results.setdefault((f"{rate} MiB/s", way), []).append(fetch(torrent, port, out, state, *limit, *flags))
         seed.stdin.close()
+        seed.stdout.read()  # what it has used
     print(
-        f"\ntl fetch, {size >> 20} MiB, a terminal of 120x40   seconds (min–max)     CPU seconds   "
+        f"\ntl fetch, {length >> 20} MiB, a terminal of 120x40   seconds (min–max)     CPU seconds   "
         "% of a core more than -q"
     )
     for (how, way), done in results.items():
@@ -188,10 +191,10 @@ def measure_transfers(size: int, runs: int, folder: pathlib.Path) -> None:
 def main(argv: list[str]) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks dash", description=__doc__.split("\n")[0])
-    parser.add_argument("--size", type=int, default=512, help="MiB of the file (default 512)")
+    parser.add_argument("--size", type=size, default=size("512M"), help="bytes of the file (default 512M)")
     parser.add_argument("--runs", type=int, default=5, help="rounds (default 5)")
     parser.add_argument("--folder", default="/dev/shm", help="where the data goes (default: tmpfs)")
     args = parser.parse_args(argv)
     measure_frames()
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
-        measure_transfers(args.size << 20, args.runs, pathlib.Path(folder))
+        measure_transfers(args.size, args.runs, pathlib.Path(folder))
