@@ -133,7 +133,8 @@ class DhtSearch:
         self._scope = None
         self._peers = peers
         if telling is not None:
-            self._message = f"{stored:,} nodes know of us" if stored else "no node has stored our address"
+            who = "1 node knows" if stored == 1 else f"{stored:,} nodes know"
+            self._message = f"{who} of us" if stored else "no node has stored our address"
         if telling is not None and stored:
             self._told, self._told_at = telling, now
         plan = self._dht.plan
