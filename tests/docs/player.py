@@ -151,8 +151,13 @@ class Player:
                 )
 
     def run(self, line: str, *, code: int = 0) -> str:
+        printed = self._to_the_end(["bash", "-c", line], line, code)
+        self._remember(printed)
+        return printed
+
+    def _to_the_end(self, command: list[str], what: str, code: int = 0) -> str:
         done = subprocess.run(
-            ["bash", "-c", line],
+            command,
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -163,8 +168,7 @@ class Player:
             check=False,
         )
         printed = self._seen(done.stdout)
-        assert done.returncode == code, f"{line}\nended with {done.returncode}:\n{printed}"
-        self._remember(printed)
+        assert done.returncode == code, f"{what}\nended with {done.returncode}:\n{printed}"
         return printed
 
     def stay(self, line: str) -> str:
@@ -191,25 +195,14 @@ class Player:
             path = next((path.name for path in self.folder.iterdir() if not path.name.startswith(".")), "")
             deep = " " * (8 if "open_session" in around else 4)
             text = around.format(body=textwrap.indent(text, deep), path=path)
-        done = subprocess.run(
-            [sys.executable, "-W", "error", "-c", text],
-            cwd=self.folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        assert done.returncode == 0, f"{text}\nended with {done.returncode}:\n{done.stdout}"
+        self._to_the_end([sys.executable, "-W", "error", "-c", text], text)
 
     def config(self, text: str) -> None:
         path = self.folder / ".config" / "torrentlite" / "config.toml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         try:
-            self.run("tl info --help >/dev/null")
+            self.run(f"tl magnet {'0' * 40} >/dev/null")  # not --help, which answers whatever the file says
         finally:
             path.unlink()
 

@@ -21,24 +21,12 @@ from typing import Any, NamedTuple
 
 import trio
 
+from tests.storage.worlds import FAILING
 from tests.strangers import Stranger, background, session_on
 from torrentlite.limits import DISK_RETRY
 from torrentlite.testing import run_simulation
 
 FAULTS = {"ENOSPC": errno.ENOSPC, "EIO": errno.EIO, "EDQUOT": errno.EDQUOT, "short write": 0}
-FAILING = (
-    "pwrite",
-    "preadv",
-    "ftruncate",
-    "link",
-    "rename",
-    "replace",
-    "unlink",
-    "mkdir",
-    "fdatasync",
-    "fsync",
-    "open",
-)
 
 
 class Injector:

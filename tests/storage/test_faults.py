@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import pytest
 import trio
 
-from tests.storage.worlds import Home, Shape, content_of, letters, wrong_claims
+from tests.storage.worlds import FAILING, Home, Shape, content_of, letters, wrong_claims
 from torrentlite.errors import DiskFullError, StorageError
 from torrentlite.storage.faults import about
 from torrentlite.storage.files import FileStorage
@@ -20,20 +20,6 @@ from torrentlite.storage.journal import Journal
 from torrentlite.wire import bitfield
 
 T = TypeVar("T")
-
-FAILING = (
-    "pwrite",
-    "preadv",
-    "ftruncate",
-    "link",
-    "rename",
-    "replace",
-    "unlink",
-    "mkdir",
-    "fdatasync",
-    "fsync",
-    "open",
-)
 
 
 class Faults:

@@ -23,6 +23,21 @@ from torrentlite.wire import bitfield
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
+FAILING = (
+    "pwrite",
+    "preadv",
+    "ftruncate",
+    "link",
+    "rename",
+    "replace",
+    "unlink",
+    "mkdir",
+    "fdatasync",
+    "fsync",
+    "open",
+)
+"""The calls of ``os`` by which a storage changes files, or reads them: each can fail."""
+
 
 class Inline:
     """An Offload that calls at once."""

@@ -89,7 +89,6 @@ class Content:
                 log.warning("%s", error)
             disk = self._disk = self._make_disk(self._metainfo, self._save_to, self._overwrite)
             self.checked = self.check_total = 0
-            wanted = self.selection.files
             self._bound(disk.capacity)
             wanted = self.selection.files
             have = await disk.open(wanted=wanted, recheck=recheck, progress=self._check_progress)

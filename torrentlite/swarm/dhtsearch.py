@@ -39,7 +39,7 @@ class DhtSearchOwner(Protocol):
         """Connected peers."""
 
     def peers_found(self, addresses: tuple[Address, ...], source: str, within: Scope) -> None:
-        """The DHT named peers."""
+        """Somebody named peers."""
 
     def source_replied(self, source: str, peers: int) -> None:
         """It has been asked, and named so many."""

@@ -17,7 +17,7 @@ from ..tracker.tiers import Tiers, TrackerEntry
 from ..wire.address import Address, Scope, parse_host
 from .commons import Commons
 from .crew import Crew
-from .dhtsearch import DhtSearch
+from .dhtsearch import DhtSearch, DhtSearchOwner
 
 log = logging.getLogger("torrentlite")
 
@@ -33,12 +33,8 @@ def check_port(port: int) -> int:
     return port
 
 
-class DiscoveryOwner(Protocol):
-    """What discovery asks of its torrent."""
-
-    @property
-    def info_hash_bytes(self) -> bytes:
-        """What trackers know the torrent by."""
+class DiscoveryOwner(DhtSearchOwner, Protocol):
+    """What discovery asks of its torrent: what the DHT search asks, and this."""
 
     @property
     def counts(self) -> tuple[int, int, int | None]:
@@ -52,32 +48,14 @@ class DiscoveryOwner(Protocol):
     def private(self) -> bool:
         """Whether only its trackers may name peers (BEP 27)."""
 
-    @property
-    def announced_port(self) -> int | None:
-        """What the DHT is told; see ``DhtSearchOwner``."""
-
-    @property
-    def complete(self) -> bool:
-        """Whether everything wanted is here."""
-
-    @property
-    def connected(self) -> int:
-        """Connected peers."""
-
     def named_by(self, source: str) -> int:
         """Peers that this source was the first to name."""
-
-    def peers_found(self, addresses: tuple[Address, ...], source: str, within: Scope) -> None:
-        """Somebody named peers."""
 
     def tracker_replied(self, url: str, ok: bool, message: str, peers: int) -> None:
         """A tracker answered, or failed to."""
 
     def tracker_switched(self) -> None:
         """Another tracker of a private torrent is in charge."""
-
-    def source_replied(self, source: str, peers: int) -> None:
-        """The DHT was asked, and named so many peers."""
 
 
 class Discovery:
