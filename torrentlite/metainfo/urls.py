@@ -22,6 +22,8 @@ def clean_url(raw: object) -> str | None:
     if not isinstance(raw, str) or len(raw) > limits.MAX_URL:
         return None
     url = raw.strip().replace(" ", "%20")
+    if len(url) > limits.MAX_URL:  # counted as it is kept: an escaped space is three characters
+        return None
     return url if _URL.fullmatch(url) else None
 
 
