@@ -74,7 +74,8 @@ MAX_PEX_ENTRIES: Final = 200
 # -- strategy ---------------------------------------------------------------------------------------------------------
 
 MAX_ASKERS: Final = 3
-"""Peers that are asked for one block at the same time in the endgame; what the slower ones send is thrown away."""
+"""Peers that are asked for one block at the same time in the endgame; what the slower ones send is thrown away. Of a
+late block (STALLED_AFTER) it may be more."""
 MAX_DOUBLES: Final = 8
 """Blocks in which a peer may compete with others at a time: enough to empty a stalled peer's queue within a few round
 trips, and the most that is fetched in vain for it."""

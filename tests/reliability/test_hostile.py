@@ -7,7 +7,9 @@ import logging
 import pytest
 
 from tests.reliability import hostile
+from torrentlite.limits import MAX_ASKERS
 from torrentlite.strategy.blame import Blame
+from torrentlite.strategy.choice import Choice
 
 
 @pytest.fixture(autouse=True)
@@ -33,3 +35,10 @@ def test_control_without_blame(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "hostile run" in str(caught.value.__notes__ if hasattr(caught.value, "__notes__") else "") or isinstance(
         caught.value, AssertionError
     )
+
+
+def test_control_places_for_anybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the endgame the slow and the silent may take all places of a block: then the last one waits for them."""
+    monkeypatch.setattr(Choice, "_most_askers", lambda self, asker, download: MAX_ASKERS)
+    result = hostile.tell(900)
+    assert result.taken > 2 * result.clean

@@ -469,6 +469,36 @@ def test_peers_that_have_proved_nothing_leave_a_place_for_those_that_have() -> N
     assert picker.pick("good", 16, 0.0) == blocks
 
 
+def test_a_slow_peer_does_not_take_the_place_of_a_fast_one_however_proven() -> None:
+    picker, _ = new(3)
+    for peer in ("good", "drips", "a", "b"):
+        picker.add_peer(peer, 0b111)
+    fetch(picker, "good", 0)
+    fetch(picker, "drips", 1)
+    blocks = picker.pick("a", 4, 0.0)
+    assert picker.pick("b", 16, 0.0) == blocks
+    assert picker.pick("drips", 16, 0.0, slow=True) == []
+    assert picker.pick("good", 16, 0.0) == blocks
+
+
+def test_who_falls_silent_keeps_nobody_out_for_long() -> None:
+    picker, _ = new(9)
+    silent, good, late = ["s0", "s1", "s2", "s3"], "good", limits.STALLED_AFTER
+    for number, peer in enumerate([*silent, good]):
+        picker.add_peer(peer, bitfield.full(9))
+        fetch(picker, peer, number)
+    fetch(picker, good, 5)
+    fetch(picker, good, 6)
+    fetch(picker, good, 7)
+    blocks = picker.pick("s0", 4, 0.0)
+    assert picker.pick("s1", 16, 0.0) == picker.pick("s2", 16, 0.0) == blocks
+    assert picker.pick(good, 16, late - 0.1) == [], "three are asked, and may still answer"
+    assert picker.pick("s3", 16, late) == blocks
+    assert picker.pick(good, 16, late, slow=True) == []
+    assert picker.pick(good, 16, late) == []
+    assert picker.pick(good, 16, 2 * late) == blocks, "one place more each time"
+
+
 def test_pieces_that_nobody_has_do_not_hold_back_the_endgame() -> None:
     picker, _ = new(9)
     picker.add_peer("a", 0b1)

@@ -198,8 +198,11 @@ async def test_who_is_silent_is_replaced_and_its_late_blocks_are_welcome(world):
         await until(lambda: held)
         await trio.sleep(1)
         asked = len(held)
+        (peer,) = torrent.swarm.peers
+        assert not peer.is_slow(trio.current_time(), 0.0)
         await trio.sleep(REQUEST_TIMEOUT + 5)
         assert torrent.peers()[0].queue <= 1, "one probe at most"
+        assert peer.is_slow(trio.current_time(), 0.0), "it is not to hold up who is not"
         await trio.sleep(SNUB_TIMEOUT)
         assert torrent.peers()[0].snubbed
         slow = await Stranger(world.host(up=30_000), metainfo.info, data).serve(nursery)
@@ -208,6 +211,8 @@ async def test_who_is_silent_is_replaced_and_its_late_blocks_are_welcome(world):
         wasted = torrent.stats().wasted
         for request in held[:asked]:
             await silent.send_block(silent.talk, request)
+        await trio.sleep(0.1)
+        assert not peer.is_slow(trio.current_time(), 0.0)
         await torrent.wait_complete()
         assert torrent.stats().wasted - wasted < asked * BLOCK_SIZE, "most of what came late was still of use"
         assert not silent.talk.ended

@@ -190,14 +190,10 @@ class Choice(Generic[P]):
         return download.piece in asker.hand.downloads or asker.hand.trusted
 
     def late(self, asker: Asker[P], count: int) -> list[Block]:
-        """Urgent blocks that are late, to be asked of this peer as well, if it is not slow itself.
-
-        One place of each block is kept for proven peers.
-        """
+        """Urgent blocks that are late, to be asked of this peer as well, if it is not slow itself."""
         blocks: list[Block] = []
         if asker.slow or asker.alone:
             return blocks
-        most = limits.MAX_ASKERS if asker.hand.proven else limits.MAX_ASKERS - 1
         count = min(limits.MAX_DOUBLES, count)
         for piece in self._wants.urgent:
             download = self._partials.all.get(piece)
@@ -206,7 +202,7 @@ class Choice(Generic[P]):
             if download is None or download.free or download.owner is not None or not self._may_help(asker, piece):
                 continue
             if asker.now - download.asked_at >= limits.URGENT_LATE:
-                more = download.ask_again(asker.peer, count - len(blocks), most)
+                more = download.ask_again(asker.peer, count - len(blocks), self._most_askers(asker, download))
                 if more:
                     asker.hand.downloads[piece] = download
                     blocks += more
@@ -259,8 +255,7 @@ class Choice(Generic[P]):
     def contest(self, asker: Asker[P], count: int) -> list[Block]:
         """Blocks that others are asked for: any in the endgame; those of stalled pieces when they hold this peer up.
 
-        Only for a peer that has nothing else to do, few for one that has room for few, and one place of each block is
-        kept for proven peers: else slow ones and those that never send would take the places of the others.
+        Only for a peer that has nothing else to do, and few for one that has room for few.
         """
         hand = asker.hand
         if any(download.asked[asker.peer] for download in hand.downloads.values()):
@@ -271,7 +266,6 @@ class Choice(Generic[P]):
             if asker.slow or not held_up or not self._partials.may_stall(asker.now):
                 return []
         count = min(limits.MAX_DOUBLES, max(1, count // 4))
-        most = limits.MAX_ASKERS if hand.proven else limits.MAX_ASKERS - 1
         blocks: list[Block] = []
         for download in list(self._partials.all.values()):
             if len(blocks) >= count:
@@ -280,11 +274,21 @@ class Choice(Generic[P]):
                 continue
             may_join = download.piece in hand.downloads or (hand.trusted and not asker.alone)
             if download.owner is None and may_join and asker.may_get(download.piece):
-                more = download.ask_again(asker.peer, count - len(blocks), most)
+                more = download.ask_again(asker.peer, count - len(blocks), self._most_askers(asker, download))
                 if more:
                     hand.downloads[download.piece] = download
                     blocks += more
         return blocks
+
+    def _most_askers(self, asker: Asker[P], download: PieceDownload[P]) -> int:
+        """How many may be asked for a block of this piece at a time, this peer among them.
+
+        One place is kept for who has proven itself and is not slow, and with each STALLED_AFTER that the block is late
+        such peers have one more: else those that drip, or have fallen silent, would take the places of all others.
+        """
+        if asker.slow or not asker.hand.proven:
+            return limits.MAX_ASKERS - 1
+        return limits.MAX_ASKERS + int((asker.now - download.asked_at) // limits.STALLED_AFTER)
 
     def _own(self, asker: Asker[P], *, shared: bool) -> Iterator[PieceDownload[P]]:
         """What the asker is at already."""

@@ -19,6 +19,7 @@ from ..limits import (
     MAX_REJECTS,
     MAX_UNWANTED_BLOCKS,
     PEER_IDLE_TIMEOUT,
+    REQUEST_TIMEOUT,
     SLOW_SHARE,
     URGENT_LATE,
 )
@@ -329,11 +330,12 @@ class Peer:
 
     def is_slow(self, now: float, fastest: float) -> bool:
         """Whether pieces that it has a hand in would wait for it, while the fastest could have them done."""
-        if self.pipeline.snubbed(now) or (0 < self.pipeline.rate * SLOW_SHARE < fastest):
-            return True
+        silence = self.pipeline.silence(now)
+        if silence >= REQUEST_TIMEOUT or (0 < self.pipeline.rate * SLOW_SHARE < fastest):
+            return True  # who let a time-out pass is believed to be quick again when it sends something
         # Where somebody waits, a second of silence is long.
         pieces = self.swarm.pieces
-        return pieces is not None and bool(pieces.picker.urgent) and self.pipeline.silence(now) >= URGENT_LATE
+        return pieces is not None and bool(pieces.picker.urgent) and silence >= URGENT_LATE
 
     def cancel(self, block: Block) -> None:
         """Somebody else was faster."""
