@@ -251,17 +251,21 @@ class Session(Generic[TorrentT]):
     async def _tick(self) -> None:
         turn = 0
         while True:
-            now = trio.current_time()
-            lives = [life for _, life in self._torrents.values()]
-            # Where limits are shared, who comes first takes what they grant: everybody has a turn at that.
-            turn = (turn + 1) % max(1, len(lives))
-            for life in lives[turn:] + lives[:turn]:
-                try:
-                    life.tick(now)
-                except Exception as error:
-                    self._commons.report(f"the tick of {life.info_hash}", error)
-            self._presence.tick(now)
+            turn += 1
+            self._tick_all(trio.current_time(), turn)
             await trio.sleep(TICK)
+
+    def _tick_all(self, now: float, turn: int) -> None:
+        # Not in the loop above: its names would keep the torrent that was removed last.
+        lives = [life for _, life in self._torrents.values()]
+        # Where limits are shared, who comes first takes what they grant: everybody has a turn at that.
+        first = turn % max(1, len(lives))
+        for life in lives[first:] + lives[:first]:
+            try:
+                life.tick(now)
+            except Exception as error:
+                self._commons.report(f"the tick of {life.info_hash}", error)
+        self._presence.tick(now)
 
     async def _close(self) -> None:
         self._closed = True

@@ -6,7 +6,9 @@ import argparse
 import logging
 import sys
 
-from tests.reliability import bombs, faults, hostile, kill, steps
+import trio
+
+from tests.reliability import bombs, faults, hostile, kill, soak, steps
 
 
 def main() -> int:
@@ -27,6 +29,15 @@ def main() -> int:
     command = commands.add_parser("hostile", help="one honest seed and twenty hostile peers")
     command.add_argument("--runs", type=int, default=1000)
     command.add_argument("--seed", type=int, default=0)
+    command = commands.add_parser("soak", help="hours of peers and torrents that come and go")
+    command.add_argument("--minutes", type=float, default=120)
+    command.add_argument("--rounds", type=int, default=0, help="instead of minutes")
+    command.add_argument("--pace", type=float, default=15, help="seconds of a round at least")
+    command.add_argument("--speed", type=int, default=500_000, help="bytes per second of a peer")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument(
+        "--leak", choices=soak.LEAKS, action="append", default=[], help="lose one a round, as a control"
+    )
     options = parser.parse_args()
     logging.getLogger("torrentlite").setLevel(logging.CRITICAL)
     match options.command:
@@ -40,6 +51,11 @@ def main() -> int:
             return bool(steps.run(options.rounds, say, step=options.step, seed=options.seed, offset=options.offset))
         case "hostile":
             return bool(hostile.run(options.runs, options.seed, lambda line: print(line, flush=True)))
+        case "soak":
+            given = {key: value for key, value in vars(options).items() if key not in ("command", "leak")}
+            return bool(
+                trio.run(lambda: soak.run(**given, leaks=options.leak, say=lambda line: print(line, flush=True)))
+            )
         case "kill":
             return bool(kill.run(options.count, options.seed, lambda line: print(line, flush=True)).bad())
     return 0

@@ -1,5 +1,7 @@
 """Turns at the DHT."""
 
+import weakref
+
 from hypothesis import given, strategies as st
 
 from torrentlite.limits import DHT_SEARCHES
@@ -52,6 +54,22 @@ def test_a_new_wish_takes_the_place_of_the_old_one():
     assert taken(plan, 60.0) == ["b"], "and holds nobody up"
     plan.ended("a")
     assert taken(plan, 60.0) == ["a"]
+
+
+class Asker:
+    """Somebody of whom it can be seen that nobody keeps him."""
+
+
+def test_who_asks_no_more_is_not_kept_until_his_turn_would_be():
+    plan, asker = SearchPlan(), Asker()
+    kept = weakref.ref(asker)
+    for at in (900.0, 901.0):
+        plan.want(asker, at, urgent=False)
+    plan.want(asker, 902.0, urgent=True)
+    plan.drop(asker)
+    del asker
+    assert kept() is None
+    assert taken(plan, 1000.0) == []
 
 
 MOVES = st.lists(

@@ -19,7 +19,10 @@ class SearchPlan(Generic[T]):
 
     def __init__(self) -> None:
         self._wishes: dict[T, tuple[float, int]] = {}
-        self._heaps: tuple[list[tuple[float, int, T]], list[tuple[float, int, T]]] = ([], [])  # idle, urgent
+        # A wish that was taken back stays in its heap until it would be due, a quarter of an hour: so the heaps hold
+        # numbers, or they would keep every torrent that was removed meanwhile, with all that belongs to it.
+        self._wishers: dict[int, T] = {}
+        self._heaps: tuple[list[tuple[float, int]], list[tuple[float, int]]] = ([], [])  # idle, urgent
         self._number = 0
         self._seats: dict[T, None] = {}
 
@@ -36,13 +39,17 @@ class SearchPlan(Generic[T]):
 
         One whose search is under way has its next turn after that.
         """
+        self.drop(torrent)
         self._number += 1
         self._wishes[torrent] = at, self._number
-        heapq.heappush(self._heaps[urgent], (at, self._number, torrent))
+        self._wishers[self._number] = torrent
+        heapq.heappush(self._heaps[urgent], (at, self._number))
 
     def drop(self, torrent: T) -> None:
         """It does not ask any more."""
-        self._wishes.pop(torrent, None)
+        wish = self._wishes.pop(torrent, None)
+        if wish is not None:
+            del self._wishers[wish[1]]
 
     def take(self, now: float) -> T | None:
         """Who begins now, or None; ``ended`` follows. Call it until it returns None."""
@@ -52,9 +59,9 @@ class SearchPlan(Generic[T]):
             found = None
             while heap and heap[0][0] <= now and len(self._seats) < seats and found is None:
                 entry = heapq.heappop(heap)
-                at, number, torrent = entry
-                if self._wishes.get(torrent) != (at, number):
-                    continue  # it has wished for something else since
+                torrent = self._wishers.get(entry[1])
+                if torrent is None:
+                    continue  # it has wished for something else since, or for nothing
                 if torrent in self._seats:
                     passed.append(entry)
                     continue
@@ -62,7 +69,7 @@ class SearchPlan(Generic[T]):
             for entry in passed:
                 heapq.heappush(heap, entry)
             if found is not None:
-                del self._wishes[found]
+                self.drop(found)
                 self._seats[found] = None
                 return found
         return None

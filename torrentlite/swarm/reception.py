@@ -49,6 +49,7 @@ class Reception:
                 log.debug("stopped listening on %s: %s", listener.address, error)
                 return
             self._take(stream)
+            del stream  # or the one that came last would be kept until the next one comes
 
     def _take(self, stream: Stream) -> None:
         host = stream.remote.host
