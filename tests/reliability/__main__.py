@@ -35,6 +35,7 @@ def main() -> int:
     command.add_argument("--pace", type=float, default=15, help="seconds of a round at least")
     command.add_argument("--speed", type=int, default=500_000, help="bytes per second of a peer")
     command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--settle", type=float, default=20, help="seconds until everything is back at the end")
     command.add_argument(
         "--leak", choices=soak.LEAKS, action="append", default=[], help="lose one a round, as a control"
     )

@@ -325,7 +325,7 @@ class Round:
         """Call the session, well and badly, and fetch what it has."""
         async with trio.open_nursery() as nursery:
             for hello in (b"", b"", b"\x13BitTorrent protocol", b"GET / HTTP/1.1\r\n\r\n", self._rng.randbytes(68)):
-                nursery.start_soon(self._knock, hello)
+                self._nursery.start_soon(self._knock, hello)
             with trio.fail_after(120):
                 async with tl.open_session(tl.Settings(host="127.0.0.60", dht=False)) as session:
                     for number, name in enumerate(names):
@@ -342,7 +342,7 @@ class Round:
         with contextlib.suppress(NetworkError):
             stream = await Loopback("127.0.0.70").connect(Address(*self._home))
             self.counts["calls without a handshake"] += 1
-            with contextlib.closing(stream), trio.move_on_after(5):
+            with contextlib.closing(stream):
                 if hello:
                     await stream.send_vectored([hello])
                 while await stream.receive_into(memoryview(bytearray(1000))):

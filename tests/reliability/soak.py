@@ -35,8 +35,6 @@ WARM_UP = 15 * 60
 """Seconds before memory is measured."""
 KEPT = 2
 """Rounds that a torrent is shared for."""
-SETTLE = 20
-"""Seconds within which everything has to be back where it was."""
 HAPPENS = (
     "peers that vanished", "peers that vanished with the metadata", "blocks that were spoiled", "calls to who says nothing",
     "DHT nodes that stored a peer", "web requests answered 206", "web requests answered 404", "announces that answered",
@@ -149,16 +147,20 @@ class Soak:
 
     async def remove(self, *, again: bool = False) -> None:
         """The oldest round's torrents go; perhaps they come back from their files first, then these go too."""
-        for torrent, folder in self._kept.popleft():
-            metainfo = torrent.metainfo
+        async with trio.open_nursery() as nursery:
+            for torrent, folder in self._kept.popleft():
+                nursery.start_soon(self._remove, torrent, folder, again)
+
+    async def _remove(self, torrent: tl.Torrent, folder: pathlib.Path, again: bool) -> None:
+        metainfo = torrent.metainfo
+        await self._session.remove(torrent)
+        if again and metainfo is not None:
+            torrent = self._session.add(metainfo, folder, paused=True)
+            torrent.resume()
+            await torrent.wait_complete()
+            self.counts["torrents added again from their files"] += 1
             await self._session.remove(torrent)
-            if again and metainfo is not None:
-                torrent = self._session.add(metainfo, folder, paused=True)
-                torrent.resume()
-                await torrent.wait_complete()
-                self.counts["torrents added again from their files"] += 1
-                await self._session.remove(torrent)
-            await trio.to_thread.run_sync(shutil.rmtree, folder, True)
+        await trio.to_thread.run_sync(shutil.rmtree, folder, True)
 
     async def remove_all(self) -> None:
         """Nothing stays."""
@@ -224,7 +226,7 @@ LEAKS: dict[str, Callable[[list[Any], trio.Nursery], object]] = {
 
 
 async def run(
-    *, minutes: float, rounds: int, pace: float, speed: int, seed: int, leaks: list[str], say: Say
+    *, minutes: float, rounds: int, pace: float, speed: int, seed: int, settle: float, leaks: list[str], say: Say
 ) -> list[str]:
     """Soak for so many minutes (or rounds, where that is not 0); what was wrong, a line each.
 
@@ -233,6 +235,7 @@ async def run(
         pace: seconds of a round at least.
         speed: bytes per second of an honest peer.
         seed: of the torrents.
+        settle: seconds within which everything has to be back where it was, with no torrent and with no session.
         leaks: of ``LEAKS``.
         say: gets a line for each round.
     """
@@ -268,12 +271,12 @@ async def run(
                         first = first or now
                     say(_line(f"round {number}", now, first or now, session, busy))
                 await soak.remove_all()
-                emptied = await _settled(began, empty)
+                emptied = await _settled(began, empty, settle)
                 say(_line("emptied", emptied, empty, session, 0))
                 bad = left_over(empty, emptied, "with no torrent left")
                 errors, counts = session.stats().internal_errors, soak.counts
             del session
-            closed = await _settled(began, before)
+            closed = await _settled(began, before, settle)
             say(f"closed: {closed.rss:.2f} MiB, {closed.fds} fds, {closed.sockets} sockets, {closed.tasks} tasks")
             bad += left_over(before, closed, "with the session closed")
             lost.cancel_scope.cancel()
@@ -294,9 +297,9 @@ async def run(
     return bad
 
 
-async def _settled(began: float, goal: Sample) -> Sample:
-    """The first sample with no more than that, or the last within ``SETTLE``."""
-    with trio.move_on_after(SETTLE):
+async def _settled(began: float, goal: Sample, settle: float) -> Sample:
+    """The first sample with no more than that, or the last within so many seconds."""
+    with trio.move_on_after(settle):
         while left_over(goal, now := take(began), ""):
             await trio.sleep(1)
     return now
