@@ -233,3 +233,18 @@ async def test_what_fails_in_the_middle_breaks_off(world):
             await client.hear()
         await until(lambda: files.connections == 0)
         assert torrent.state is tl.State.PAUSED
+
+
+@pytest.mark.parametrize("more", [0, 1])
+@simulated()
+async def test_the_longest_head_of_a_request(world, more):
+    async with served(world, 1000) as (connect, *_):
+        client = connect()
+        head = b"GET / HTTP/1.1\r\nHost: localhost\r\nX: "
+        # Never ended, it is refused as soon as it is too long.
+        await client.stream.send_all(head + b"x" * (limits.HTTP_FILES_REQUEST - len(head) + more))
+        client.http.send(h11.Request(method="GET", target="/", headers=[("Host", "localhost")]))
+        if not more:
+            await client.stream.send_all(b"\r\n\r\n")
+        status, _, _ = await client.hear()
+        assert status == (431 if more else 200)

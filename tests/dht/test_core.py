@@ -516,3 +516,31 @@ def test_its_own_store_counts():
     errand = PeersErrand(T)
     errand.start(core, 0.0)
     assert list(errand.peers) == [Address(one.address.host, 7)]
+
+
+def test_peers_of_a_search_are_counted():
+    errand, most = PeersErrand(T), limits.DHT_MAX_PEERS_FOUND
+    errand._add([Address(f"11.{n >> 16}.{n >> 8 & 255}.{n & 255}", 1) for n in range(most + 1)])
+    assert len(errand.peers) == most
+
+
+def test_contacts_and_addresses_to_join_by_are_counted():
+    core = make_core()
+    upkeep, most = core.upkeeps[False], limits.DHT_MAX_CONTACTS
+    upkeep.add_contacts((stranger(index) for index in range(most + 1)), 0.0)
+    for index in range(most + 1):
+        upkeep.add_address(stranger(index).address, 0.0)
+    assert (len(upkeep._contacts), len(upkeep._addresses)) == (most, most)
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_the_longest_token_that_is_kept(more):
+    core, one = make_core(), stranger(1)
+    core.sides[False].table.answered(one, 0.0)
+    errand = PeersErrand(T, port=1)
+    errand.start(core, 0.0)
+    ((data, _),) = core.outgoing()
+    token = bytes(limits.DHT_MAX_TOKEN + more)
+    sent = reply_to(core, data, one, 0.1, {b"token": token})
+    announces = [parse(data) for data, _ in sent if parse(data).method == b"announce_peer"]
+    assert len(announces) == 1 - more

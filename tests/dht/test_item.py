@@ -75,8 +75,9 @@ def test_signing():
 
 def test_what_the_dht_cannot_hold():
     key = signing.SigningKey(bytes(32))
-    assert len(make_item(bytes(996)).encoded) == 1000
-    for value in (bytes(997), 1.5, {1: 2}, None):
+    most = bytes(limits.DHT_MAX_ITEM - len(b"996:"))
+    assert len(make_item(most).encoded) == limits.DHT_MAX_ITEM
+    for value in (most + b"x", 1.5, {1: 2}, None):
         with pytest.raises(DhtError):
             make_item(value)
     nested: object = 1
@@ -84,9 +85,9 @@ def test_what_the_dht_cannot_hold():
         nested = [nested]
     with pytest.raises(DhtError):
         make_item(nested)
-    sign_item(1, key, limits.DHT_MAX_SEQ, bytes(64))
+    sign_item(1, key, limits.DHT_MAX_SEQ, bytes(limits.DHT_MAX_SALT))
     with pytest.raises(DhtError):
-        sign_item(1, key, 1, bytes(65))
+        sign_item(1, key, 1, bytes(limits.DHT_MAX_SALT + 1))
     for sequence in (-1, limits.DHT_MAX_SEQ + 1):
         with pytest.raises(DhtError):
             sign_item(1, key, sequence)

@@ -239,3 +239,25 @@ def test_it_ends_whatever_is_named():
             lookup.answered(candidate, named, b"t")
     assert lookup.done
     assert lookup.queries <= limits.DHT_MAX_QUERIES
+
+
+def test_so_many_insecure_nodes_are_asked_and_no_more():
+    most = limits.DHT_MAX_INSECURE
+    made = [Contact(number_id(index + 1), Address(f"9.{index}.9.9", 1)) for index in range(most + 50)]
+    lookup = Lookup(TARGET, made, 0.0)
+    while chosen := lookup.next(0.0):
+        for candidate in chosen:
+            lookup.failed(candidate)
+    assert lookup.done
+    assert lookup.queries == most
+
+
+def test_after_so_many_answers_they_need_not_be_secure_ones():
+    made = [Contact(number_id(index + 1), Address(f"9.{index}.9.9", 1)) for index in range(2 * limits.DHT_ENOUGH)]
+    lookup = Lookup(TARGET, made, 0.0)
+    waiting = []
+    for _ in range(limits.DHT_ENOUGH):
+        assert lookup._find_bound() is None
+        waiting += lookup.next(0.0)
+        lookup.answered(waiting.pop(), [], b"t")
+    assert lookup._find_bound() is not None

@@ -11,6 +11,7 @@ from torrentlite.dht.budget import Bucket, Budget
 from torrentlite.dht.contact import Contact, household, read_address, read_contacts, subnet, write_contacts
 from torrentlite.dht.reach import Reach
 from torrentlite.dht.rpc import Transactions
+from torrentlite.dht.settings import DhtSettings
 from torrentlite.dht.tokens import Tokens
 from torrentlite.dht.voting import Voting
 from torrentlite.wire.address import Address
@@ -79,7 +80,7 @@ def test_a_token_is_bound_to_address_and_target():
 def test_a_token_lives_five_to_ten_minutes(made):
     tokens = Tokens(random.Random(1).randbytes, 0.0)
     token = tokens.make("1.2.3.4", bytes(20), made)
-    for after, valid in ((299, True), (601, False), (5000, False)):
+    for after, valid in ((limits.DHT_TOKEN_LIFE - 1, True), (2 * limits.DHT_TOKEN_LIFE + 1, False), (5000, False)):
         fresh = Tokens(random.Random(1).randbytes, 0.0)
         assert fresh.make("1.2.3.4", bytes(20), made) == token
         for moment in range(int(made), int(made + after), 60):  # it is used all the time
@@ -90,7 +91,7 @@ def test_a_token_lives_five_to_ten_minutes(made):
 def test_a_token_is_old_even_if_nobody_asked_meanwhile():
     tokens = Tokens(random.Random(1).randbytes, 0.0)
     token = tokens.make("1.2.3.4", bytes(20), 0.0)
-    assert not tokens.valid(token, "1.2.3.4", bytes(20), 601.0)
+    assert not tokens.valid(token, "1.2.3.4", bytes(20), 2 * limits.DHT_TOKEN_LIFE + 1)
 
 
 # -- budgets
@@ -138,9 +139,9 @@ def test_the_whole_budget_holds_for_any_window(wishes):
 
 
 def test_big_answers_come_two_a_second():
-    budget = Budget(total=0, answers=0, address=0, big=2, now=0.0)
+    budget = Budget(total=0, answers=0, address=0, big=DhtSettings().big_answers, now=0.0)
     given_out = sum(budget.big_answer("a", tick / 100) for tick in range(10_000))
-    assert given_out == pytest.approx(2 * 100 + 2 * limits.DHT_BURST, abs=2)
+    assert given_out == pytest.approx(limits.DHT_BIG_ANSWERS * (100 + limits.DHT_BURST), abs=2)
     assert budget.big_answer("b", 100.0), "everybody has his own"
 
 

@@ -258,3 +258,10 @@ def test_where_nobody_is_secure_the_nearest_are_named():
     fill(table, 200)
     target = b"\x12" * 20
     assert [node.contact.id for node in table.named(target, Scope.PUBLIC)] == brute(table, target, 8)
+
+
+def test_the_table_is_split_so_often_and_no_more():
+    table = Table(OWN, 0.0)
+    while len(table._buckets) < limits.DHT_MAX_SPLITS:
+        assert table._split(0.0)
+    assert not table._split(0.0)

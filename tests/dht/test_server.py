@@ -348,7 +348,7 @@ def test_one_address_gets_no_more_than_its_budget_and_all_no_more_than_theirs():
         for tick in range(2000)
         for answer, _ in say(core, encode_query(b"tttt", b"q" * 20, b"find_node", {b"target": T}), ASKER, tick / 200)
     )
-    assert 0 < lone <= settings.address_limit * (10 + limits.DHT_BURST)
+    assert 0 < lone <= limits.DHT_ADDRESS_RATE * (10 + limits.DHT_BURST)
     assert core.counters.unanswered > 0
 
 

@@ -161,3 +161,16 @@ def test_text_that_was_never_unicode() -> None:
     with pytest.raises(MagnetError, match="neither"):
         Magnet.parse("\udcff")
     assert str(Magnet.parse(f"{LINK}&dn=a\udcffb&tr=http://\udcff/")) == f"{LINK}&dn=a%EF%BF%BDb"
+
+
+def test_the_longest_link() -> None:
+    start = f"{LINK}&dn="
+    assert Magnet.parse(start + "x" * (limits.MAX_MAGNET_SIZE - len(start))).name
+    with pytest.raises(MagnetError, match=f"{limits.MAX_MAGNET_SIZE} are allowed"):
+        Magnet.parse(start + "x" * (limits.MAX_MAGNET_SIZE - len(start) + 1))
+
+
+def test_the_longest_name_of_a_peer() -> None:
+    host = "h" * (limits.MAX_HOST_NAME - len(":80"))
+    assert Magnet.parse(f"{LINK}&x.pe={host}:80").peers == ((host, 80),)
+    assert Magnet.parse(f"{LINK}&x.pe={host}h:80").peers == ()

@@ -7,6 +7,7 @@ import trio
 
 from torrentlite import limits
 from torrentlite.errors import ForbiddenAddressError, NetworkError
+from torrentlite.net.http import HttpClient
 from torrentlite.net.network import Network, RealNetwork, check_scope
 from torrentlite.wire.address import Address, Scope
 
@@ -54,6 +55,15 @@ async def test_the_door(host, within):
         await RealNetwork().resolve(host, 6881, within=within)
 
 
+@pytest.mark.parametrize("port", [0, -1, 65536])
+async def test_the_door_has_no_port_0(port):
+    address = Address("8.8.8.8", port)
+    with pytest.raises(ForbiddenAddressError):
+        check_scope(address, LOOPBACK)
+    with pytest.raises(ForbiddenAddressError):
+        await RealNetwork().connect(address)
+
+
 class Resolver(trio.abc.HostnameResolver):
     def __init__(self, *hosts: str) -> None:
         self.hosts = hosts
@@ -92,6 +102,36 @@ async def test_a_name_that_leads_inside_is_refused():
     resolving_to("192.168.1.1", "127.0.0.1")
     with pytest.raises(ForbiddenAddressError):
         await RealNetwork().resolve("rebind.example", 80, within=PUBLIC)
+
+
+async def test_a_name_that_leads_elsewhere_the_next_time_is_refused_then():
+    """DNS rebinding: a name is public when it is first looked up, and a router or this machine a moment later."""
+    resolver = resolving_to("8.8.8.8")
+    assert await RealNetwork().resolve("rebind.example", 80, within=PUBLIC) == [Address("8.8.8.8", 80)]
+    for inside in ("192.168.1.1", "127.0.0.1", "169.254.169.254", "0.0.0.0", "::1", "::ffff:10.0.0.1", "fe80::1"):
+        resolver.hosts = (inside,)
+        with pytest.raises(ForbiddenAddressError):
+            await RealNetwork().resolve("rebind.example", 80, within=PUBLIC)
+
+
+async def test_a_request_looks_a_name_up_once_and_goes_where_that_led(monkeypatch):
+    """Between the look at the address and the connection nobody asks for it again."""
+    resolver, asked = resolving_to("8.8.8.8"), []
+
+    async def connect(self, address, *, within=LOOPBACK):
+        resolver.hosts = ("127.0.0.1",)  # by now the name leads inside
+        asked.append(address)
+        raise NetworkError("nobody there")
+
+    monkeypatch.setattr(RealNetwork, "connect", connect)
+    http = HttpClient(RealNetwork(), user_agent="torrentlite/test")
+    with pytest.raises(NetworkError, match="nobody there"):
+        await http.get("http://rebind.example/", max_bytes=1, within=PUBLIC)
+    assert (len(resolver.asked), asked) == (1, [Address("8.8.8.8", 80)])
+    with pytest.raises(ForbiddenAddressError):
+        await http.get("http://rebind.example/", max_bytes=1, within=PUBLIC)
+    assert len(asked) == 1
+    await http.aclose()
 
 
 async def test_a_mapped_address_is_what_it_is():

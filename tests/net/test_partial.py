@@ -112,3 +112,16 @@ def test_whatever_comes_it_is_within_the_file_or_refused(status, headers, place,
     except RefusedError:
         return
     assert part == Part(0, size) or (part.offset == asked.offset and 0 < part.length <= asked.length)
+
+
+def test_the_least_part():
+    asked = Part(0, 2 * limits.LEAST_PART)
+    for length in (limits.LEAST_PART, limits.LEAST_PART - 1):
+        headers = {"content-range": f"bytes 0-{length - 1}/{SIZE}"}
+        if length == limits.LEAST_PART:
+            assert read_part(206, headers, asked, SIZE) == Part(0, length)
+        else:
+            with pytest.raises(RefusedError, match="bytes at a time"):
+                read_part(206, headers, asked, SIZE)
+    small = Part(0, limits.LEAST_PART - 1)
+    assert read_part(206, headers, small, SIZE) == small, "who asks for less gets less"

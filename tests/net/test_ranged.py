@@ -8,6 +8,7 @@ import trio.testing
 import trustme
 
 from tests.net.memory import MemoryNetwork
+from torrentlite import limits
 from torrentlite.errors import ForbiddenAddressError, NetworkError
 from torrentlite.net.network import RealNetwork
 from torrentlite.net.partial import Part, RefusedError
@@ -297,3 +298,23 @@ async def test_tls(nursery):
         await get(stranger, 0, 70_000, url, Scope.LOOPBACK)
     assert len(server.requests) == 2
     nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("more", [0, 1])
+async def test_announcing_an_answer_again_and_again(network, http, more):
+    early = b"HTTP/1.1 103 Early Hints\r\n\r\n" * (limits.HTTP_INTERIM + more)
+    network.serve("8.8.8.8", 80, WebServer(lambda head: early + WebServer.part(head)))
+    if more:
+        with pytest.raises(NetworkError, match="for ever"):
+            await get(http, 0, 100)
+    else:
+        assert (await get(http, 0, 100))[1] == DATA[:100]
+
+
+async def test_a_head_without_end(network, http):
+    head = b"HTTP/1.1 103 Early Hints\r\nX: " + b"x" * 15_000 + b"\r\n\r\n"
+    many = head * (limits.HTTP_OVERHEAD // len(head) + 1)
+    assert len(many) > limits.HTTP_OVERHEAD and many.count(b"103") < limits.HTTP_INTERIM
+    network.serve("8.8.8.8", 80, WebServer(lambda head: many + WebServer.part(head)))
+    with pytest.raises(NetworkError, match="has no end"):
+        await get(http, 0, 100)

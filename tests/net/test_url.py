@@ -19,6 +19,7 @@ UDP = {**HTTP, "udp": None}
         ("http://t.example/%F0%9F?h=%12%ff", Url("http", "", "t.example", 80, "/%F0%9F?h=%12%ff")),
         ("http://t.example/ä", Url("http", "", "t.example", 80, "/%C3%A4")),
         ("http://t.example?q", Url("http", "", "t.example", 80, "/?q")),
+        (f"http://{'x' * limits.MAX_HOST_NAME}/", Url("http", "", "x" * limits.MAX_HOST_NAME, 80, "/")),
     ],
 )
 def test_taken_apart(text, url):
@@ -61,7 +62,7 @@ def test_origin_has_no_secrets():
         "http://\u202et.example/",
         "http://trасker.example/",
         "http://üser@t.example/",
-        "http://" + "x" * 254 + "/",
+        "http://" + "x" * (limits.MAX_HOST_NAME + 1) + "/",
         "http://t.example/" + "x" * limits.MAX_URL,
         "udp://t.example",
         "udp://t.example/announce",

@@ -4,6 +4,7 @@ import hashlib
 import os
 import pathlib
 import time
+import types
 from typing import Any
 
 import pytest
@@ -306,6 +307,18 @@ async def test_fresh_files_are_not_remembered(
     hashed = Hashed(monkeypatch)
     await create_metainfo(photos, state_dir=tmp_path / "state")
     assert hashed.pieces
+
+
+@pytest.mark.parametrize("less", [0, 1])
+async def test_in_doubt_files_are_not_remembered(
+    photos: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, less: int
+) -> None:
+    now = (photos / "a").stat().st_mtime_ns + int(limits.HASH_CACHE_DOUBT * 1e9) - less
+    monkeypatch.setattr("torrentlite.storage.hashcache.time", types.SimpleNamespace(time_ns=lambda: now))
+    await create_metainfo(photos, state_dir=tmp_path / "state")
+    hashed = Hashed(monkeypatch)
+    await create_metainfo(photos, state_dir=tmp_path / "state")
+    assert bool(hashed.pieces) is bool(less)
 
 
 async def test_damaged_cache_is_worth_nothing(

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from torrentlite import limits
 from torrentlite.storage.pool import FilePool, Key
 
 
@@ -162,3 +163,15 @@ def test_claims(file: pathlib.Path) -> None:
         pool.claim("/a", other)
     pool.release(one)
     pool.claim("/a", other)
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_so_many_descriptors_are_kept(tmp_path, monkeypatch, more):
+    monkeypatch.setattr("torrentlite.storage.platform.open_files_limit", lambda: 1 << 20)
+    (tmp_path / "file").write_bytes(b"x")
+    pool = FilePool()
+    for number in range(limits.MAX_OPEN_FILES + more):
+        with pool.borrow(("key", number), lambda: os.open(tmp_path / "file", os.O_RDONLY)):
+            pass
+    assert len(pool) == limits.MAX_OPEN_FILES
+    pool.trim()

@@ -346,3 +346,18 @@ def test_a_block_leaves_exactly_once(steps: list[tuple[str, int, float]]) -> Non
         assert pipeline.outstanding == len(model)
         assert 1 <= pipeline.target <= pipeline.reqq
         assert isinstance(pipeline.snubbed(now), bool)
+
+
+def test_so_many_cancelled_blocks_are_remembered() -> None:
+    pipeline = Pipeline(0.0)
+    first, *others = blocks(0, limits.MAX_CANCELLED + 1)
+    for block in (first, *others[:-1]):
+        pipeline.sent([block], 0.0)
+        pipeline.forget(block)
+    assert pipeline.crossed(*first)
+    pipeline.sent([first], 0.0)
+    pipeline.forget(first)
+    pipeline.sent(others[-1:], 0.0)
+    pipeline.forget(others[-1])
+    assert not pipeline.crossed(*others[0]), "the oldest is forgotten"
+    assert pipeline.crossed(*first)

@@ -2,7 +2,14 @@ import hashlib
 
 import pytest
 
-from torrentlite.limits import MAX_METADATA, METADATA_MEMORY, METADATA_PARALLEL, METADATA_PIECE, METADATA_TIMEOUT
+from torrentlite.limits import (
+    MAX_METADATA,
+    METADATA_MEMORY,
+    METADATA_PARALLEL,
+    METADATA_PIECE,
+    METADATA_REQUESTS,
+    METADATA_TIMEOUT,
+)
 from torrentlite.swarm.metadata import MetadataExchange
 
 RAW = bytes(range(256)) * 200  # 51,200 bytes: four pieces
@@ -44,7 +51,7 @@ def test_sizes_from_outside_are_bounded_and_allocate_nothing():
         ex.got_size("liar", size)
     assert ex.requests(0) == []
     ex.got_size("big", MAX_METADATA)
-    assert len(ex.requests(0)) == 4, "a few requests, whatever the size"
+    assert len(ex.requests(0)) == METADATA_REQUESTS, "a few requests, whatever the size"
 
 
 def test_wrong_length_is_a_lie():

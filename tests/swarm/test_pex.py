@@ -1,7 +1,7 @@
 import trio
 
 import torrentlite as tl
-from torrentlite.limits import PEX_FIRST, PEX_INTERVAL, PEX_MOST
+from torrentlite.limits import PEX_FIRST, PEX_INTERVAL, PEX_MOST, PEX_TOO_SOON
 from torrentlite.swarm.pex import PeerExchange
 from torrentlite.testing import simulated
 from torrentlite.wire.address import Address
@@ -56,8 +56,9 @@ def test_who_talks_too_often_is_not_heard():
     pex.joined("a", LONG_AGO)
     assert pex.heard("a", 1)
     assert not pex.heard("a", 30)
-    assert not pex.heard("a", 45)
-    assert pex.heard("a", 62)
+    assert not pex.heard("a", PEX_TOO_SOON)
+    assert pex.heard("a", PEX_TOO_SOON + 1)
+    assert not pex.heard("a", 2 * PEX_TOO_SOON)
 
 
 async def meet(world, *, private=False, pex=True):

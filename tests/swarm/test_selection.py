@@ -11,9 +11,10 @@ from hypothesis import given, strategies as st
 import torrentlite as tl
 from tests.strangers import session_on, simulated, until, where
 from torrentlite.bencode import encode
+from torrentlite.limits import MOST_PRIORITY
 from torrentlite.metainfo.info import Info
 from torrentlite.metainfo.layout import Layout
-from torrentlite.swarm.selection import Selection, check_indexes
+from torrentlite.swarm.selection import Selection, check_indexes, check_priority
 from torrentlite.testing import SimulatedMachine
 from torrentlite.wire import bitfield
 
@@ -215,3 +216,11 @@ def test_a_torrent_without_any_byte_is_none():
         make_info([(0, False), (0, False)], 16384)
     with pytest.raises(tl.MetainfoError, match="no data"):
         make_info([(0, False), (16384, True)], 16384)
+
+
+def test_priorities_of_so_many_levels():
+    for priority in (MOST_PRIORITY, -MOST_PRIORITY):
+        check_priority(priority, 0, None)
+    for priority in (MOST_PRIORITY + 1, -MOST_PRIORITY - 1):
+        with pytest.raises(ValueError, match="a priority is between"):
+            check_priority(priority, 0, None)

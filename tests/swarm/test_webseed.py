@@ -11,6 +11,8 @@ from torrentlite.swarm.webseed import WebSeed, key_for, shown_url
 from torrentlite.testing.torrent import made_up_torrent
 from torrentlite.wire.address import Scope
 
+RETRY = limits.WEB_SEED_RETRY
+
 
 def made(url="http://w.example/f"):
     return WebSeed(url, key_for(url, ()), Scope.PUBLIC, connections=4)
@@ -19,10 +21,10 @@ def made(url="http://w.example/f"):
 @pytest.mark.parametrize(
     ("error", "waits"),
     [
-        (NetworkError("no answer"), [1, 5, 15, 60, 300, 900, 900]),
-        (RefusedError("500"), [1, 5, 15, 60, 300, 900, 900]),
-        (RefusedError("404", lasting=True), [60, 300, 900, 900]),
-        (ForbiddenAddressError("inside"), [60, 300, 900, 900]),
+        (NetworkError("no answer"), [*RETRY, RETRY[-1]]),
+        (RefusedError("500"), [*RETRY, RETRY[-1]]),
+        (RefusedError("404", lasting=True), [*RETRY[limits.WEB_SEED_LASTING :], RETRY[-1]]),
+        (ForbiddenAddressError("inside"), [*RETRY[limits.WEB_SEED_LASTING :], RETRY[-1]]),
         (RefusedError("503", retry_after=40.0), [40, 40, 40, 60]),
         (RefusedError("503", retry_after=3600.0), [3600, 3600]),
     ],
@@ -94,3 +96,15 @@ def test_what_is_no_url_is_never_asked():
     assert seed.dropped
     assert not seed.usable(1e9)
     assert seed.stats(0.0).state == "dropped"
+
+
+@pytest.mark.parametrize("proven", [False, True])
+def test_who_lacks_so_many_files_before_it_sent_anything_has_none(proven):
+    most = limits.WEB_SEED_FILES
+    metainfo, _ = made_up_torrent(random.Random(1), (40_000,) * (most + 9), piece_length=16384)
+    seed, info = made(), metainfo.info
+    if proven:
+        seed.delivered(16384, 0.0)
+    for file in range(most):
+        assert seed.file_failed(info, file, RefusedError("404", lasting=True), 0.0)
+    assert seed.file_failed(info, most, RefusedError("404", lasting=True), 0.0) is proven

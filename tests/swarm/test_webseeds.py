@@ -174,13 +174,13 @@ BAD = {
     "500": (status(500), "it answers 500 (Internal Server Error)"),
     "a status that is none": (status(799), "it answers 799"),
     "endless redirects": (endless_redirect, "more than 5 redirects"),
-    "drips": (drips, "less than a block in 20 s"),
+    "drips": (drips, f"less than a block in {limits.WEB_SEED_BLOCK:.0f} s"),
     "packs": (packs, "it packs the file (Content-Encoding), which nobody asked for"),
     "other place": (other_place, "it sends bytes"),
     "longer file": (longer_file, "its file has 4,194,305 bytes"),
     "crumbs": (crumbs, "it sends 1 bytes at a time"),
     "several parts": (in_several_parts, "it answers in several parts"),
-    "silent": (silent, "no answer for 30 s"),
+    "silent": (silent, f"no answer for {limits.WEB_SEED_HEAD:.0f} s"),
 }
 
 
@@ -635,3 +635,13 @@ async def test_a_reader_reads_from_a_web_seed_and_fetches_only_that(world):
                     assert await file.read(100_000) == data[at : at + 100_000]
                 await trio.sleep(2)
         assert torrent.stats().downloaded < 3 * MIB
+
+
+@simulated()
+async def test_so_many_mirrors_at_once(world):
+    metainfo, data = world.torrent(64 * MIB, piece_length=256 << 10)
+    servers = [web_seed(world, metainfo, data, up=20_000) for _ in range(limits.WEB_SEEDS_AT_ONCE + 1)]
+    async with session_on(world.host()) as session:
+        session.add(metainfo, web_seeds=[server.url for server in servers])
+        await trio.sleep(30)
+        assert sum(server.connections > 0 for server in servers) == limits.WEB_SEEDS_AT_ONCE

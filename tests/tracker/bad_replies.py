@@ -97,7 +97,14 @@ HTTP = {
     "counts in letters": (dictionary(complete=text(b"many"), incomplete=b"i3e"), {"seeders": -1, "leechers": 3}),
     "a warning that draws": (dictionary(peers=b"0:", warning_message=text(b"\x1b]0;x")), {"warning": "\ufffd]0;x"}),
     "a warning that is a list": (dictionary(interval=b"i60e", warning_message=b"le"), {"warning": ""}),
-    "a long tracker id": (dictionary(interval=b"i60e", tracker_id=text(b"x" * 257)), {"tracker_id": b""}),
+    "a long tracker id": (
+        dictionary(interval=b"i60e", tracker_id=text(b"x" * (limits.MAX_TRACKER_ID + 1))),
+        {"tracker_id": b""},
+    ),
+    "the longest tracker id": (
+        dictionary(interval=b"i60e", tracker_id=text(b"x" * limits.MAX_TRACKER_ID)),
+        {"tracker_id": b"x" * limits.MAX_TRACKER_ID},
+    ),
     "a tracker id that is a number": (dictionary(interval=b"i60e", tracker_id=b"i5e"), {"tracker_id": b""}),
     "an outer address of 5 bytes": (dictionary(interval=b"i60e", external_ip=text(b"12345")), {"external_ip": ""}),
     "an outer address in text": (dictionary(interval=b"i60e", external_ip=text(b"8.8.8.8")), {"external_ip": ""}),

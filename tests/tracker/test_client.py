@@ -205,7 +205,7 @@ async def test_scrape_over_udp_in_parts(world, autojump_clock):
 
 
 async def test_scrape_over_http_in_parts_and_only_what_was_asked(world, autojump_clock):
-    wanted, unknown = hashes(99), b"\xff" * 20
+    wanted, unknown = hashes(2 * limits.SCRAPE_HASHES_HTTP + 1), b"\xff" * 20
     counts = dictionary(complete=b"i1e", incomplete=b"i3e", downloaded=b"i2e")
     files = b"d" + b"".join(text(info_hash) + counts for info_hash in hashes(120)) + b"e"
     server = Server(answer(dictionary(files=files)))

@@ -14,6 +14,7 @@ from torrentlite.wire.address import Address, Scope
 
 PEERS = tuple(Address("8.8.8.8", port) for port in range(1, 6))
 GOOD = AnnounceReply(interval=1800, peers=PEERS, seeders=3, leechers=4)
+LEAST, MOST, LATE = limits.MIN_ANNOUNCE_INTERVAL, limits.MAX_ANNOUNCE_INTERVAL, 1 + limits.ANNOUNCE_JITTER
 LONELY = AnnounceReply(interval=1800, peers=(), seeders=0, leechers=1)
 
 
@@ -189,11 +190,14 @@ def test_the_same_url_counts_once_and_there_are_only_so_many():
     ("interval", "least", "earliest", "latest"),
     [
         (1800, 0, 1800, 1890),
-        (0, 0, 60, 63),
-        (59, 0, 60, 63),
-        (1 << 32, 0, 3600, 3780),
+        (0, 0, LEAST, LEAST * LATE),
+        (LEAST - 1, 0, LEAST, LEAST * LATE),
+        (LEAST + 1, 0, LEAST + 1, (LEAST + 1) * LATE),
+        (MOST - 1, 0, MOST - 1, (MOST - 1) * LATE),
+        (MOST + 1, 0, MOST, MOST * LATE),
+        (1 << 32, 0, MOST, MOST * LATE),
         (600, 900, 900, 945),
-        (600, 1 << 32, 3600, 3780),
+        (600, 1 << 32, MOST, MOST * LATE),
     ],
 )
 def test_intervals_are_kept_within_bounds_and_jitter(interval, least, earliest, latest):

@@ -1,6 +1,9 @@
+import io
+
 import pytest
 
-from torrentlite.net.portmap.gateway import parse_routes
+from torrentlite import limits
+from torrentlite.net.portmap.gateway import default_gateway, parse_routes
 
 HEAD = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
 LOCAL = "eth0\t0001A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n"
@@ -39,3 +42,10 @@ def test_the_cheapest_one_of_several():
 )
 def test_routes_that_lead_to_none(line):
     assert parse_routes(HEAD + line + LOCAL, "little") is None
+
+
+@pytest.mark.parametrize("before", [0, limits.MAX_ROUTES])
+def test_a_routing_table_without_end(monkeypatch, before):
+    table = HEAD + "x" * before + "\n" + route()
+    monkeypatch.setattr("builtins.open", lambda *args, **options: io.StringIO(table))
+    assert (default_gateway() is None) is bool(before)

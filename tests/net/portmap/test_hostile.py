@@ -178,6 +178,17 @@ async def test_http_that_is_refused(world, home, name, method):
         assert trio.current_time() < 60
 
 
+@simulated()
+async def test_a_gateway_has_so_long_for_an_answer(world, home):
+    async with home(world, speaks=("upnp",)) as here:
+        asked = []
+        here.router.twist_http = lambda request, proper: asked.append(trio.current_time())
+        here.start()
+        await here.until("failed")
+        assert asked
+        assert 0 <= trio.current_time() - asked[-1] - limits.MAP_HTTP_TIMEOUT < 1
+
+
 async def note(listener, asked):
     while True:
         asked.append(await listener.accept())

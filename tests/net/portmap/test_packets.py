@@ -3,6 +3,7 @@ import struct
 import pytest
 from hypothesis import given, strategies as st
 
+from torrentlite import limits
 from torrentlite.net.portmap import natpmp, pcp
 from torrentlite.net.portmap.lease import GatewayError, Transport
 
@@ -68,7 +69,9 @@ def test_pcp_answers_are_read_back(host, nonce, transport, internal, external, l
         assert pcp.parse_mapping(reply[:size], nonce, transport, internal) is None
     assert pcp.parse_mapping(reply + b"\0", nonce, transport, internal) is None
     assert pcp.parse_mapping(reply + bytes(4), nonce, transport, internal), "options may follow"
-    assert pcp.parse_mapping(reply + bytes(1100), nonce, transport, internal) is None
+    room = limits.MAP_MAX_PACKET - len(reply)
+    assert pcp.parse_mapping(reply + bytes(room), nonce, transport, internal)
+    assert pcp.parse_mapping(reply + bytes(room + 4), nonce, transport, internal) is None
     assert pcp.parse_announce(reply) is None
     refusal = reply[:3] + b"\x02" + reply[4:]
     with pytest.raises(GatewayError, match="not allowed") as caught:

@@ -256,3 +256,31 @@ def test_any_datagram_is_an_answer_or_none(data, where):
     for datagram in (data, ANSWER[:where] + data + ANSWER[where:]):
         url = ssdp.parse_answer(datagram, "192.168.1.1")
         assert url is None or (url.scheme, url.host, url.credentials) == ("http", "192.168.1.1", "")
+
+
+def _nested(depth: int) -> bytes:
+    return b"<a>" * depth + b"</a>" * depth
+
+
+@pytest.mark.parametrize(
+    ("most", "document"),
+    [
+        (limits.MAP_MAX_DEPTH, _nested),
+        (limits.MAP_MAX_ELEMENTS, lambda count: b"<r>" + b"<a/>" * (count - 1) + b"</r>"),
+        (limits.MAP_MAX_TEXT, lambda length: b"<r>" + b"x" * length + b"</r>"),
+        (limits.MAP_MAX_XML, lambda size: b"<r>" + b" " * (size - 7) + b"</r>"),
+    ],
+    ids=["depth", "elements", "text", "size"],
+)
+def test_as_much_xml_as_is_read_and_no_more(most, document):
+    parse_xml(document(most))
+    with pytest.raises(GatewayError, match="refused"):
+        parse_xml(document(most + 1))
+
+
+def test_the_longest_answer_to_a_search():
+    answer = b"HTTP/1.1 200 OK\r\nST: %s\r\nLOCATION: http://192.168.1.1:5000/x\r\nX: " % ssdp.TARGETS[0].encode()
+    full = answer + b"x" * (limits.MAP_MAX_SSDP - len(answer) - 4) + b"\r\n\r\n"
+    assert len(full) == limits.MAP_MAX_SSDP
+    assert ssdp.parse_answer(full, "192.168.1.1") is not None
+    assert ssdp.parse_answer(full + b" ", "192.168.1.1") is None
