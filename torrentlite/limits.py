@@ -501,6 +501,9 @@ PEER_IDLE_TIMEOUT: Final = 130.0
 """Nothing received, not even a keep-alive, which is due every two minutes (BEP 3)."""
 KEEP_ALIVE: Final = 100.0
 """Send one when nothing was sent for so long; a margin to the two minutes of BEP 3."""
+NUDGE: Final = 5.0
+"""The same to a peer that owes us blocks and has been silent for so long (a healthy queue is 3 s long). Where the other
+end has lost the connection, its system answers with a reset; else nothing would be sent there until REQUEST_TIMEOUT."""
 CHOKE_INTERVAL: Final = 10.0
 """BEP 3, "choking algorithm": "changing who's choked once every ten seconds"."""
 QUOTA_PIECES: Final = 4
@@ -593,6 +596,9 @@ DISK_RETRY: Final = 10.0
 """A full disk is tried again this often."""
 LEAVE_TIMEOUT: Final = 5.0
 """Leaving a session takes no longer, but for a disk call that hangs; that is then named in the log, each so often."""
+CALLS_AGAIN: Final = 3.0
+"""A connection that is silent for so long makes way for another of the same peer from the same host: it has lost the
+one that we still have. It calls again 5 s later (RETRY_USEFUL), we would notice after two minutes."""
 SIMULTANEOUS: Final = 10.0
 """Two connections of a peer that are no further apart were dialled together: then both sides have to choose."""
 SEATED: Final = 20.0

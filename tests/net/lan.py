@@ -1,4 +1,4 @@
-"""Networks of our own, in namespaces: a LAN around a switch, and a home behind a gateway."""
+"""Networks of our own, in namespaces: a LAN around a switch, machines around a router, a home behind a gateway."""
 
 import contextlib
 import os
@@ -104,6 +104,29 @@ def lan(count: int, *, apart: bool = False) -> Iterator[list[Machine]]:
             wires.ip("-n", name, "addr", "add", f"{six}/{48 if apart else 64}", "dev", "eth0", "nodad")
             spaces.append(Machine(four, name, six))
         yield spaces
+
+
+@contextlib.contextmanager
+def routed(count: int) -> Iterator[tuple[Wiring, str, list[Machine]]]:
+    """So many machines, each in a /24 of its own, and the namespace of the router through which every packet goes, at
+    whose ends ``p1``, ``p2``, … they are.
+
+    What a rule of the router's table FORWARD matches is one packet, as on a wire: segmentation offload, which hands
+    64 KiB over as one, is off. TCP is CUBIC, the default of Linux: BBR hardly minds losses.
+    """
+    with wiring() as wires:
+        router = wires.space("router")
+        wires.run(router, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+        spaces = []
+        for i in range(1, count + 1):
+            name = wires.space(f"m{i}")
+            wires.cable(name, "eth0", router, f"p{i}")
+            for space, end, address in [(name, "eth0", f"10.80.{i}.1"), (router, f"p{i}", f"10.80.{i}.254")]:
+                wires.ip("-n", space, "addr", "add", f"{address}/24", "dev", end)
+                wires.ip("-n", space, "link", "set", end, "gso_max_segs", "1")
+            wires.ip("-n", name, "route", "add", "default", "via", f"10.80.{i}.254", "congctl", "cubic")
+            spaces.append(Machine(f"10.80.{i}.1", name))
+        yield wires, router, spaces
 
 
 INSIDE, OUTSIDE, FAR = "10.78.0.1", "11.22.33.1", "11.22.33.2"

@@ -8,7 +8,7 @@ import sys
 
 import trio
 
-from tests.reliability import bombs, faults, hostile, kill, soak, steps
+from tests.reliability import bombs, faults, hostile, kill, network, soak, steps
 
 
 def main() -> int:
@@ -39,6 +39,13 @@ def main() -> int:
     command.add_argument(
         "--leak", choices=soak.LEAKS, action="append", default=[], help="lose one a round, as a control"
     )
+    command = commands.add_parser(
+        "network", help="losses, resets, a narrow line, a seed that falls silent (needs root)"
+    )
+    command.add_argument("--runs", type=int, default=20)
+    command.add_argument("--kind", nargs="+", choices=network.KINDS, default=list(network.KINDS))
+    command.add_argument("--at-once", type=int, default=4)
+    command.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     logging.getLogger("torrentlite").setLevel(logging.CRITICAL)
     match options.command:
@@ -57,6 +64,9 @@ def main() -> int:
             return bool(
                 trio.run(lambda: soak.run(**given, leaks=options.leak, say=lambda line: print(line, flush=True)))
             )
+        case "network":
+            say = lambda line: print(line, flush=True)  # noqa: E731
+            return bool(network.run(options.runs, options.kind, options.at_once, options.seed, say))
         case "kill":
             return bool(kill.run(options.count, options.seed, lambda line: print(line, flush=True)).bad())
     return 0

@@ -40,6 +40,7 @@ class Side:
         hello = SimpleNamespace(peer_id=other.encode() * 20)
         if not self.admission.refusal(stream, hello, incoming=incoming):
             peer = Peer(peer_id=hello.peer_id, incoming=incoming, stream=stream, connected_at=0.0, dial=dial)
+            peer.last_received, peer.sender = 0.0, SimpleNamespace(keep_alive=lambda now, interval: None)
             peer.close = lambda why: self.peers.pop(peer)
             self.peers[peer] = None
 

@@ -203,7 +203,8 @@ async def test_who_is_silent_is_replaced_and_its_late_blocks_are_welcome(world):
         await trio.sleep(REQUEST_TIMEOUT + 5)
         assert torrent.peers()[0].queue <= 1, "one probe at most"
         assert peer.is_slow(trio.current_time(), 0.0), "it is not to hold up who is not"
-        await trio.sleep(SNUB_TIMEOUT)
+        await silent.talk.say(wm.KeepAlive())  # else its connection would be taken for dead
+        await trio.sleep(SNUB_TIMEOUT - 10)
         assert torrent.peers()[0].snubbed
         slow = await Stranger(world.host(up=30_000), metainfo.info, data).serve(nursery)
         torrent.add_peer(*slow.place)

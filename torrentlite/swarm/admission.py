@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from ..limits import SEATED, SIMULTANEOUS
+from ..limits import CALLS_AGAIN, SEATED, SIMULTANEOUS
 from ..net.network import Stream
 from ..strategy.peerlist import BY_HAND
 from ..strategy.priority import priority
@@ -47,6 +47,7 @@ class Admission:
                     return ""
                 if not incoming:
                     peer.listen_port = address.port
+                peer.sender.keep_alive(trio.current_time(), CALLS_AGAIN)  # is it there? If not, this ends it
                 return "connected already"
         per_ip = settings.connections_per_ip
         if per_ip and address.scope is Scope.PUBLIC and commons.connections_from(address.host) >= per_ip:
@@ -61,11 +62,16 @@ class Admission:
 
         Where both sides have dialled, the one stays that was made by the side with the larger peer id. Where one has
         dialled two addresses at once (IPv4 and IPv6), their handshakes may end in another order at the other end: the
-        one to the larger address stays, IPv6 before IPv4. Later on the older one is left alone.
+        one to the larger address stays, IPv6 before IPv4. Later on the older one is left alone, unless it is silent:
+        who calls again from the same host has lost the one that we still have.
         """
+        now = trio.current_time()
+        called_again = incoming and peer.incoming and stream.remote.host == peer.stream.remote.host
+        if called_again and now - peer.last_received >= CALLS_AGAIN:
+            return True
         if peer.incoming != incoming:
             return incoming == (peer.peer_id > self._swarm.commons.peer_id)
-        if trio.current_time() - peer.connected_at > SIMULTANEOUS:
+        if now - peer.connected_at > SIMULTANEOUS:
             return False
         old, new = (one.local if incoming else one.remote for one in (peer.stream, stream))
         return (new.is_ipv6, new.host) > (old.is_ipv6, old.host)

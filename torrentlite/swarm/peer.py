@@ -13,14 +13,17 @@ import trio
 
 from ..errors import NetworkError, ProtocolError
 from ..limits import (
+    KEEP_ALIVE,
     MAX_ALLOWED_FAST,
     MAX_EARLY_BITFIELDS,
     MAX_OUTBOX,
     MAX_REJECTS,
     MAX_UNWANTED_BLOCKS,
+    NUDGE,
     PEER_IDLE_TIMEOUT,
     REQUEST_TIMEOUT,
     SLOW_SHARE,
+    SNUB_TIMEOUT,
     URGENT_LATE,
 )
 from ..metainfo.layout import Block
@@ -466,11 +469,17 @@ class Peer:
 
     def tick(self, now: float) -> None:
         """Once a second or so: time-outs, keep-alives, interest."""
-        if now - self.last_received > PEER_IDLE_TIMEOUT:
+        quiet = now - self.last_received
+        if quiet > PEER_IDLE_TIMEOUT:
             self.close("nothing heard for too long")
             return
+        if quiet > SNUB_TIMEOUT and self.pipeline.snubbed(now):
+            # A slow peer's bytes drip in. This connection is dead, or TCP waits half a minute and more before it tries
+            # again: a new one is faster, with this peer or another.
+            self.close("owes us blocks, and nothing is heard")
+            return
         self._check_outbox()
-        self.sender.keep_alive(now)
+        self.sender.keep_alive(now, NUDGE if quiet >= NUDGE and self.pipeline.outstanding else KEEP_ALIVE)
         if self.sender.size:
             self.sender.wake()
         self.expire_requests(now)

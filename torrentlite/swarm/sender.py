@@ -51,9 +51,9 @@ class Sender:
         self._unbook()
         self._wake.set()
 
-    def keep_alive(self, now: float) -> None:
+    def keep_alive(self, now: float, interval: float = KEEP_ALIVE) -> None:
         """BEP 3: "generally sent once every two minutes"."""
-        if now - self._peer.last_sent > KEEP_ALIVE and not self._outbox:
+        if now - self._peer.last_sent > interval and not self._outbox:
             self.send(wm.encode(wm.KeepAlive()))
 
     async def run(self) -> None:
