@@ -1,0 +1,156 @@
+"""What who is killed, and who has its power cut, has in common: torrents, a seed in a process, and a look at the files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import pickle
+import random
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import trio
+
+import torrentlite as tl
+from tests.scripted import ScriptedSeed
+from torrentlite.storage.journal import Journal
+from torrentlite.testing.torrent import made_up_torrent
+
+RATE = 4_000_000
+"""Bytes a second of the seed: a torrent takes a few tenths of a second."""
+
+
+@dataclass
+class Torrent:
+    """A torrent of a schedule, and what is known of it.
+
+    Attributes:
+        port: where a seed of it listens.
+        verified: pieces that were called right at some time.
+    """
+
+    metainfo: tl.Metainfo
+    data: bytes
+    port: int = 0
+    verified: set[int] = field(default_factory=set)
+
+    @classmethod
+    def made_up(cls, rng: random.Random, number: int) -> Torrent:
+        """One file, or a few of very different sizes: a few dozen pieces together."""
+        sizes = [rng.choice([0, 1, 40_000, 300_000, 700_000]) for _ in range(rng.randint(2, 6))] + [200_000]
+        if rng.random() < 0.4:
+            sizes = [rng.randrange(500_000, 1_500_000)]
+        piece = rng.choice([16384, 32768, 65536, 131072])
+        return cls(*made_up_torrent(rng, sizes, name=f"made-up {number}", piece_length=piece))
+
+    def synced(self, folder: pathlib.Path) -> int:
+        """What its journal says: the pieces that are on the disk, as bits."""
+        info = self.metainfo.info
+        journal = Journal(folder / "state", info.hashes.v1, folder / "save", info.layout.piece_count)
+        try:
+            return journal.load().synced
+        finally:
+            journal.close()
+
+    def right(self, folder: pathlib.Path, piece: int) -> bool:
+        """Whether the bytes of a piece lie in the files, by our own reading of them."""
+        layout, files = self.metainfo.info.layout, self.metainfo.files
+        at = layout.offset(piece)
+        for span in layout.spans(at, layout.piece_size(piece)):
+            final = folder.joinpath("save", *files[span.file].path)
+            path = final if final.exists() else final.with_name(f"{final.name}.part")
+            try:
+                with open(path, "rb") as file:
+                    file.seek(span.offset)
+                    if file.read(span.length) != self.data[at : at + span.length]:
+                        return False
+            except FileNotFoundError:
+                return False
+            at += span.length
+        return True
+
+
+def compare(torrents: list[Torrent], folder: pathlib.Path) -> tuple[int, int]:
+    """In the end: files that are not as they should be, and files that should not be there."""
+    lying = {path for path in (folder / "save").rglob("*") if path.is_file()}
+    differ = 0
+    for torrent in torrents:
+        for entry in torrent.metainfo.files:
+            path = folder.joinpath("save", *entry.path)
+            lying.discard(path)
+            right = torrent.data[entry.offset : entry.offset + entry.length]
+            differ += not path.exists() or path.read_bytes() != right
+    return differ, len(lying)
+
+
+class Seed:
+    """A process that serves the torrents and notes what comes."""
+
+    def __init__(self, torrents: list[Torrent]) -> None:
+        self._torrents = torrents
+
+    def __enter__(self) -> Seed:
+        self._ask, theirs_in = _pipe(buffering=0)
+        theirs_out, self._answers = _pipe()
+        self._child = os.fork()
+        if not self._child:
+            self._ask.close()
+            self._answers.close()
+            die_with(lambda: trio.run(_serve, self._torrents, theirs_in, theirs_out))
+        theirs_in.close()
+        theirs_out.close()
+        for torrent, port in zip(self._torrents, pickle.load(self._answers), strict=True):
+            torrent.port = port
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ask.close()
+        self._answers.close()
+        os.waitpid(self._child, 0)
+
+    def notes(self) -> list[list[tuple[set[int], list[int]]]]:
+        """What was told and asked on each connection since the last time, for each torrent."""
+        self._ask.write(b"?")
+        self._ask.flush()
+        notes: list[list[tuple[set[int], list[int]]]] = pickle.load(self._answers)
+        return notes
+
+
+async def _serve(torrents: list[Torrent], orders: Any, out: Any) -> None:
+    seeds = [ScriptedSeed(torrent.metainfo.info, torrent.data, rate=RATE) for torrent in torrents]
+    async with contextlib.AsyncExitStack() as stack:
+        for seed in seeds:
+            await stack.enter_async_context(seed.serving())
+        pickle.dump([seed.port for seed in seeds], out)
+        out.flush()
+        while True:
+            await trio.lowlevel.wait_readable(orders)
+            if not os.read(orders.fileno(), 1):
+                return
+            await trio.sleep(0.02)  # what the dead one said may still be on its way
+            pickle.dump([list(zip(seed.told, seed.asked, strict=True)) for seed in seeds], out)
+            out.flush()
+            for seed in seeds:
+                seed.told.clear()
+                seed.asked.clear()
+
+
+def _pipe(*, buffering: int = -1) -> tuple[Any, Any]:
+    """The end to write to, and the one to read from."""
+    reader, writer = os.pipe()
+    return os.fdopen(writer, "wb"), os.fdopen(reader, "rb", buffering=buffering)
+
+
+def die_with(main: Callable[[], object]) -> None:
+    """Run the rest of a forked process's life."""
+    code = 1
+    try:
+        main()
+        code = 0
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        os._exit(code)
