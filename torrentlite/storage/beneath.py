@@ -65,9 +65,11 @@ class Beneath:
     def rename(self, old: Path, new: Path, *, replace: bool) -> None:
         """Rename a file. Unless ``replace``, FileExistsError when the new name is taken."""
         with self._folder(old[:-1]) as folder, self._folder(new[:-1], create=True) as target:
-            platform.rename_in(folder, old[-1], target, new[-1], replace=replace)
-        self._note(old[:-1])
-        self._note(new[:-1])
+            try:
+                platform.rename_in(folder, old[-1], target, new[-1], replace=replace)
+            finally:  # a call that was interrupted (EINTR) fails, and may have done it
+                self._note(old[:-1])
+                self._note(new[:-1])
 
     def remove(self, path: Path) -> None:
         """Remove a file, if it is there."""
@@ -114,9 +116,11 @@ class Beneath:
                 except FileNotFoundError:
                     if not create:
                         raise
-                    with contextlib.suppress(FileExistsError):  # another thread was faster
-                        platform.make_folder(folder, name)
-                    self._note(path[:depth])
+                    try:
+                        with contextlib.suppress(FileExistsError):  # another thread was faster
+                            platform.make_folder(folder, name)
+                    finally:  # as above
+                        self._note(path[:depth])
                     inner = platform.open_folder(folder, name)
                 platform.close_folder(folder)
                 folder = inner

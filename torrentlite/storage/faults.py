@@ -11,13 +11,19 @@ from typing import Final
 from ..errors import DiskFullError, StorageError
 from ..metainfo.text import display
 
-PASSING: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS})
-"""Faults that may pass without anybody changing the torrent: a torrent waits for that."""
+PASSING: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EINTR})
+"""Faults that may pass without anybody changing the torrent: a torrent waits for that.
+
+EINTR comes from calls about names (mkdir, link, unlink, rename) on FUSE and network file systems. Python makes reads,
+writes, opens and flushes again by itself (PEP 475), and leaves these alone, rightly: one that was interrupted may have
+been done. So it is for us to look again, and not to ask again.
+"""
 
 _HINTS: Final = {
     errno.ENOSPC: "free some space; it goes on by itself",
     errno.EDQUOT: "your disk quota is used up; it goes on by itself when there is room",
     errno.EIO: "the disk or its cable may be failing; look at the system's log",
+    errno.EINTR: "a signal interrupted it; it goes on by itself",
     errno.EROFS: "the file system is mounted read-only",
     errno.EACCES: "look at the permissions of the file and its folder",
     errno.EPERM: "look at the permissions of the file and its folder",

@@ -304,9 +304,17 @@ class FileStorage(Storage):
                     self._beneath.rename(part, final, replace=self._overwrite)
             except FileExistsError as error:
                 raise in_the_way(self.path(file)) from error
+            except OSError:
+                if not self._has_final_name(file):
+                    raise
             self._places[file] = Place.FINAL
             self._exist.discard(file)
         self._pool.discard(self, file)
+
+    def _has_final_name(self, file: int) -> bool:
+        """Whether a renaming that was interrupted (EINTR) has been done nevertheless."""
+        part, final = self._beneath.stat(self._names.part(file)), self._beneath.stat(self._names.final(file))
+        return part is None and final is not None and platform.stamp(final).inode == self._inodes.get(file)
 
     # -- changing places (alone) -------------------------------------------------------------------------------------
 
