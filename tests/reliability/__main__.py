@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import logging
+import subprocess
 import sys
 
 import trio
 
-from tests.reliability import bombs, faults, hostile, kill, network, soak, steps
+from tests.reliability import bombs, faults, hostile, kill, mounts, network, soak, steps, strace
 
 
 def main() -> int:
@@ -21,6 +22,11 @@ def main() -> int:
     command = commands.add_parser("kill", help="SIGKILL at any moment")
     command.add_argument("--count", type=int, default=1000)
     command.add_argument("--seed", type=int, default=0)
+    command = commands.add_parser("power", help="the power is cut at any moment (root)")
+    command.add_argument("--count", type=int, default=300)
+    command.add_argument("--seed", type=int, default=0)
+    command = commands.add_parser("strace", help="calls of a real process are answered with errors")
+    command.add_argument("--rounds", type=int, default=300)
     command = commands.add_parser("steps", help="each step of a peer, tracker or DHT task raises once")
     command.add_argument("--rounds", type=int, default=8000)
     command.add_argument("--step", type=int, default=1, help="only every so-many-th")
@@ -67,6 +73,12 @@ def main() -> int:
         case "network":
             say = lambda line: print(line, flush=True)  # noqa: E731
             return bool(network.run(options.runs, options.kind, options.at_once, options.seed, say))
+        case "power":
+            return subprocess.run(
+                mounts.command("power", str(options.count), str(options.seed)), check=False
+            ).returncode
+        case "strace":
+            return bool(strace.run(options.rounds, lambda line: print(line, flush=True)))
         case "kill":
             return bool(kill.run(options.count, options.seed, lambda line: print(line, flush=True)).bad())
     return 0

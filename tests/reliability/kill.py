@@ -34,7 +34,7 @@ from torrentlite.swarm import pieces as pieces_module
 from torrentlite.wire import bitfield
 
 COMMIT = 0.04
-"""Seconds between commits of who fetches: in the product they are two, and there would be none before it is killed."""
+"""Seconds between commits of who fetches, and between the ticks that begin them: in the product they are two, and there would be none before it is killed."""
 
 
 @dataclass
@@ -168,7 +168,7 @@ class Schedule:
 
     async def _child(self, pipe: int) -> None:
         self.sabotage()
-        pieces_module.COMMIT_INTERVAL = COMMIT  # type: ignore[misc]
+        torrentlite.session.TICK = pieces_module.COMMIT_INTERVAL = COMMIT  # type: ignore[misc]
         settings = tl.Settings(host="127.0.0.1", state_dir=self.folder / "state", dht=False)
         async with tl.open_session(settings) as session, trio.open_nursery() as nursery:
 

@@ -51,7 +51,7 @@ class Torrent:
         info = self.metainfo.info
         journal = Journal(folder / "state", info.hashes.v1, folder / "save", info.layout.piece_count)
         try:
-            return journal.load().synced
+            return journal.load().synced if os.path.exists(journal.path) else 0  # loading would make one
         finally:
             journal.close()
 
@@ -71,6 +71,15 @@ class Torrent:
                 return False
             at += span.length
         return True
+
+    def false_names(self, folder: pathlib.Path) -> int:
+        """Files under their final names that are not what they are called."""
+        false = 0
+        for entry in self.metainfo.files:
+            path = folder.joinpath("save", *entry.path)
+            right = self.data[entry.offset : entry.offset + entry.length]
+            false += path.exists() and path.read_bytes() != right
+        return false
 
 
 def compare(torrents: list[Torrent], folder: pathlib.Path) -> tuple[int, int]:
