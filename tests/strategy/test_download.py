@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import random
+
 import pytest
+from hypothesis import given, strategies as st
 
 from torrentlite.limits import MAX_ASKERS
 from torrentlite.metainfo.layout import BLOCK_SIZE, Block
@@ -194,3 +197,72 @@ def test_repr_tells_how_far_it_is() -> None:
     piece.ask("a", 2, 0.0)
     send(piece, "a", 0)
     assert repr(piece) == "<PieceDownload 7: 2 free, 3 missing of 4>"
+
+
+def run_of(*indexes: int) -> list[tuple[int, int, bytes]]:
+    return [(7, index * BLOCK_SIZE, bytes([index + 1]) * (TAIL if index == 3 else BLOCK_SIZE)) for index in indexes]
+
+
+def test_a_run_is_taken_as_one() -> None:
+    piece = download()
+    piece.ask("a", 9, 0.0)
+    assert piece.receive_run("a", run_of(1, 2))
+    assert piece.receive_run("a", run_of(0))
+    assert piece.missing == 1
+    assert piece.senders == ["a", "a", "a", None]
+    assert piece.requested_of("a") == [Block(7, 3 * BLOCK_SIZE, TAIL)]
+    assert bytes(piece.buffer or b"") == b"".join(data for _, _, data in run_of(0, 1, 2)) + bytes(TAIL)
+    assert not piece.receive_run("a", run_of(0)), "twice"
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        run_of(0, 2),
+        run_of(1, 0),
+        run_of(0, 0),
+        run_of(2, 3),  # the last one is short
+        [(7, 1, bytes(BLOCK_SIZE))],
+        [(7, 0, bytes(BLOCK_SIZE - 1))],
+        [(7, 0, bytes(BLOCK_SIZE - 1)), (7, BLOCK_SIZE, bytes(BLOCK_SIZE + 1))],
+        [(7, 3 * BLOCK_SIZE, bytes(BLOCK_SIZE))],
+        [(7, 1 << 31, bytes(BLOCK_SIZE))],
+    ],
+)
+def test_an_odd_run_is_left_alone(run: list[tuple[int, int, bytes]]) -> None:
+    piece = download()
+    piece.ask("a", 9, 0.0)
+    assert not piece.receive_run("a", run)
+    assert bytes(piece.buffer or b"") == bytes(SIZE)
+    assert piece.missing == 4
+
+
+def test_a_run_of_strangers_or_of_many_is_left_alone() -> None:
+    piece = download()
+    piece.ask("a", 2, 0.0)
+    assert not piece.receive_run("b", run_of(0, 1))
+    assert not piece.receive_run("a", run_of(0, 1, 2)), "not asked for all of it"
+    assert piece.ask_again("b", 1, MAX_ASKERS)
+    assert not piece.receive_run("a", run_of(0, 1)), "another is to be told"
+    piece.detach()
+    assert not piece.receive_run("a", run_of(1)), "there is no buffer to put it in"
+    assert piece.missing == 4
+
+
+@given(st.lists(st.sampled_from(["ask a", "ask b", "again", "run", "block"]), max_size=12), st.randoms())
+def test_a_run_is_as_so_many_blocks(steps: list[str], dice: random.Random) -> None:
+    whole, single = download(), download()
+    for step in steps:
+        peer, first = dice.choice("ab"), dice.randrange(4)
+        run = run_of(*range(first, dice.randint(first, 3) + 1))
+        for piece in (whole, single):
+            if step.startswith("ask"):
+                piece.ask(step[-1], first + 1, 0.0)
+            elif step == "again":
+                piece.ask_again(peer, first + 1, MAX_ASKERS)
+            elif step == "block" or piece is single or not piece.receive_run(peer, run):
+                for _, begin, data in run:
+                    piece.receive(peer, begin, data)
+        assert whole.senders == single.senders
+        assert (whole.missing, whole.asked, whole.free) == (single.missing, single.asked, single.free)
+        assert whole.buffer == single.buffer

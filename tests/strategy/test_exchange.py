@@ -100,7 +100,9 @@ class Exchange:
             data = bytes(byte ^ 0xFF for byte in data[:8]) + data[8:]
         if block in remote.queue:
             remote.queue.remove(block)
-        arrival = self.picker.received(remote, piece, begin, memoryview(data))
+        view = memoryview(data)
+        arrival = self.picker.received_run(remote, piece, [(piece, begin, view)]) if begin % (2 * BLOCK_SIZE) else None
+        arrival = arrival or self.picker.received(remote, piece, begin, view)
         if arrival.spilled:
             self.disk[piece][begin : begin + length] = data
         for other in arrival.cancel:

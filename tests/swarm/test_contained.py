@@ -110,12 +110,35 @@ async def test_a_bug_in_one_peer_is_contained(world, monkeypatch):
         def bug(*_):
             raise ZeroDivisionError("planted")
 
-        monkeypatch.setattr(victim, "got_piece", bug, raising=False)
+        monkeypatch.setattr(victim, "got_pieces", bug)
         await until(lambda: session.stats().internal_errors)
         await trio.sleep(0.1)
         assert len(torrent.peers()) == 1
         await torrent.wait_complete()
         await beside.wait_complete()
+
+
+@simulated()
+async def test_a_bug_where_the_last_piece_is_handed_on_is_contained(world, monkeypatch):
+    """The peer that brought it is gone, and no other piece will come: it is checked all the same."""
+    metainfo, data = world.torrent(256 << 10)
+    async with background() as nursery, session_on(world.host(), bugs=1) as session:
+        seed = await Stranger(world.host(up=100_000), metainfo.info, data).serve(nursery)
+        torrent = session.add(metainfo, peers=[seed.place])
+        await until(lambda: torrent.stats().done)
+        pieces = torrent.content.pieces
+        hand_on = pieces._start_checkers
+
+        def bug():
+            if len(pieces.picker.checking) + pieces.picker.have.bit_count() == metainfo.info.layout.piece_count:
+                monkeypatch.setattr(pieces, "_start_checkers", hand_on)
+                raise ZeroDivisionError("planted")
+            hand_on()
+
+        monkeypatch.setattr(pieces, "_start_checkers", bug)
+        with trio.fail_after(60):
+            await torrent.wait_complete()
+        assert session.stats().internal_errors == 1
 
 
 @simulated()

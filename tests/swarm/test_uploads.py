@@ -7,7 +7,7 @@ BLOCKS = [Block(piece, begin * 16384, 16384) for piece in range(2) for begin in 
 def filled(limit=100):
     uploads = Uploads(limit)
     for block in BLOCKS:
-        assert uploads.add(block)
+        assert not uploads.add([block])
     return uploads
 
 
@@ -20,10 +20,10 @@ def test_oldest_first():
 
 def test_full():
     uploads = Uploads(2)
-    assert uploads.add(BLOCKS[0])
-    assert uploads.add(BLOCKS[1])
-    assert not uploads.add(BLOCKS[2])
-    assert uploads.add(BLOCKS[1]), "asking again is no new request"
+    assert not uploads.add(BLOCKS[:1])
+    assert uploads.add(BLOCKS[1:3]) == BLOCKS[2:3]
+    assert uploads.add([BLOCKS[2]]) == BLOCKS[2:3]
+    assert not uploads.add([BLOCKS[1]]), "asking again is no new request"
     assert len(uploads) == 2
 
 

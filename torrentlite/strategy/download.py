@@ -8,7 +8,7 @@ that a peer was asked for, are one operation however many blocks there are.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Final, Generic, TypeVar
 
 from ..limits import STALLED_AFTER
@@ -186,6 +186,33 @@ class PieceDownload(Generic[P]):
             return self._unask(bit)
         self.asked[peer] = asked ^ bit
         return self._unask(bit) if self.doubled & bit else ()
+
+    def receive_run(self, peer: P, run: Sequence[tuple[int, int, bytes | bytearray | memoryview]]) -> bool:
+        """Take in (piece, begin, data) that follow one another, whole blocks that only this peer is asked for.
+
+        So it is with nearly all that comes, sixteen at a time, and then it is booked as one: that takes a third of the
+        time of as many ``receive``. False, and nothing is done, where anything is out of the usual.
+        """
+        count, view = len(run), self.view
+        first = run[0][1]
+        index = first // BLOCK_SIZE
+        bits = (1 << count) - 1 << index
+        asked = self.asked.get(peer, 0)
+        if view is None or first % BLOCK_SIZE or asked & bits != bits or self.doubled & bits:
+            return False
+        due = first
+        for _, begin, data in run:  # all of them before the first is copied
+            if begin != due or len(data) != BLOCK_SIZE:
+                return False
+            due += BLOCK_SIZE
+        if due > self.size:
+            return False
+        for _, begin, data in run:
+            view[begin : begin + BLOCK_SIZE] = data
+        self.senders[index : index + count] = [peer] * count
+        self.missing -= count
+        self.asked[peer] = asked ^ bits
+        return True
 
     def release(self, peer: P, blocks: int = -1) -> bool:
         """Take back what a peer is asked for (all, or only these blocks); returns whether a block became free."""

@@ -328,6 +328,23 @@ class Picker(Generic[P]):
             if not others and download.buffer is not None:
                 return ACCEPTED
             return Arrival(True, None, others, download.buffer is None)
+        return self._finish(download, others)
+
+    def received_run(
+        self, peer: P, piece: int, run: Sequence[tuple[int, int, bytes | bytearray | memoryview]]
+    ) -> Arrival[P] | None:
+        """As ``received``, for blocks of one piece, as (piece, begin, data), that came together.
+
+        None, and nothing is done, where they are not just what was to come: then each is to be looked at by itself.
+        """
+        download = self._partials.all.get(piece)
+        if download is None or not download.receive_run(peer, run):
+            return None
+        download.touched_at = self._now
+        return ACCEPTED if download.missing else self._finish(download, ())
+
+    def _finish(self, download: PieceDownload[P], cancel: tuple[P, ...]) -> Arrival[P]:
+        piece = download.piece
         self._partials.remove(download)
         for asked in download.asked:
             del self._hands[asked].downloads[piece]
@@ -337,7 +354,7 @@ class Picker(Generic[P]):
             hand.unverified += 1
         self.checking[piece] = download
         self._contributors[piece] = contributors
-        return Arrival(True, download, others, download.buffer is None)
+        return Arrival(True, download, cancel, download.buffer is None)
 
     def released(self, peer: P, blocks: Iterable[Block]) -> None:
         """These blocks will not come from this peer: rejected, cancelled, choked or timed out."""

@@ -4,8 +4,8 @@ A peer sends without a pause only while requests wait at it, so the queue has to
 get there and its block to come back. But what waits there is promised to that peer alone: too long a queue at a slow
 one holds pieces up, and a reader that seeks waits behind it. So the queue is measured in time, not in blocks.
 
-``got`` and ``sent`` run for every block (65,536 a second at 1 GiB/s) and only count; what the numbers mean is worked
-out once a batch, in ``room``.
+``got`` and ``sent`` see every block (65,536 a second at 1 GiB/s) and only count; what the numbers mean is worked out
+once a batch, in ``room``.
 """
 
 from __future__ import annotations
@@ -134,20 +134,31 @@ class Pipeline:
         """Blocks that it has sent by the time at which a Cancel reaches it: what a round trip holds at its rate."""
         return math.ceil(self.rate * self._delay / BLOCK_SIZE) if self.rate else LEAST
 
-    def got(self, piece: int, begin: int, length: int, now: float) -> bool:
-        """A block arrived; False where exactly this one was not outstanding."""
-        asked_at = self._asked.pop((piece, begin, length), None)
-        if asked_at is None:
-            asked_at = self._revoked.pop((piece, begin, length), None)
-        if asked_at is None:
-            return False
-        if now - asked_at < self._delay:
-            self._delay = now - asked_at
-        self._arrived += length
-        self._seen = now
-        self._silence = 0.0
-        self.rejects = 0
-        return True
+    def got(self, blocks: Sequence[tuple[int, int, int]], now: float) -> list[tuple[int, int, int]]:
+        """Blocks arrived, as (piece, begin, length); returns those of which exactly this one was not outstanding.
+
+        All that one receive brought come together: what is done for each block is one look-up.
+        """
+        take = self._asked.pop
+        newest, arrived = -math.inf, 0
+        unknown = []
+        for block in blocks:
+            asked_at = take(block, None)
+            if asked_at is None:
+                asked_at = self._revoked.pop(block, None)
+                if asked_at is None:
+                    unknown.append(block)
+                    continue
+            if asked_at > newest:
+                newest = asked_at
+            arrived += block[2]
+        if arrived:
+            self._delay = min(self._delay, now - newest)
+            self._arrived += arrived
+            self._seen = now
+            self._silence = 0.0
+            self.rejects = 0
+        return unknown
 
     def crossed(self, piece: int, begin: int, length: int) -> bool:
         """Whether a block that is not outstanding crossed our Cancel of it on the way."""

@@ -438,6 +438,8 @@ class Life:
         self.swarm.tick(now)
         if self.content is not None and self.content.pieces is not None:
             self.content.pieces.tick(now)
+            if self.swarm.open:  # a bug ended who was to check them, and no other piece may come
+                self.content.pieces.resume()
             self.reading.tick(now)
         if self.streams and now >= self._next_progress:
             self._next_progress = now + PROGRESS_INTERVAL

@@ -6,9 +6,11 @@ last block to the verdict, then the disk's. So cancellation cannot lose one.
 
 from __future__ import annotations
 
+import itertools
 import logging
+import operator
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Protocol
 
 import trio
@@ -21,7 +23,7 @@ from ..storage.disk import Disk, Verdict
 from ..strategy.blame import Blame
 from ..strategy.cache import Cache
 from ..strategy.download import PieceDownload
-from ..strategy.picker import ACCEPTED, Picker
+from ..strategy.picker import ACCEPTED, Arrival, Picker
 from ..strategy.rate import RateMeter
 from ..wire import bitfield
 from .commons import Commons
@@ -178,14 +180,30 @@ class Pieces:
         self.down_meter.add(size, now)
         self._commons.down_meter.add(size, now)
 
+    def got_blocks(
+        self, peer: Source, blocks: Sequence[tuple[int, int, memoryview]], now: float
+    ) -> list[tuple[int, int, memoryview]]:
+        """Blocks arrived together, as (piece, begin, data); returns those that are of no use (any more)."""
+        useless = []
+        for piece, group in itertools.groupby(blocks, operator.itemgetter(0)):
+            run = list(group)
+            arrival = self.picker.received_run(peer, piece, run)
+            if arrival is ACCEPTED:  # nearly always, and then there is nothing else to do
+                self.block_at = now
+            elif arrival is not None:
+                self._settle(arrival, now, *run[-1])
+            else:
+                useless += [block for block in run if not self.got_block(peer, *block, now)]
+        return useless
+
     def got_block(self, peer: Source, piece: int, begin: int, data: memoryview, now: float) -> bool:
         """A block arrived; False where it is of no use (any more)."""
         arrival = self.picker.received(peer, piece, begin, data)
-        if arrival is ACCEPTED:  # nearly always, and then there is nothing else to do
-            self.block_at = now
-            return True
-        if not arrival.accepted:
-            return False
+        if arrival.accepted:
+            self._settle(arrival, now, piece, begin, data)
+        return arrival.accepted
+
+    def _settle(self, arrival: Arrival[Source], now: float, piece: int, begin: int, data: memoryview) -> None:
         self.block_at = now
         if arrival.spilled:
             self._spills.setdefault(piece, []).append((begin, bytes(data)))
@@ -196,7 +214,6 @@ class Pieces:
             block = Block(piece, begin, len(data))
             for other in arrival.cancel:
                 other.cancel(block)
-        return True
 
     def released(self, peer: Source, blocks: list[Block]) -> None:
         """A peer will not send these: others may be asked."""
@@ -231,7 +248,7 @@ class Pieces:
             self._checkers += 1
 
     def resume(self) -> None:
-        """After a pause: go on with what was waiting."""
+        """After a pause, or what a bug has ended: go on with what was waiting."""
         if self._finished:
             self._start_checkers()
 

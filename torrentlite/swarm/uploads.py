@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
 from ..metainfo.layout import Block
 
@@ -28,12 +29,13 @@ class Uploads:
     def __bool__(self) -> bool:
         return bool(self._queue)
 
-    def add(self, block: Block) -> bool:
-        """Queue a request; False when the queue is full. Asking twice for the same is asking once."""
-        if len(self._queue) >= self.limit and block not in self._queue:
-            return False
-        self._queue[block] = None
-        return True
+    def add(self, blocks: Sequence[Block]) -> list[Block]:
+        """Queue requests; returns those for which there is no room. Asking twice for the same is asking once."""
+        queue = self._queue
+        fresh = [block for block in blocks if block not in queue]
+        room = max(0, self.limit - len(queue))
+        queue.update(dict.fromkeys(fresh[:room]))
+        return fresh[room:]
 
     def cancel(self, block: Block) -> bool:
         """Take a request back; False where it was not queued (any more)."""
