@@ -26,15 +26,12 @@ def test_one_honest_seed_and_twenty_others() -> None:
 
 
 def test_control_without_blame(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody is found guilty: then liars spoil more than they may."""
+    """Nobody is found guilty: then liars go free, and spoil more than they may."""
     monkeypatch.setattr(Blame, "wrong", lambda self, piece, digests, senders: [])
     monkeypatch.setattr(Blame, "right", lambda self, piece, digests: [])
-    with pytest.raises((AssertionError, TimeoutError, Exception)) as caught:
+    with pytest.raises(AssertionError, match="pieces spoiled by one"):
         for result in hostile.results(3):
-            assert result.banned == result.corrupters
-    assert "hostile run" in str(caught.value.__notes__ if hasattr(caught.value, "__notes__") else "") or isinstance(
-        caught.value, AssertionError
-    )
+            assert result.corrupters > result.banned == 0
 
 
 def test_control_places_for_anybody(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -481,22 +481,29 @@ def test_a_slow_peer_does_not_take_the_place_of_a_fast_one_however_proven() -> N
     assert picker.pick("good", 16, 0.0) == blocks
 
 
-def test_who_falls_silent_keeps_nobody_out_for_long() -> None:
+@pytest.mark.parametrize("proven", [True, False])
+def test_who_falls_silent_keeps_nobody_out_for_long(proven: bool) -> None:
     picker, _ = new(9)
-    silent, good, late = ["s0", "s1", "s2", "s3"], "good", limits.STALLED_AFTER
-    for number, peer in enumerate([*silent, good]):
+    peers = ["s0", "s1", "s2", "s3", "good"]
+    for number, peer in enumerate(peers):
         picker.add_peer(peer, bitfield.full(9))
-        fetch(picker, peer, number)
-    fetch(picker, good, 5)
-    fetch(picker, good, 6)
-    fetch(picker, good, 7)
-    blocks = picker.pick("s0", 4, 0.0)
-    assert picker.pick("s1", 16, 0.0) == picker.pick("s2", 16, 0.0) == blocks
-    assert picker.pick(good, 16, late - 0.1) == [], "three are asked, and may still answer"
-    assert picker.pick("s3", 16, late) == blocks
-    assert picker.pick(good, 16, late, slow=True) == []
-    assert picker.pick(good, 16, late) == []
-    assert picker.pick(good, 16, 2 * late) == blocks, "one place more each time"
+        if proven:
+            fetch(picker, peer, number)
+    fetched = len(peers) if proven else 0
+    for piece in range(fetched, 8):
+        picker.add_peer("gone", bitfield.full(9))
+        fetch(picker, "gone", piece)
+        picker.remove_peer("gone")
+    late = limits.STALLED_AFTER
+    silent = iter(peers)
+    blocks = picker.pick(next(silent), 4, 0.0)
+    for _ in range(limits.MAX_ASKERS - 1 if proven else limits.MAX_ASKERS - 2):
+        assert picker.pick(next(silent), 16, 0.0) == blocks
+    assert picker.pick("good", 16, late - 0.1) == [], "so many are asked, and may still answer"
+    assert picker.pick(next(silent), 16, late) == blocks
+    assert picker.pick("good", 16, late) == []
+    assert picker.pick("good", 16, 2 * late, slow=True) == []
+    assert picker.pick("good", 16, 2 * late) == blocks, "one place more each time"
 
 
 def test_pieces_that_nobody_has_do_not_hold_back_the_endgame() -> None:

@@ -283,12 +283,13 @@ class Choice(Generic[P]):
     def _most_askers(self, asker: Asker[P], download: PieceDownload[P]) -> int:
         """How many may be asked for a block of this piece at a time, this peer among them.
 
-        One place is kept for who has proven itself and is not slow, and with each STALLED_AFTER that the block is late
-        such peers have one more: else those that drip, or have fallen silent, would take the places of all others.
+        One place is kept for who has proven itself, and with each STALLED_AFTER that a block is late there is one more,
+        but not for the slow: else those that drip, or have fallen silent, would take the places of all others.
         """
-        if asker.slow or not asker.hand.proven:
+        if asker.slow:
             return limits.MAX_ASKERS - 1
-        return limits.MAX_ASKERS + int((asker.now - download.asked_at) // limits.STALLED_AFTER)
+        most = limits.MAX_ASKERS if asker.hand.proven else limits.MAX_ASKERS - 1
+        return most + int((asker.now - download.asked_at) // limits.STALLED_AFTER)
 
     def _own(self, asker: Asker[P], *, shared: bool) -> Iterator[PieceDownload[P]]:
         """What the asker is at already."""
