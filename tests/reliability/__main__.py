@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import logging
+import resource
 import subprocess
 import sys
 
 import trio
 
-from tests.reliability import bombs, faults, hostile, kill, mounts, network, soak, steps, strace
+from tests.reliability import bombs, faults, hostile, kill, mounts, network, soak, sockets, steps, strace
 
 
 def main() -> int:
@@ -35,6 +36,7 @@ def main() -> int:
     command = commands.add_parser("hostile", help="one honest seed and twenty hostile peers")
     command.add_argument("--runs", type=int, default=1000)
     command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--real", action="store_true", help="on real sockets instead of in a simulation")
     command = commands.add_parser("soak", help="hours of peers and torrents that come and go")
     command.add_argument("--minutes", type=float, default=120)
     command.add_argument("--rounds", type=int, default=0, help="instead of minutes")
@@ -64,7 +66,10 @@ def main() -> int:
             say = lambda line: print(line, flush=True)  # noqa: E731
             return bool(steps.run(options.rounds, say, step=options.step, seed=options.seed, offset=options.offset))
         case "hostile":
-            return bool(hostile.run(options.runs, options.seed, lambda line: print(line, flush=True)))
+            of = sockets if options.real else hostile
+            slow = of.run(options.runs, options.seed, lambda line: print(line, flush=True))
+            print(f"most memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MiB")
+            return bool(slow)
         case "soak":
             given = {key: value for key, value in vars(options).items() if key not in ("command", "leak")}
             return bool(
