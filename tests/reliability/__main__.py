@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import resource
 import subprocess
 import sys
 
@@ -68,7 +67,7 @@ def main() -> int:
         case "hostile":
             of = sockets if options.real else hostile
             slow = of.run(options.runs, options.seed, lambda line: print(line, flush=True))
-            print(f"most memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MiB")
+            print(f"most memory of this process: {bombs.status('VmHWM'):.0f} MiB")
             return bool(slow)
         case "soak":
             given = {key: value for key, value in vars(options).items() if key not in ("command", "leak")}

@@ -270,7 +270,7 @@ def table(names: list[str]) -> Iterator[str]:
         yield f"{name:55} {memory:6.1f} of {most:3} MiB {seconds:6.2f} s{'' if memory <= most else '   TOO MUCH'}"
 
 
-def _status(field: str) -> float:
+def status(field: str) -> float:
     """MiB, from the system."""
     for line in pathlib.Path("/proc/self/status").read_text().splitlines():
         name, _, value = line.partition(":")
@@ -288,9 +288,9 @@ def _child(name: str, path: str) -> None:
     data = pathlib.Path(path).read_bytes()
     light = {**BOMBS, **CONTROLS}[name].light
     pathlib.Path("/proc/self/clear_refs").write_text("5")  # the highest so far is forgotten
-    before, began = _status("VmRSS"), time.process_time()
+    before, began = status("VmRSS"), time.process_time()
     kept = light(data)
-    print(json.dumps([_status("VmHWM") - before, time.process_time() - began]))
+    print(json.dumps([status("VmHWM") - before, time.process_time() - began]))
     del kept
 
 

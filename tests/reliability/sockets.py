@@ -12,7 +12,6 @@ import json
 import os
 import pathlib
 import random
-import resource
 import socket
 import statistics
 import struct
@@ -24,6 +23,7 @@ from typing import Any, NamedTuple
 import trio
 
 import torrentlite as tl
+from tests.reliability.bombs import status
 from tests.reliability.hostile import CROWD, KINDS, PIECE, SIZE, Crowd
 from tests.strangers import Stranger, background
 from torrentlite.errors import NetworkError
@@ -261,8 +261,7 @@ async def _fetch(source: str, out: str, *places: str) -> None:
         assert not session.stats().internal_errors
         banned = list(torrent.swarm.peerlist._bans)
         nursery.cancel_scope.cancel()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"taken": taken, "failed": failed, "banned": banned, "peak": peak}), flush=True)
+    print(json.dumps({"taken": taken, "failed": failed, "banned": banned, "peak": status("VmHWM")}), flush=True)
 
 
 if __name__ == "__main__":
