@@ -189,6 +189,13 @@ DISK_THREADS: Final = 8
 MAX_OPEN_FILES: Final = 40
 """Descriptors of torrents' files that a session keeps open (or a quarter of what the system allows, if that is less):
 opening again costs some ten microseconds, and a torrent may have 100,000 files."""
+HELD_FOLDERS: Final = 64
+"""Folders that a thread keeps open while it works on a batch of files (or all threads a quarter of what the system
+allows, if that is less); then it lets go of all, and begins anew."""
+FLUSH_THREADS: Final = 8
+"""Threads that flush many files, if they are not in memory."""
+FLUSH_TOGETHER: Final = 16
+"""Files from which on they do: of a few, each takes its turn."""
 MAX_VECTOR: Final = 512
 """Buffers of one ``preadv``; the system takes 1,024."""
 READ_CHUNK: Final = 128 << 10

@@ -14,13 +14,13 @@ import contextlib
 import errno
 import os
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from .. import limits
 from ..errors import StorageError
 from ..metainfo.info import Info
 from . import platform
-from .beneath import Beneath, Path
+from .beneath import Beneath, Opened, Path
 from .faults import about, fault
 from .pool import FilePool, Key
 from .reader import Home, SpanReader
@@ -28,6 +28,7 @@ from .room import check_room
 from .runs import ranges_of_file
 from .storage import Buffer, Found, InTheWay, Room, Stamp, Storage, SyncFailure
 from .survey import Names, Place, in_the_way, survey, suspects
+from .whereabouts import Whereabouts
 
 
 class FileStorage(Storage):
@@ -58,14 +59,11 @@ class FileStorage(Storage):
         self._names = Names(info)
         self._aside = len(info.files)  # the number of the file beside the others
         self._wanted: frozenset[int] = frozenset()
-        self._places = [Place.NOWHERE] * len(info.files)
-        self._exist: set[int] = set()  # files in place PART, and maybe the one beside, that exist
-        self._inodes: dict[int, int] = {}  # of the files as they were last opened: by these they are known again
+        self._where = Whereabouts(info, self._beneath, self._names, self._pool, owner=self)
         self._resized, self._doubled = set[int](), set[int]()  # see ``Survey``
-        self._closed = False
         self._dirty: set[int] = set()
         self._dirty_lock = threading.Lock()
-        self._moving = threading.Lock()  # a name must not change between looking up the place and opening it
+        self._in_memory: dict[int, bool] = {}  # by device
         self._reader = SpanReader(self._layout, self._pool, self._home, self._borrow)
 
     # -- looking -----------------------------------------------------------------------------------------------------
@@ -73,19 +71,15 @@ class FileStorage(Storage):
     def prepare(self, wanted: frozenset[int]) -> Found:
         """See ``Storage.prepare``."""
         self._pool.discard_all(self)
-        self._closed = False
         seen = survey(self._info, self._names, self._beneath, wanted, overwrite=self._overwrite)
         self._wanted = wanted
-        self._places, self._exist = seen.places, seen.exist
+        self._where.begin(seen)
         self._resized, self._doubled = seen.resized, seen.doubled
-        if seen.aside:
-            self._exist.add(self._aside)
-        self._inodes = {file: stamp.inode for file, stamp in seen.found.stamps.items()}
         return seen.found
 
     def final(self, file: int) -> bool:
         """See ``Storage.final``."""
-        return self._places[file] is Place.FINAL
+        return self._where.places[file] is Place.FINAL
 
     def path(self, file: int) -> str:
         """See ``Storage.path``."""
@@ -104,7 +98,8 @@ class FileStorage(Storage):
     def pread_into(self, offset: int, buffers: Sequence[Room], *, aside: bool = False) -> None:
         """See ``Storage.pread_into``."""
         if not aside:
-            self._reader.pread_into(offset, buffers)
+            with about(self._beneath.root, "read"), self._beneath.holding():
+                self._reader.pread_into(offset, buffers)
             return
         with self._borrow(Key(self, self._aside, write=False)) as fd:
             if platform.pread_full(fd, buffers, offset) < sum(map(len, buffers)):
@@ -120,7 +115,7 @@ class FileStorage(Storage):
             yield fd
 
     def _home(self, file: int) -> Home | None:
-        place = self._places[file]
+        place = self._where.places[file]
         if place is Place.NOWHERE:
             return None
         if place is Place.ASIDE:
@@ -130,58 +125,14 @@ class FileStorage(Storage):
     @contextlib.contextmanager
     def _borrow(self, key: Key) -> Iterator[int]:
         try:
-            with self._pool.borrow(key, lambda: self._open(key.file, write=key.write)) as fd:
+            with self._pool.borrow(key, lambda: self._open_for_pool(key)) as fd:
                 yield fd
         except OSError as error:
             doing = "write to" if key.write else "read"
-            raise fault(error, self._beneath.name(self._path(key.file)), doing) from error
+            raise fault(error, self._beneath.name(self._where.path(key.file)), doing) from error
 
-    def _open(self, file: int, *, write: bool) -> int:
-        with self._moving:
-            if self._closed:  # a read that was abandoned goes on for a while
-                raise OSError(errno.EBADF, "the torrent is closed")
-            path = self._path(file)
-            if not write:
-                return self._known(file, self._beneath.open(path, os.O_RDONLY))
-            self._pool.claim(os.path.realpath(self._beneath.name(path)), self)
-            create = file not in self._exist
-            executable = file != self._aside and self._info.files[file].executable
-            fd = self._known(file, self._beneath.open(path, os.O_RDWR, create=create, executable=executable))
-            self._exist.add(file)
-            length = 0 if file == self._aside else self._layout.file_lengths[file]
-            try:
-                if os.fstat(fd).st_size < length:
-                    os.ftruncate(fd, length)  # sparse: reads of what is not here yet find zeros
-            except BaseException:
-                os.close(fd)
-                raise
-            return fd
-
-    def _known(self, file: int, fd: int) -> int:
-        """This descriptor, if it is of the file that was there before; one of another file is closed."""
-        inode = platform.stamp(os.fstat(fd)).inode
-        if self._inodes.setdefault(file, inode) != inode:
-            os.close(fd)
-            raise OSError(errno.ESTALE, "it was replaced by another program")
-        return fd
-
-    def _check_unchanged(self, file: int, fd: int, *, named: bool = False) -> None:
-        """Nobody has cut an open file short, or (``named``) put another one, or none, in its place."""
-        status = os.fstat(fd)
-        if file != self._aside and status.st_size < self._layout.file_lengths[file]:
-            raise OSError(errno.ESTALE, "it was cut short by another program")
-        if named:
-            there = self._beneath.stat(self._path(file))
-            if there is None:
-                raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
-            if not os.path.samestat(status, there):
-                raise OSError(errno.ESTALE, "it was replaced by another program")
-
-    def _path(self, file: int) -> Path:
-        """Where a file is now."""
-        if file == self._aside:
-            return self._names.aside
-        return self._names.final(file) if self._places[file] is Place.FINAL else self._names.part(file)
+    def _open_for_pool(self, key: Key) -> int:
+        return self._where.open_to_write(key.file) if key.write else self._where.open(key.file, write=False).fd
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
@@ -191,28 +142,47 @@ class FileStorage(Storage):
         if aside:
             self._write(self._aside, rest, offset)
             return
-        for span in self._layout.spans(offset, len(rest)):
-            view, rest = rest[: span.length], rest[span.length :]
-            match self._places[span.file]:
-                case Place.NOWHERE:
-                    if view.tobytes().count(0) != len(view):
-                        raise StorageError("the torrent's padding is not made of zeros, so it cannot be stored")
-                case Place.FINAL:
-                    if not self._holds(span.file, span.offset, view):
-                        raise InTheWay(span.file)
-                case Place.PART:
-                    self._write(span.file, view, span.offset)
-                case Place.ASIDE:
-                    self._write(self._aside, view, offset)
-            offset += span.length
+        with about(self._beneath.root, "write to"), self._beneath.holding():
+            for span in self._layout.spans(offset, len(rest)):
+                view, rest = rest[: span.length], rest[span.length :]
+                match self._where.places[span.file]:
+                    case Place.NOWHERE:
+                        if view.tobytes().count(0) != len(view):
+                            raise StorageError("the torrent's padding is not made of zeros, so it cannot be stored")
+                    case Place.FINAL:
+                        if not self._holds(span.file, span.offset, view):
+                            raise InTheWay(span.file)
+                    case Place.PART if span.length == self._layout.file_lengths[span.file]:
+                        self._write_whole(span.file, view)
+                    case Place.PART:
+                        self._write(span.file, view, span.offset)
+                    case Place.ASIDE:
+                        self._write(self._aside, view, offset)
+                offset += span.length
 
     def _write(self, file: int, view: memoryview, offset: int) -> None:
         try:
             with self._borrow(Key(self, file, write=True)) as fd:
-                self._check_unchanged(file, fd)
+                self._where.check_size(file, os.fstat(fd))
                 platform.pwrite_all(fd, view, offset)
         finally:
             # Not before the write: a sync in between would take the mark away, and leave the data.
+            with self._dirty_lock:
+                self._dirty.add(file)
+
+    def _write_whole(self, file: int, view: memoryview) -> None:
+        """Write all of a file at once: four calls to the system, and nothing to be kept open for others to use."""
+        try:
+            fd, status = self._pool.scarce(lambda: self._where.open(file, write=True))
+            try:
+                self._where.check_size(file, status)
+                platform.pwrite_all(fd, view, 0)
+            finally:
+                os.close(fd)
+            self._where.sized.add(file)
+        except OSError as error:
+            raise fault(error, self._beneath.name(self._where.path(file)), "write to") from error
+        finally:
             with self._dirty_lock:
                 self._dirty.add(file)
 
@@ -234,87 +204,110 @@ class FileStorage(Storage):
         """See ``Storage.sync``."""
         with self._dirty_lock:
             dirty, self._dirty = self._dirty, set()
-        dirty.update(self._aside if self._places[file] is Place.ASIDE else file for file in files)
-        failed: set[int] = set()
-        cause: Exception | None = None
+        dirty.update(self._aside if self._where.places[file] is Place.ASIDE else file for file in files)
+        # Nothing was ever written to those that do not exist.
+        todo = [file for file in sorted(dirty) if file in self._where.exist or self._where.place(file) is Place.FINAL]
         stamps: dict[int, Stamp] = {}
-        for file in sorted(dirty):
-            if file not in self._exist and (file == self._aside or self._places[file] is not Place.FINAL):
-                continue  # nothing was ever written to it
-            try:
-                stamps[file] = self._flush(file)
-            except (OSError, StorageError) as error:
-                failed.add(file)
-                cause = cause or error
-        if not failed:
-            try:
+        failed: dict[int, Exception] = {}
+        try:
+            with self._beneath.holding():
+                for start in range(0, len(todo), self._pool.limit):  # so many descriptors more than the pool has
+                    self._flush(todo[start : start + self._pool.limit], stamps, failed)
+            if not failed:
                 self._beneath.flush_names()
-            except OSError as error:
-                failed, cause = dirty, error
+        except OSError as error:
+            failed = dict.fromkeys(dirty, error)
         if failed:
+            cause = next(iter(failed.values()))
             if self._aside in failed:
-                failed.update(file for file, place in enumerate(self._places) if place is Place.ASIDE)
-            raise SyncFailure(frozenset(failed - {self._aside})) from cause
+                failed.update((file, cause) for file, place in enumerate(self._where.places) if place is Place.ASIDE)
+            raise SyncFailure(frozenset(failed.keys() - {self._aside})) from cause
         return stamps
 
-    def _flush(self, file: int) -> Stamp:
-        with self._borrow(Key(self, file, write=False)) as fd:
-            try:
-                platform.flush(fd)
-            except OSError:
+    def _flush(self, files: Sequence[int], stamps: dict[int, Stamp], failed: dict[int, Exception]) -> None:
+        """Opened by their names, so that nobody has put others in their places."""
+        opened: dict[int, Opened] = {}
+        try:
+            for file in files:
+                try:
+                    opened[file] = self._pool.scarce(lambda: self._where.open(file, write=False))  # noqa: B023  now
+                    self._where.check_size(file, opened[file].status)
+                except OSError as error:
+                    failed[file] = fault(error, self._beneath.name(self._where.path(file)), "flush")
+            outcomes = platform.flush_all([fd for fd, _ in opened.values()], self._flushers(opened))
+            for (file, (fd, status)), failure in zip(opened.items(), outcomes, strict=True):
+                if failure is None:
+                    # As it was opened: a file that is whole is not written to any more, of others the inode counts.
+                    stamps[file] = platform.stamp(status)
+                    continue
                 # The system may now take the pages it failed to write for clean. Reads must not be answered from them.
                 platform.forget_cached(fd)
-                raise
-            self._check_unchanged(file, fd, named=True)
-            return platform.stamp(os.fstat(fd))
+                failed[file] = fault(failure, self._beneath.name(self._where.path(file)), "flush")
+        finally:
+            for fd, _ in opened.values():
+                os.close(fd)
+
+    def _flushers(self, opened: Mapping[int, Opened]) -> int:
+        if len(opened) < limits.FLUSH_TOGETHER:
+            return 1
+        device = next(iter(opened.values())).status.st_dev
+        if device not in self._in_memory:
+            self._in_memory[device] = platform.in_memory(device)
+        # In memory flushing waits for nothing, and threads would only be in each other's way.
+        return 1 if self._in_memory[device] else limits.FLUSH_THREADS
 
     def finish(self, files: Iterable[int]) -> list[int]:
         """See ``Storage.finish``."""
         done = []
-        for file in files:
-            if self._places[file] is Place.PART:
-                self._give_final_name(file)
-            if self._places[file] is Place.FINAL:
-                done.append(file)
-        if self._aside in self._exist and all(place in (Place.FINAL, Place.NOWHERE) for place in self._places):
-            self._exist.discard(self._aside)
-            self._inodes.pop(self._aside, None)
-            self._pool.discard(self, self._aside)
-            with about(self._beneath.name(self._names.aside), "remove"):
-                self._beneath.remove(self._names.aside)
+        with about(self._beneath.root), self._beneath.holding():
+            for file in files:
+                if self._where.places[file] is Place.PART:
+                    try:
+                        self._give_final_name(file)
+                    except FileExistsError as error:
+                        raise in_the_way(self.path(file)) from error
+                    except OSError as error:
+                        raise fault(error, self.path(file), "create") from error
+                if self._where.places[file] is Place.FINAL:
+                    done.append(file)
+            others = (Place.PART, Place.ASIDE)
+            if self._aside in self._where.exist and not any(place in others for place in self._where.places):
+                self._where.exist.discard(self._aside)
+                self._where.inodes.pop(self._aside, None)
+                self._pool.discard(self, self._aside)
+                with about(self._beneath.name(self._names.aside), "remove"):
+                    self._beneath.remove(self._names.aside)
         with about(self._beneath.root):
             self._beneath.flush_names()
         return done
 
     def _give_final_name(self, file: int) -> None:
         part, final = self._names.part(file), self._names.final(file)
-        with about(self.path(file), "create"):
-            interrupted = self._beneath.same(part, final)
-        if not interrupted:
+        status = self._beneath.stat(part) if file in self._where.exist else None
+        interrupted = status is not None and status.st_nlink > 1 and self._beneath.same(part, final)
+        if not interrupted and not self._where.is_whole(file, status):
             with self._borrow(Key(self, file, write=True)) as fd:  # an empty file comes into being here
-                self._check_unchanged(file, fd, named=True)
+                self._where.check_name(file, fd)
                 if os.fstat(fd).st_size != self._layout.file_lengths[file]:
                     os.ftruncate(fd, self._layout.file_lengths[file])
                     platform.flush(fd)
-        with about(self.path(file), "create"), self._moving:
+        with self._where.moving:
             try:
                 if interrupted:
                     self._beneath.remove(part)
                 else:
                     self._beneath.rename(part, final, replace=self._overwrite)
-            except FileExistsError as error:
-                raise in_the_way(self.path(file)) from error
             except OSError:
                 if not self._has_final_name(file):
                     raise
-            self._places[file] = Place.FINAL
-            self._exist.discard(file)
+            self._where.places[file] = Place.FINAL
+            self._where.exist.discard(file)
         self._pool.discard(self, file)
 
     def _has_final_name(self, file: int) -> bool:
         """Whether a renaming that was interrupted (EINTR) has been done nevertheless."""
         part, final = self._beneath.stat(self._names.part(file)), self._beneath.stat(self._names.final(file))
-        return part is None and final is not None and platform.stamp(final).inode == self._inodes.get(file)
+        return part is None and final is not None and platform.inode(final) == self._where.inodes.get(file)
 
     # -- changing places (alone) -------------------------------------------------------------------------------------
 
@@ -325,7 +318,7 @@ class FileStorage(Storage):
             for file in sorted(self._doubled):
                 self._beneath.remove(self._names.part(file))
         self._doubled.clear()
-        places = self._places
+        places = self._where.places
         newly = [file for file in self._info.wanted_files if file in wanted and places[file] is Place.ASIDE]
         for file in newly if not self._overwrite else ():
             with about(self.path(file), "look at"):
@@ -344,12 +337,12 @@ class FileStorage(Storage):
         for file in newly:
             self._take_back(file, have)
         for file in self._info.wanted_files:
-            if file not in wanted and places[file] is Place.PART and file not in self._exist:
+            if file not in wanted and places[file] is Place.PART and file not in self._where.exist:
                 places[file] = Place.ASIDE
 
     def displace(self, file: int, have: int) -> None:
         """See ``Storage.displace``."""
-        if self._places[file] is not Place.FINAL:
+        if self._where.places[file] is not Place.FINAL:
             return
         keep = list(ranges_of_file(have, file, self._layout))
         if file not in self._wanted:
@@ -367,18 +360,18 @@ class FileStorage(Storage):
         needed = sum(lengths[file] for file in files)
         with about(self._beneath.root):
             for file in self._wanted:
-                if self._places[file] is Place.PART:
-                    status = self._beneath.stat(self._names.part(file)) if file in self._exist else None
+                if self._where.places[file] is Place.PART:
+                    status = self._beneath.stat(self._names.part(file)) if file in self._where.exist else None
                     needed += max(0, lengths[file] - (platform.allocated(status) if status else 0))
             free = platform.free_space(self._beneath.root)
         check_room(needed, free, self._beneath.root)
 
     def _take_back(self, file: int, have: int) -> None:
         """A file is wanted after all: what is kept of it beside the others goes into its own ``.part``."""
-        keep = list(ranges_of_file(have, file, self._layout)) if self._aside in self._exist else []
+        keep = list(ranges_of_file(have, file, self._layout)) if self._aside in self._where.exist else []
         part = self._names.part(file)
         with about(self._beneath.name(part), "look at"):
-            self._exist.update([file] if self._beneath.stat(part) else [])
+            self._where.exist.update([file] if self._beneath.stat(part) else [])
         self._put_into_part(file, keep)
 
     def _put_aside(self, file: int, ranges: Sequence[tuple[int, int]]) -> None:
@@ -403,13 +396,13 @@ class FileStorage(Storage):
                     with contextlib.suppress(OSError):
                         self._beneath.remove(temporary)  # the disk may be full because of it
                     raise
-            self._exist.add(file)
+            self._where.exist.add(file)
         self._move(file, Place.PART)
 
     def _fill(self, temporary: Path, file: int, home: Home, ranges: Sequence[tuple[int, int]]) -> None:
         """Make a file with these ranges of another one, and flush it."""
         executable = self._info.files[file].executable
-        target = self._beneath.open(temporary, os.O_RDWR, create=True, executable=executable)
+        target = self._beneath.open(temporary, os.O_RDWR, create=True, executable=executable).fd
         try:
             os.ftruncate(target, self._layout.file_lengths[file])
             for offset, length in ranges:
@@ -420,16 +413,17 @@ class FileStorage(Storage):
             os.close(target)
 
     def _move(self, file: int, place: Place) -> None:
-        with self._moving:
-            self._places[file] = place
-            self._inodes.pop(file, None)
+        with self._where.moving:
+            self._where.places[file] = place
+            self._where.inodes.pop(file, None)
+            self._where.sized.discard(file)
         with self._dirty_lock:
             self._dirty.add(self._aside if place is Place.ASIDE else file)
         self._pool.discard(self, file)
 
     def close(self) -> None:
         """See ``Storage.close``."""
-        with self._moving:
-            self._closed = True
+        with self._where.moving:
+            self._where.closed = True
         self._pool.discard_all(self)
         self._pool.release(self)

@@ -150,8 +150,8 @@ class OriginStorage(Storage):
         if self._closed:  # a read that was abandoned goes on for a while
             raise OSError(errno.EBADF, "the torrent is closed")
         folder, name = os.path.split(self.path(file))
-        fd = Beneath(folder).open((name,), os.O_RDONLY)
-        if platform.stamp(os.fstat(fd)) != self._seen.get(file):
+        fd, status = Beneath(folder).open((name,), os.O_RDONLY)
+        if platform.stamp(status) != self._seen.get(file):
             os.close(fd)
             raise OSError(errno.ESTALE, "the file was changed")
         return fd

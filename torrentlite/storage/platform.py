@@ -116,6 +116,11 @@ def stamp(status: os.stat_result) -> Stamp:
     return Stamp(status.st_size, status.st_mtime_ns & _UINT64, status.st_ino & _UINT64)
 
 
+def inode(status: os.stat_result) -> int:
+    """As in ``stamp``."""
+    return status.st_ino & _UINT64
+
+
 def allocated(status: os.stat_result) -> int:
     """Bytes that a file takes on the disk, which is less than its size where it has holes."""
     blocks: int | None = getattr(status, "st_blocks", None)
@@ -207,6 +212,33 @@ def flush(fd: int) -> None:
     getattr(os, "fdatasync", os.fsync)(fd)
 
 
+def flush_all(fds: Sequence[int], threads: int) -> list[OSError | None]:
+    """Flush many files; says of each what went wrong.
+
+    A file system that writes a log writes it once for all who wait for it: on ext4, a thread alone took 3.0 s for 1,000
+    files of 100 KiB, and eight took 0.22 s.
+    """
+    errors: list[OSError | None] = [None] * len(fds)
+    todo = list(enumerate(fds))
+
+    def work() -> None:
+        with contextlib.suppress(IndexError):  # that was the last one
+            while True:
+                index, fd = todo.pop()
+                try:
+                    flush(fd)
+                except OSError as error:
+                    errors[index] = error
+
+    helpers = [threading.Thread(target=work) for _ in range(min(threads, len(fds)) - 1)]
+    for helper in helpers:
+        helper.start()
+    work()
+    for helper in helpers:
+        helper.join()
+    return errors
+
+
 def forget_cached(fd: int) -> None:
     """Drop what the system holds of a file in memory, so that the next read shows what is on the disk."""
     if hasattr(os, "posix_fadvise"):
@@ -269,6 +301,11 @@ def close_folder(folder: Handle) -> None:
     """Let go of a folder."""
     if isinstance(folder, int):
         os.close(folder)
+
+
+def stat_folder(folder: Handle) -> os.stat_result:
+    """The status of an open folder."""
+    return os.fstat(folder) if isinstance(folder, int) else os.stat(folder)
 
 
 def open_in(folder: Handle, name: str, flags: int, mode: int = 0o666) -> int:

@@ -11,12 +11,14 @@ import errno
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Hashable, Iterator
+from typing import NamedTuple, TypeVar
 
 from .. import limits
 from . import platform
 from .cached import CachedReads
+
+T = TypeVar("T")
 
 
 class Key(NamedTuple):
@@ -60,8 +62,13 @@ class FilePool:
         self._limit = min(limits.MAX_OPEN_FILES, platform.open_files_limit() // 4) if limit is None else limit
         self._lock = threading.Lock()
         self._files: OrderedDict[Key, OpenFile] = OrderedDict()  # the least recently used first
-        self._claims: dict[str, object] = {}
+        self._claims: dict[Hashable, object] = {}
         self.cached = CachedReads()
+
+    @property
+    def limit(self) -> int:
+        """Descriptors that it keeps."""
+        return self._limit
 
     def __len__(self) -> int:
         return len(self._files)
@@ -74,6 +81,19 @@ class FilePool:
             yield file.fd
         finally:
             self.give_back(file)
+
+    def scarce(self, opener: Callable[[], T]) -> T:
+        """Call ``opener``; if there are no descriptors left, once more, without the idle ones.
+
+        For who needs a file once: what the pool has open is of more use than this one would be.
+        """
+        try:
+            return opener()
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+        self.trim()
+        return opener()
 
     def peek(self, key: Key) -> OpenFile | None:
         """Borrow without waiting: None unless the file is open. Goes with ``give_back``."""
@@ -112,7 +132,7 @@ class FilePool:
             idle = [fd for key in keys[:excess] for fd in self._doom(key)]
         _close(idle)
 
-    def claim(self, path: str, owner: object) -> None:
+    def claim(self, path: Hashable, owner: object) -> None:
         """Only one torrent may write to a path.
 
         Raises:
@@ -149,13 +169,7 @@ class FilePool:
     def _open(self, key: Key, file: OpenFile, opener: Callable[[], int]) -> None:
         """Called without the lock: opening may take long, and must hold up only those who want this file."""
         try:
-            try:
-                file.fd = opener()
-            except OSError as error:
-                if error.errno not in (errno.EMFILE, errno.ENFILE):
-                    raise
-                self.trim()
-                file.fd = opener()
+            file.fd = self.scarce(opener)
             file.device = os.fstat(file.fd).st_dev
         except BaseException:
             with self._lock:

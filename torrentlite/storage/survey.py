@@ -211,7 +211,7 @@ class _Surveyor:
     def _extents(self, file: int, path: Path) -> Iterator[tuple[int, int]]:
         """Where a file has data. Holes need no hashing: what we wrote has none, and a hole is no data."""
         try:
-            fd = self._beneath.open(path, os.O_RDONLY)
+            fd = self._beneath.open(path, os.O_RDONLY).fd
             try:
                 yield from platform.data_extents(fd, self._stamps[file].size)
             finally:
