@@ -12,16 +12,31 @@ from __future__ import annotations
 
 import argparse
 import array
+import itertools
+import operator
 import random
 import time
+from collections.abc import Iterator
 
 from torrentlite.metainfo.layout import BLOCK_SIZE, Block, Layout
 from torrentlite.strategy.memory import PieceMemory
-from torrentlite.strategy.picker import Picker
+from torrentlite.strategy.picker import Arrival, Picker
 
 from .rounds import middle, spread
 
 MEMORY = 64 << 20
+
+
+def arrivals(picker: Picker[object], peer: object, blocks: list[tuple[int, int, bytes]]) -> Iterator[Arrival[object]]:
+    """Give the picker what came together, as ``Pieces.got_blocks`` does."""
+    for piece, group in itertools.groupby(blocks, operator.itemgetter(0)):
+        run = list(group)
+        arrival = picker.received_run(peer, piece, run)
+        if arrival is not None:
+            yield arrival
+        else:
+            for block in run:
+                yield picker.received(peer, *block)
 
 
 def one_run(piece_count: int, peer_count: int, to_fetch: int) -> tuple[float, int]:
@@ -39,15 +54,14 @@ def one_run(piece_count: int, peer_count: int, to_fetch: int) -> tuple[float, in
     now = 0.0
     began = time.process_time()
     queues: dict[object, list[Block]] = {peer: picker.pick(peer, 32, now) for peer in peers}
-    received, pick, peer_has = picker.received, picker.pick, picker.peer_has
+    pick, peer_has = picker.pick, picker.peer_has
     while done < to_fetch:
         for peer, queue in queues.items():
-            batch = queue[:8]
+            batch = [(piece, begin, data) for piece, begin, _ in queue[:8]]
             del queue[:8]
-            for piece, begin, _ in batch:
-                finished = received(peer, piece, begin, data).finished
-                if finished is not None:
-                    picker.piece_right(finished.piece)
+            for arrival in arrivals(picker, peer, batch):
+                if arrival.finished is not None:
+                    picker.piece_right(arrival.finished.piece)
                     for other, gained in zip(peers, haves[done], strict=True):
                         peer_has(other, gained)
                     done += 1

@@ -54,6 +54,46 @@ async def test_small_messages_do_not_wait():
             assert lowat == limits.NOTSENT_LOWAT
 
 
+async def test_others_have_their_turn_after_some_receives(monkeypatch):
+    turns = 0
+    checkpoint = trio.lowlevel.checkpoint
+
+    async def turn():
+        nonlocal turns
+        turns += 1
+        await checkpoint()
+
+    async with tcp_pair() as (one, other):
+        await one.send_vectored([bytes(2 * (limits.RECEIVES_IN_A_ROW + 1))])
+        await trio.lowlevel.wait_readable(other._sock)
+        monkeypatch.setattr(trio.lowlevel, "checkpoint", turn)
+        seen = []
+        for _ in range(2 * (limits.RECEIVES_IN_A_ROW + 1)):
+            assert await other.receive_into(memoryview(bytearray(1))) == 1
+            seen.append(turns)
+        monkeypatch.undo()
+    assert seen == [0] * limits.RECEIVES_IN_A_ROW + [1] * (limits.RECEIVES_IN_A_ROW + 1) + [2]
+
+
+async def test_receiving_without_readv(monkeypatch):
+    monkeypatch.setattr(stream_module, "_READV", None)
+    async with tcp_pair() as (one, other):
+        await one.send_vectored([b"abc"])
+        await one.aclose()
+        assert await read_all(other) == b"abc"
+
+
+async def test_what_is_there_is_not_received_once_cancelled():
+    async with tcp_pair() as (one, other):
+        await one.send_vectored([b"abc"])
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await other.receive_into(memoryview(bytearray(3)))
+        assert scope.cancelled_caught
+        await one.aclose()
+        assert await read_all(other) == b"abc"
+
+
 async def test_receiving_fills_only_the_buffer():
     async with tcp_pair() as (one, other):
         await one.send_vectored([b"abcdef"])

@@ -27,11 +27,14 @@ def _iov_max() -> int:
 IOV_MAX = _iov_max()
 """Buffers that one ``sendmsg`` takes; more is EMSGSIZE."""
 
+# ``recv_into`` of a Trio socket lets all other tasks have their turn after each success, with a look at all sockets.
+_READV: Callable[[int, list[memoryview]], int] | None = getattr(os, "readv", None)
+
 
 class TcpStream:
     """A connected TCP socket as a ``Stream`` (see ``network.py`` for what the methods promise)."""
 
-    __slots__ = ("_send", "_sock", "_unread", "local", "remote")
+    __slots__ = ("_in_a_row", "_send", "_sock", "_unread", "local", "remote")
 
     def __init__(self, sock: trio.socket.SocketType) -> None:
         """Take over a connected socket. Raises OSError where it is connected no more; it stays the caller's then."""
@@ -45,6 +48,7 @@ class TcpStream:
         self._sock = sock
         self._send: Callable[[list[Buffer]], Awaitable[int]] = getattr(sock, "sendmsg", None) or self._send_joined
         self._unread = b""
+        self._in_a_row = 0  # receives that found something, without a turn for other tasks
 
     def __repr__(self) -> str:
         return f"<TcpStream {self.local} - {self.remote}>"
@@ -58,7 +62,20 @@ class TcpStream:
             self._unread = self._unread[size:]
             return size
         try:
-            return await self._sock.recv_into(buffer)
+            if _READV is None:
+                return await self._sock.recv_into(buffer)
+            while True:
+                if self._in_a_row < limits.RECEIVES_IN_A_ROW:
+                    self._in_a_row += 1
+                    await trio.lowlevel.checkpoint_if_cancelled()
+                else:
+                    self._in_a_row = 0
+                    await trio.lowlevel.checkpoint()
+                try:
+                    return _READV(self._sock.fileno(), [buffer])
+                except BlockingIOError:
+                    self._in_a_row = 0
+                    await trio.lowlevel.wait_readable(self._sock)
         except (OSError, trio.ClosedResourceError) as error:
             raise NetworkError(f"{self.remote}: {reason(error)}") from error
 
