@@ -253,12 +253,16 @@ class Pieces:
             self._start_checkers()
 
     async def _check(self) -> None:
-        """Hash and write what is finished, several small pieces in one thread hop, until nothing is left."""
+        """Hash and write what is finished, several pieces in one thread hop, until nothing is left.
+
+        Half of what waits, as the other half is for the other checker. What is done after each hop, for each peer too,
+        took 40 % of the loop's time with 200 peers when it was done after each piece of 1 MiB.
+        """
         batch: list[PieceDownload[Source]] = []
         try:
             while self._finished:
-                size = 0
-                while self._finished and (not batch or size + self._finished[0].size <= CHECK_BATCH):
+                size, half = 0, len(self._finished) // 2
+                while len(self._finished) > half and (not batch or size + self._finished[0].size <= CHECK_BATCH):
                     size += self._finished[0].size
                     batch.append(self._finished.popleft())
                 try:
