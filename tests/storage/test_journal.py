@@ -271,3 +271,26 @@ def test_damage_means_hashing_this_torrent_only(tmp_path: pathlib.Path) -> None:
         assert neighbour.hashed == 0
 
     trio.run(main)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="asks Linux what was flushed")
+def test_the_way_to_it_is_on_the_disk(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each folder that is made is flushed into the one above it, before anything is said to be synced."""
+    done: list[tuple[str, str]] = []
+    mkdir, fsync = os.mkdir, os.fsync
+
+    def noting_mkdir(path: str) -> None:
+        mkdir(path)
+        done.append(("made in", os.path.dirname(path)))
+
+    def noting_fsync(fd: int) -> None:
+        fsync(fd)
+        done.append(("flushed", os.readlink(f"/proc/self/fd/{fd}")))
+
+    monkeypatch.setattr(os, "mkdir", noting_mkdir)
+    monkeypatch.setattr(os, "fsync", noting_fsync)
+    new = journal(tmp_path / "not" / "yet")
+    new.load()
+    new.close()
+    above = [tmp_path, tmp_path / "not", tmp_path / "not/yet", tmp_path / "not/yet/state"]
+    assert done == [(what, str(folder)) for folder in above for what in ("made in", "flushed")]

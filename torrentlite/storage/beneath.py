@@ -183,12 +183,7 @@ class Beneath:
         except FileNotFoundError:
             if not create:
                 raise
-        os.makedirs(self.root, exist_ok=True)
-        parent = platform.open_root(os.path.dirname(self.root))
-        try:
-            platform.flush_folder(parent)
-        finally:
-            platform.close_folder(parent)
+        platform.make_folders(self.root)
         return platform.open_root(self.root)
 
     def _step(self, folder: platform.Handle, above: Path, name: str, *, create: bool) -> platform.Handle:

@@ -118,7 +118,7 @@ class Journal:
         """
         with self._lock, about(self.path, "read"):
             if self._fd < 0:
-                os.makedirs(self._folder, exist_ok=True)
+                platform.make_folders(self._folder)
                 self._fd = self._open_locked()
             size = os.fstat(self._fd).st_size
             data = bytearray(size if size <= limits.MAX_JOURNAL else 0)

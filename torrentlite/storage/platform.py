@@ -256,6 +256,26 @@ def flush_folder(folder: Handle) -> None:
                 raise
 
 
+def make_folders(path: str) -> None:
+    """Create a folder and those above it, unless they are there, and put the way to it on the disk.
+
+    A file is safe only if each name on the way to it is. ext4 sees to that by itself, POSIX does not ask for it.
+    """
+    path = os.path.abspath(path)
+    if os.path.isdir(path):
+        return
+    parent = os.path.dirname(path)
+    make_folders(parent)
+    with contextlib.suppress(FileExistsError):  # somebody else was faster
+        os.mkdir(path)
+    with contextlib.suppress(PermissionError):  # one may be allowed to make names in a folder, and not to read it
+        folder = open_root(parent)
+        try:
+            flush_folder(folder)
+        finally:
+            close_folder(folder)
+
+
 def lock(fd: int) -> bool:
     """Lock a file for as long as it is open; False when somebody else has it."""
     if sys.platform == "win32":
