@@ -14,6 +14,7 @@ import trio
 
 from tests.storage.worlds import FAILING, Home, Shape, content_of, letters, wrong_claims
 from torrentlite.errors import DiskFullError, StorageError
+from torrentlite.storage import platform
 from torrentlite.storage.faults import about
 from torrentlite.storage.files import FileStorage
 from torrentlite.storage.journal import Journal
@@ -153,6 +154,62 @@ async def test_failed_flush_is_not_asked_again(tmp_path: pathlib.Path, monkeypat
     journal = Journal(home.state, shape.info.hashes.v1, home.folder, 4)
     assert journal.load().synced == 0b101, "what may be lost is not claimed"
     journal.close()
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES])
+async def test_failed_flush_costs_no_hashing_of_what_was_synced(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """What is written down on leaving says how the files look then, also those that could not be flushed in between."""
+    shape = Shape({"a": letters(128, 1), "b": letters(128, 2)})
+    home = Home(tmp_path, shape)
+    disk = home.disk()
+    await home.open(disk)
+    for piece in (0, 2):
+        await disk.write_piece(piece, shape.pieces[piece])
+    await disk.commit(0b101)
+    for piece in (1, 3):
+        await disk.write_piece(piece, shape.pieces[piece])
+    with pytest.MonkeyPatch.context() as patch:
+        flush, failed = platform.flush, []
+
+        def once(fd: int) -> None:
+            if failed:
+                flush(fd)
+            else:
+                failed.append(fd)
+                raise OSError(number, os.strerror(number))
+
+        patch.setattr(platform, "flush", once)
+        with pytest.raises(StorageError):
+            await disk.commit(0b1111)
+    assert disk.unsure() in (0b0010, 0b1000), "the other file was flushed"
+    left = 0b1111 & ~disk.unsure()
+    await disk.close(left)
+    last = home.disk()
+    assert await home.open(last) == left
+    assert home.hashed == 0
+    await last.close(left)
+
+
+async def test_file_without_its_size_is_not_one_that_was_cut_short(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shape = Shape({"a": letters(128, 1), "b": letters(128, 2)})
+    home = Home(tmp_path, shape)
+    disk = home.disk()
+    await home.open(disk)
+    await disk.write_piece(0, shape.pieces[0])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "ftruncate", lambda fd, length: _fail(fd))
+        with pytest.raises(DiskFullError, match=r"b\.part"):
+            await disk.write_piece(2, shape.pieces[2])
+    assert (home.folder / "top" / "b.part").stat().st_size == 0
+    await disk.commit(0b1)
+    await disk.write_piece(2, shape.pieces[2])
+    await disk.commit(0b101)
+    assert not disk.unsure()
+    await disk.close(0b101)
 
 
 async def test_piece_written_while_a_flush_fails(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -219,6 +219,8 @@ class FileStorage(Storage):
             failed = dict.fromkeys(dirty, error)
         if failed:
             cause = next(iter(failed.values()))
+            with self._dirty_lock:
+                self._dirty |= dirty  # their stamps are out of date: the next one tries them all again
             if self._aside in failed:
                 failed.update((file, cause) for file, place in enumerate(self._where.places) if place is Place.ASIDE)
             raise SyncFailure(frozenset(failed.keys() - {self._aside})) from cause
