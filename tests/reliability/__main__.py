@@ -27,6 +27,7 @@ def main() -> int:
     command.add_argument("--seed", type=int, default=0)
     command = commands.add_parser("strace", help="calls of a real process are answered with errors")
     command.add_argument("--rounds", type=int, default=300)
+    command.add_argument("--first", type=int, default=1, help="the first call of each kind to fail")
     command = commands.add_parser("steps", help="each step of a peer, tracker or DHT task raises once")
     command.add_argument("--rounds", type=int, default=8000)
     command.add_argument("--step", type=int, default=1, help="only every so-many-th")
@@ -82,7 +83,7 @@ def main() -> int:
                 mounts.command("power", str(options.count), str(options.seed)), check=False
             ).returncode
         case "strace":
-            return bool(strace.run(options.rounds, lambda line: print(line, flush=True)))
+            return bool(strace.run(options.rounds, lambda line: print(line, flush=True), options.first))
         case "kill":
             return bool(kill.run(options.count, options.seed, lambda line: print(line, flush=True)).bad())
     return 0

@@ -11,6 +11,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import errno
+import itertools
 import os
 import pathlib
 import random
@@ -53,6 +54,8 @@ OTHERS = {
 }
 """Calls on everything else. All of ``write``; of ``read`` that of the .torrent: the loader of programs gives up."""
 PASSING = ("ENOSPC", "EIO", "EDQUOT", "EROFS")
+KINDS = len(FILES) * (len(PASSING) + 1) + len(FILES) + len(OTHERS)
+"""Of faults, that differ in more than when they happen."""
 
 
 class Fault(NamedTuple):
@@ -83,16 +86,14 @@ class Outcome(NamedTuple):
     runs: int
 
 
-def faults() -> Iterator[Fault]:
+def faults(first: int = 1) -> Iterator[Fault]:
     """All there are, for the first calls first, without end."""
-    when = 1
-    while True:
+    for when in itertools.count(first):
         for call in (*FILES, *OTHERS):
             yield Fault(call, "EINTR", when)
         for call in FILES:
             for error in (*PASSING, "EACCES"):
                 yield Fault(call, error, when)
-        when += 1
 
 
 class Rig:
@@ -213,23 +214,23 @@ async def rig(folder: pathlib.Path, final: str = "") -> AsyncIterator[Rig]:
         yield Rig(seed, metainfo, data, folder, final)
 
 
-def run(rounds: int, say: Callable[[str], None]) -> int:
-    """Let so many faults happen; returns how many broke a promise."""
+def run(rounds: int, say: Callable[[str], None], first: int = 1) -> int:
+    """Let so many faults happen, from the ``first`` call of each kind on; returns how many broke a promise."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="tl-strace-", dir="/dev/shm"))
     try:
-        return trio.run(_run, rounds, folder, say)
+        return trio.run(_run, rounds, folder, say, first)
     finally:
         shutil.rmtree(folder)
 
 
-async def _run(rounds: int, folder: pathlib.Path, say: Callable[[str], None]) -> int:
+async def _run(rounds: int, folder: pathlib.Path, say: Callable[[str], None], first: int) -> int:
     counts: collections.Counter[str] = collections.Counter()
     broken = 0
     done = 0
     over: set[tuple[str, str]] = set()
     async with rig(folder) as one:
-        for fault in faults():
-            if done >= rounds:
+        for fault in faults(first):
+            if done >= rounds or len(over) == KINDS:
                 break
             if fault[:2] in over:
                 continue
