@@ -39,10 +39,12 @@ class Torrent:
 
     @classmethod
     def made_up(cls, rng: random.Random, number: int) -> Torrent:
-        """One file, or a few of very different sizes: a few dozen pieces together."""
+        """One file, a few of very different sizes, or many small ones: a few dozen pieces together."""
         sizes = [rng.choice([0, 1, 40_000, 300_000, 700_000]) for _ in range(rng.randint(2, 6))] + [200_000]
         if rng.random() < 0.4:
             sizes = [rng.randrange(500_000, 1_500_000)]
+        elif rng.random() < 0.4:
+            sizes = [rng.randrange(40_000) for _ in range(50)]
         piece = rng.choice([16384, 32768, 65536, 131072])
         return cls(*made_up_torrent(rng, sizes, name=f"made-up {number}", piece_length=piece))
 
