@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 from torrentlite.strategy.memory import PieceMemory
 
 
-def taken(memory: PieceMemory, size: int, *, first: bool = False) -> bytearray:
+def taken(memory: PieceMemory, size: int, *, first: bool = False) -> bytearray | memoryview:
     buffer = memory.take(size, first=first)
     assert buffer is not None
     assert len(buffer) == size
@@ -59,6 +59,26 @@ def test_it_is_full_from_a_refusal_to_the_next_change() -> None:
         step()
         full.append(memory.full)
     assert full == [False, True, False, False, True, False]
+
+
+def test_what_comes_along_is_spare_as_far_as_the_limit_goes() -> None:
+    made = 0
+
+    def fresh(size: int) -> list[bytearray]:
+        nonlocal made
+        made += 1
+        return [bytearray(size) for _ in range(4)]
+
+    memory = PieceMemory(50, fresh)
+    buffers = [taken(memory, 10) for _ in range(4)]
+    assert made == 1
+    buffers.append(taken(memory, 10))
+    assert made == 2
+    assert memory.take(10) is None
+    assert len({id(buffer) for buffer in buffers}) == 5
+    memory.give(buffers.pop())
+    taken(memory, 10)
+    assert made == 2, "three of the second four were over the limit, and this one was given back"
 
 
 def test_trim_lets_spare_buffers_go() -> None:

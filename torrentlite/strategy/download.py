@@ -14,6 +14,7 @@ from typing import Final, Generic, TypeVar
 from ..limits import STALLED_AFTER
 from ..metainfo.layout import BLOCK_SIZE, Block
 from ..wire import bitfield
+from .memory import Buffer
 
 P = TypeVar("P", bound=Hashable)
 
@@ -63,15 +64,13 @@ class PieceDownload(Generic[P]):
         "view",
     )
 
-    def __init__(
-        self, piece: int, buffer: bytearray, now: float, *, slow: bool = False, owner: P | None = None
-    ) -> None:
+    def __init__(self, piece: int, buffer: Buffer, now: float, *, slow: bool = False, owner: P | None = None) -> None:
         self.piece: Final = piece
         self.size: Final = len(buffer)
-        self.buffer: bytearray | None = buffer
+        self.buffer: Buffer | None = buffer
         # Assigning to a slice of a bytearray would copy twice; through a view it is one memcpy.
         self.view: memoryview | None = memoryview(buffer)
-        self.leaving: bytearray | None = None
+        self.leaving: Buffer | None = None
         self.slow: Final = slow
         self.owner = owner
         self.restarts = 0

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
+Buffer = bytearray | memoryview
+"""Writable, and its length is in bytes."""
+
+
+def _one(size: int) -> list[Buffer]:
+    return [bytearray(size)]
+
 
 class PieceMemory:
     """Buffers for whole pieces, at most ``limit`` bytes of them at a time, shared by all torrents of a session.
@@ -13,23 +22,28 @@ class PieceMemory:
     small pieces cannot starve one with big pieces. Pieces that a reader waits for may take a quarter more than the
     limit, or one piece: it must not wait until others' slow pieces are done.
 
+    Args:
+        limit: see below.
+        fresh: makes one or more new buffers of a size.
+
     Attributes:
         limit: bytes; may be set at any time, buffers in use stay.
         used: bytes of the buffers that are out.
         full: somebody was refused, and nothing has been granted or given back since.
     """
 
-    __slots__ = ("_hungry", "_spare", "_spare_bytes", "full", "limit", "used")
+    __slots__ = ("_fresh", "_hungry", "_spare", "_spare_bytes", "full", "limit", "used")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, fresh: Callable[[int], Sequence[Buffer]] = _one) -> None:
         self.limit = limit
+        self._fresh = fresh
         self.used = 0
         self.full = False
         self._hungry = 0  # bytes that a torrent without any buffer was refused
-        self._spare: dict[int, list[bytearray]] = {}  # by size
+        self._spare: dict[int, list[Buffer]] = {}  # by size
         self._spare_bytes = 0
 
-    def take(self, size: int, *, first: bool = False, urgent: bool = False) -> bytearray | None:
+    def take(self, size: int, *, first: bool = False, urgent: bool = False) -> Buffer | None:
         """A buffer of ``size`` bytes with any content, or None while there is no room.
 
         Args:
@@ -55,9 +69,13 @@ class PieceMemory:
             self._spare_bytes -= size
             return spare.pop()
         self._shed()
-        return bytearray(size)
+        buffer, *others = self._fresh(size)
+        self._spare.setdefault(size, []).extend(others)
+        self._spare_bytes += size * len(others)
+        self._shed()
+        return buffer
 
-    def give(self, buffer: bytearray) -> None:
+    def give(self, buffer: Buffer) -> None:
         """Take back a buffer; nobody may look at it any more."""
         size = len(buffer)
         self.used -= size

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from ..limits import STALLED_AFTER
 from .download import PieceDownload
-from .memory import PieceMemory
+from .memory import Buffer, PieceMemory
 
 P = TypeVar("P", bound=Hashable)
 
@@ -106,6 +106,6 @@ class Partials(Generic[P]):
         self._calm_until = min((download.asked_at for download in self.all.values()), default=now) + STALLED_AFTER
         return now >= self._calm_until
 
-    def _return(self, buffer: bytearray) -> None:
+    def _return(self, buffer: Buffer) -> None:
         self._buffers -= 1
         self.memory.give(buffer)

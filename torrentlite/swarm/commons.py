@@ -10,6 +10,7 @@ from ..limits import DOWNLOAD_BURST, READ_BUFFERS_KEPT, UPLOAD_BATCH_BLOCKS
 from ..metainfo.layout import BLOCK_SIZE
 from ..settings import Settings
 from ..stats import PortMapStats
+from ..storage.slab import fresh_buffers
 from ..strategy.memory import PieceMemory
 from ..strategy.rate import RateMeter, TokenBucket
 from ..tracker.client import TrackerClient
@@ -60,7 +61,7 @@ class Commons:
         self.trackers = trackers
         self.port = port
         self.user_agent = user_agent
-        self.memory = PieceMemory(settings.piece_memory)
+        self.memory = PieceMemory(settings.piece_memory, fresh_buffers)
         self.up_bucket = TokenBucket(settings.upload_limit, now)
         self.down_bucket = TokenBucket(settings.download_limit, now, burst=DOWNLOAD_BURST)
         self.up_meter = RateMeter()
