@@ -9,7 +9,6 @@ curl -X DELETE localhost:8000/torrents/HASH
 """
 
 import contextlib
-import dataclasses
 import json
 import os
 import pathlib
@@ -60,7 +59,7 @@ async def events(request: Request) -> Response:
         async with torrent.events() as events:
             yield f"event: Now\ndata: {json.dumps(describe(torrent))}\n\n"
             async for event in events:
-                data = json.dumps(dataclasses.asdict(event), default=lambda value: value.value)
+                data = json.dumps(event._asdict(), default=lambda value: value.value)
                 yield f"event: {type(event).__name__}\ndata: {data}\n\n"
 
     return StreamingResponse(stream(), media_type="text/event-stream")

@@ -6,13 +6,12 @@ first. A peer is named by what it is blamed by: its IP address where that is pub
 
 from __future__ import annotations
 
-import dataclasses
+from typing import NamedTuple
 
 from .stats import State, Why
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class StateChanged:
+class StateChanged(NamedTuple):
     """The torrent went from one state to another; ``message`` says why where there is a reason."""
 
     before: State
@@ -20,8 +19,7 @@ class StateChanged:
     message: str = ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class MetadataReceived:
+class MetadataReceived(NamedTuple):
     """A magnet's info dictionary is here and verified."""
 
     name: str
@@ -29,8 +27,7 @@ class MetadataReceived:
     files: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """Once a second: verified and wanted bytes, and bytes per second. A newer one replaces one that was not read."""
 
     done: int
@@ -41,31 +38,27 @@ class Progress:
     why: Why
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class PieceVerified:
+class PieceVerified(NamedTuple):
     """A piece is right, and written."""
 
     piece: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class PieceFailed:
+class PieceFailed(NamedTuple):
     """A piece was wrong; ``peers`` are those that contributed to it."""
 
     piece: int
     peers: tuple[str, ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class PeerBanned:
+class PeerBanned(NamedTuple):
     """A peer was found to send wrong data."""
 
     peer: str
     reason: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class TrackerReplied:
+class TrackerReplied(NamedTuple):
     """A tracker answered, naming so many peers; ``message`` is its warning. Or it failed to; ``message`` says why.
 
     ``url`` has no passkey in it.
@@ -77,16 +70,14 @@ class TrackerReplied:
     peers: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class PeersFound:
+class PeersFound(NamedTuple):
     """The DHT (source ``dht``) was asked, and named so many peers; ``lsd`` and ``pex`` have named so many new ones."""
 
     source: str
     peers: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class WebSeedFailed:
+class WebSeedFailed(NamedTuple):
     """A web seed did not give what it was asked for. ``dropped``: it is not asked again. ``url`` has no key in it."""
 
     url: str
@@ -94,8 +85,7 @@ class WebSeedFailed:
     dropped: bool
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Completed:
+class Completed(NamedTuple):
     """Everything wanted is verified and under its final name."""
 
     paths: tuple[str, ...]

@@ -2,13 +2,16 @@
 
 ``TorrentStats`` and ``SessionStats`` are scalar and cheap; peers, files, pieces and trackers are asked for apart.
 Rates are bytes per second, sizes are bytes, times are seconds.
+
+Named tuples, as the events are: ``_asdict()`` makes a dictionary of one, for JSON.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
 
 class State(enum.Enum):
@@ -45,8 +48,7 @@ class Reason(enum.Enum):
     SLOW = "slow peers"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Why:
+class Why(NamedTuple):
     """One verdict on a torrent: the reason, a sentence for people, and its evidence as (name, value)."""
 
     reason: Reason
@@ -54,8 +56,7 @@ class Why:
     evidence: tuple[tuple[str, str | int | float], ...] = ()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class TorrentStats:
+class TorrentStats(NamedTuple):
     """One torrent at one moment. ``total``, ``done`` and ``left`` count wanted bytes only (pad files never).
 
     ``downloaded`` and ``uploaded`` count the bytes of blocks since it was added; ``wasted`` those that were of no use,
@@ -92,7 +93,7 @@ class TorrentStats:
     """Seconds on the session's clock."""
     web_seeds: int = 0
     """Web seeds that are being fetched from."""
-    sources: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    sources: Mapping[str, int] = MappingProxyType({})
     """Addresses of peers by who named them first: tracker, dht, lsd, pex, magnet, peer (by hand), incoming."""
 
     @property
@@ -116,8 +117,7 @@ class TorrentStats:
         return self.uploaded / self.total if self.total else 0.0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class PeerStats:
+class PeerStats(NamedTuple):
     """One connected peer."""
 
     host: str
@@ -144,8 +144,7 @@ class PeerStats:
     connected_for: float
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class FileStats:
+class FileStats(NamedTuple):
     """One file of a torrent (pad files are not listed)."""
 
     path: str
@@ -155,8 +154,7 @@ class FileStats:
     wanted: bool
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class PieceStats:
+class PieceStats(NamedTuple):
     """All pieces at once. Sets of pieces are ints in which bit ``i`` is piece ``i``.
 
     Attributes:
@@ -168,7 +166,7 @@ class PieceStats:
         availability: connected peers that have each piece; empty while the files are closed or being checked.
     """
 
-    count: int
+    count: int  # type: ignore[assignment]  # hides a method of tuples that nobody needs here
     have: int
     in_flight: int
     partial: int
@@ -176,8 +174,7 @@ class PieceStats:
     availability: tuple[int, ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class TrackerStats:
+class TrackerStats(NamedTuple):
     """One tracker; ``url`` is fit to be shown (passkeys are taken out)."""
 
     url: str
@@ -197,8 +194,7 @@ class TrackerStats:
     """In a row."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class SourceStats:
+class SourceStats(NamedTuple):
     """What a torrent's peers come from besides trackers, and how that went last time."""
 
     source: str
@@ -212,8 +208,7 @@ class SourceStats:
     """Seconds from now; -1 where that is not known."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class LsdStats:
+class LsdStats(NamedTuple):
     """Local discovery of the session."""
 
     state: str = "off"
@@ -226,8 +221,7 @@ class LsdStats:
     """Announces of others."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class NodeStats:
+class NodeStats(NamedTuple):
     """The session's DHT node."""
 
     state: str = "off"
@@ -248,8 +242,7 @@ class NodeStats:
     """Nobody seems to be able to reach us, so it answers nobody (BEP 43)."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class WebSeedStats:
+class WebSeedStats(NamedTuple):
     """One web seed (BEP 19); ``url`` is fit to be shown (what may be a key is cut)."""
 
     url: str
@@ -269,8 +262,7 @@ class WebSeedStats:
     """Whether it sends parts of files, as far as is known; else it is read from the start."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class PortMapStats:
+class PortMapStats(NamedTuple):
     """What the gateway does for the session's port."""
 
     state: str = "off"
@@ -296,8 +288,7 @@ class PortMapStats:
         return self.tcp_port > 0 or self.udp_port > 0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class SessionStats:
+class SessionStats(NamedTuple):
     """The whole session."""
 
     port: int

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 from torrentlite.stats import Reason, State, TorrentStats, Why
@@ -41,8 +40,7 @@ CHOKED = Why(Reason.CHOKED, "all 3 peers choke us")
 
 def stats(**changes: Any) -> TorrentStats:
     """A download, a bit of the way."""
-    base = dataclasses.replace(
-        NOTHING,
+    base = NOTHING._replace(
         total=4 << 30,
         done=1690 << 20,
         left=2406 << 20,
@@ -50,4 +48,4 @@ def stats(**changes: Any) -> TorrentStats:
         peers=38,
         down_rate=20.5 * 2**20,
     )
-    return dataclasses.replace(base, **changes)
+    return base._replace(**changes)

@@ -1,7 +1,6 @@
 """Announce, peers and scrape with real trackers: HTTP and UDP, IPv4 and IPv6, compact and not."""
 
 import contextlib
-import dataclasses
 import os
 from collections.abc import AsyncIterator
 
@@ -44,7 +43,7 @@ def random_hash() -> bytes:
 def announcing(info_hash: bytes, port: int, **changes) -> AnnounceRequest:
     peer_id = b"-Tl0000-" + b"%012d" % port
     request = AnnounceRequest(info_hash=info_hash, peer_id=peer_id, port=port, event="started", key=port)
-    return dataclasses.replace(request, **changes)
+    return request._replace(**changes)
 
 
 async def live_and_leave(
@@ -68,12 +67,12 @@ async def live_and_leave(
     assert counts[info_hash].leechers == 1
     assert counts.get(other, ScrapeReply(0, 0, 0)).seeders == 0
 
-    done = await client.announce(url, dataclasses.replace(leech, event="completed", left=0))
+    done = await client.announce(url, leech._replace(event="completed", left=0))
     assert (done.seeders, done.leechers) == (2, 0)
     assert (await client.scrape(url, [info_hash]))[info_hash].downloaded >= 1
 
     for request in (seed, leech):
-        await client.announce(url, dataclasses.replace(request, event="stopped", left=0))
+        await client.announce(url, request._replace(event="stopped", left=0))
     assert (await client.scrape(url, [info_hash])).get(info_hash, ScrapeReply(0, 0)).seeders == 0
 
 

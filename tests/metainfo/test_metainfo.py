@@ -172,7 +172,7 @@ def test_the_magnet() -> None:
         web_seeds=metainfo.web_seeds,
     )
     peers = (("192.0.2.1", 6881), ("2001:db8::1", 6882))
-    assert Magnet.parse(metainfo.to_magnet(peers)) == dataclasses.replace(magnet, peers=peers)
+    assert Magnet.parse(metainfo.to_magnet(peers)) == magnet._replace(peers=peers)
 
 
 def test_the_magnet_of_a_hybrid_names_both_hashes() -> None:

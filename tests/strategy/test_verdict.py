@@ -1,5 +1,3 @@
-import dataclasses
-
 import pytest
 from hypothesis import given, strategies as st
 
@@ -7,7 +5,7 @@ from torrentlite.stats import Reason, State
 from torrentlite.strategy.verdict import PATIENCE, Facts, why
 
 LOADING = Facts(state=State.DOWNLOADING, left=1 << 20, peers=3, interesting=2, unchoked=1, known=5, needed=7)
-STILL = dataclasses.replace(LOADING, quiet=90.0)
+STILL = LOADING._replace(quiet=90.0)
 ALONE = Facts(state=State.DOWNLOADING, left=1 << 20, quiet=90.0, needed=7)
 
 
@@ -23,7 +21,7 @@ ALONE = Facts(state=State.DOWNLOADING, left=1 << 20, quiet=90.0, needed=7)
             Reason.DISK,
             "No space left on device: a.iso; waiting to try again",
         ),
-        (dataclasses.replace(LOADING, disk=True), Reason.DISK, "the disk refuses; waiting to try again"),
+        (LOADING._replace(disk=True), Reason.DISK, "the disk refuses; waiting to try again"),
         (Facts(state=State.ERROR, error="Permission denied: a.iso"), Reason.ERROR, "Permission denied: a.iso"),
         (Facts(state=State.ERROR), Reason.ERROR, "stopped by an error"),
         (
@@ -38,80 +36,80 @@ ALONE = Facts(state=State.DOWNLOADING, left=1 << 20, quiet=90.0, needed=7)
         ),
         # moving, or too early to say
         (LOADING, Reason.FINE, "downloading from 1 peer"),
-        (dataclasses.replace(LOADING, quiet=PATIENCE - 0.1), Reason.FINE, "downloading from 1 peer"),
-        (dataclasses.replace(LOADING, left=0), Reason.FINE, "finishing"),
-        (dataclasses.replace(STILL, left=0), Reason.FINE, "finishing"),
-        (dataclasses.replace(LOADING, limited=True), Reason.LIMITED, "as fast as its download limit allows"),
-        (dataclasses.replace(ALONE, quiet=3.0), Reason.FINE, "looking for peers"),
+        (LOADING._replace(quiet=PATIENCE - 0.1), Reason.FINE, "downloading from 1 peer"),
+        (LOADING._replace(left=0), Reason.FINE, "finishing"),
+        (STILL._replace(left=0), Reason.FINE, "finishing"),
+        (LOADING._replace(limited=True), Reason.LIMITED, "as fast as its download limit allows"),
+        (ALONE._replace(quiet=3.0), Reason.FINE, "looking for peers"),
         (Facts(state=State.METADATA, quiet=3.0), Reason.FINE, "looking for peers"),
-        (dataclasses.replace(ALONE, quiet=3.0, trackers=1, asking=1), Reason.FINE, "asking the tracker"),
-        (dataclasses.replace(ALONE, quiet=3.0, trackers=5, asking=2), Reason.FINE, "asking 2 trackers"),
-        (dataclasses.replace(ALONE, quiet=3.0, trackers=1, asking=1, calling=3), Reason.FINE, "calling 3 peers"),
+        (ALONE._replace(quiet=3.0, trackers=1, asking=1), Reason.FINE, "asking the tracker"),
+        (ALONE._replace(quiet=3.0, trackers=5, asking=2), Reason.FINE, "asking 2 trackers"),
+        (ALONE._replace(quiet=3.0, trackers=1, asking=1, calling=3), Reason.FINE, "calling 3 peers"),
         (
-            dataclasses.replace(LOADING, unchoked=0),
+            LOADING._replace(unchoked=0),
             Reason.FINE,
             "connected; waiting for 2 peers to give us a turn",
         ),
         (
-            dataclasses.replace(LOADING, interesting=1, unchoked=0),
+            LOADING._replace(interesting=1, unchoked=0),
             Reason.FINE,
             "connected; waiting for it to give us a turn",
         ),
         (
-            dataclasses.replace(LOADING, interesting=0, unchoked=0),
+            LOADING._replace(interesting=0, unchoked=0),
             Reason.FINE,
             "connected to 3 peers, none has anything for us yet",
         ),
         (Facts(state=State.METADATA, quiet=3.0, peers=2), Reason.FINE, "fetching the metadata"),
         # nobody is connected
         (ALONE, Reason.NO_SOURCES, "no tracker and no peer is known, so there is nobody to ask"),
-        (dataclasses.replace(ALONE, lookups=True), Reason.NO_PEERS, "nobody who was asked knows a peer"),
-        (dataclasses.replace(ALONE, dht="joined", dht_nodes=9), Reason.NO_PEERS, "the DHT knows no peer"),
-        (dataclasses.replace(ALONE, dht="joining"), Reason.NO_DHT, "no node of the DHT answers"),
-        (dataclasses.replace(ALONE, dht="joining", trackers=1), Reason.NO_PEERS, "nobody who was asked knows a peer"),
+        (ALONE._replace(lookups=True), Reason.NO_PEERS, "nobody who was asked knows a peer"),
+        (ALONE._replace(dht="joined", dht_nodes=9), Reason.NO_PEERS, "the DHT knows no peer"),
+        (ALONE._replace(dht="joining"), Reason.NO_DHT, "no node of the DHT answers"),
+        (ALONE._replace(dht="joining", trackers=1), Reason.NO_PEERS, "nobody who was asked knows a peer"),
         (
-            dataclasses.replace(ALONE, dht="joined", trackers=1, trackers_failed=1, tracker_message="refused"),
+            ALONE._replace(dht="joined", trackers=1, trackers_failed=1, tracker_message="refused"),
             Reason.TRACKERS_FAIL,
             "the tracker fails, and the DHT knows no peer: refused",
         ),
         (
-            dataclasses.replace(ALONE, trackers=2, trackers_failed=1),
+            ALONE._replace(trackers=2, trackers_failed=1),
             Reason.NO_PEERS,
             "nobody who was asked knows a peer",
         ),
         (
-            dataclasses.replace(ALONE, trackers=1, trackers_failed=1, tracker_message="unregistered torrent"),
+            ALONE._replace(trackers=1, trackers_failed=1, tracker_message="unregistered torrent"),
             Reason.TRACKERS_FAIL,
             "the tracker fails: unregistered torrent",
         ),
-        (dataclasses.replace(ALONE, trackers=3, trackers_failed=3), Reason.TRACKERS_FAIL, "all 3 trackers fail"),
-        (dataclasses.replace(ALONE, known=4, failing=4), Reason.UNREACHABLE, "4 peers known, none could be reached"),
+        (ALONE._replace(trackers=3, trackers_failed=3), Reason.TRACKERS_FAIL, "all 3 trackers fail"),
+        (ALONE._replace(known=4, failing=4), Reason.UNREACHABLE, "4 peers known, none could be reached"),
         (
-            dataclasses.replace(ALONE, known=4, failing=4, closed="the gateway 192.168.1.1 opens no port"),
+            ALONE._replace(known=4, failing=4, closed="the gateway 192.168.1.1 opens no port"),
             Reason.UNREACHABLE,
             "4 peers known, none could be reached; and nobody can reach us: the gateway 192.168.1.1 opens no port",
         ),
-        (dataclasses.replace(ALONE, known=4, failing=3), Reason.NO_PEERS, "4 peers known, none connected yet"),
+        (ALONE._replace(known=4, failing=3), Reason.NO_PEERS, "4 peers known, none connected yet"),
         (
-            dataclasses.replace(ALONE, state=State.METADATA, known=1, failing=1, trackers=1, trackers_failed=1),
+            ALONE._replace(state=State.METADATA, known=1, failing=1, trackers=1, trackers_failed=1),
             Reason.UNREACHABLE,
             "1 peer known, none could be reached",
         ),
         # somebody is, and nothing comes
         (Facts(state=State.METADATA, quiet=600.0, peers=3), Reason.NO_METADATA, "no metadata from 3 peers for 10 min"),
         (
-            dataclasses.replace(STILL, interesting=0, unchoked=0, missing=7),
+            STILL._replace(interesting=0, unchoked=0, missing=7),
             Reason.MISSING_PIECES,
             "3 peers connected, none with any of the 7 pieces needed",
         ),
         (
-            dataclasses.replace(STILL, unchoked=0),
+            STILL._replace(unchoked=0),
             Reason.CHOKED,
             "waiting for a turn: choked by 2 peers that could help",
         ),
-        (dataclasses.replace(STILL, limited=True), Reason.LIMITED, "held back by its download limit"),
+        (STILL._replace(limited=True), Reason.LIMITED, "held back by its download limit"),
         (STILL, Reason.SLOW, "asked 1 peer, and nothing came for 90 s"),
-        (dataclasses.replace(STILL, quiet=9000.0), Reason.SLOW, "asked 1 peer, and nothing came for 2 h"),
+        (STILL._replace(quiet=9000.0), Reason.SLOW, "asked 1 peer, and nothing came for 2 h"),
     ],
 )
 def test_verdicts(facts: Facts, reason: Reason, message: str) -> None:
@@ -120,7 +118,7 @@ def test_verdicts(facts: Facts, reason: Reason, message: str) -> None:
 
 
 def test_evidence_is_what_was_counted() -> None:
-    evidence = dict(why(dataclasses.replace(STILL, trackers=2, trackers_failed=1)).evidence)
+    evidence = dict(why(STILL._replace(trackers=2, trackers_failed=1)).evidence)
     assert evidence == {
         "quiet": 90,
         "peers": 3,
@@ -139,7 +137,7 @@ HOSTILE = "\x1b]0;pwned\x07\nsecond line \u202egpj.exe" + "x" * 10_000
 @pytest.mark.parametrize(
     "facts",
     [
-        dataclasses.replace(ALONE, trackers=1, trackers_failed=1, tracker_message=HOSTILE),
+        ALONE._replace(trackers=1, trackers_failed=1, tracker_message=HOSTILE),
         Facts(state=State.ERROR, error=HOSTILE),
         Facts(state=State.PAUSED, disk=True, error=HOSTILE),
     ],

@@ -1,6 +1,5 @@
 """BEP 12 and the calendar of announces; time is a number here."""
 
-import dataclasses
 import itertools
 import random
 
@@ -148,7 +147,7 @@ def test_who_knows_nobody_is_not_enough():
 )
 def test_when_nobody_knows_anybody_all_are_announced_to_at_their_times(least, complete, pause):
     world = Clockwork("a", "b", "c")
-    world.replies = dict.fromkeys("abc", dataclasses.replace(LONELY, min_interval=least))
+    world.replies = dict.fromkeys("abc", LONELY._replace(min_interval=least))
     if complete:
         world.tiers.completed()
     assert world.tick() == ["a", "b", "c"]

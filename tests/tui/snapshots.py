@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import random
 from typing import Any
@@ -82,8 +81,7 @@ def peers(count: int = 14) -> tuple[PeerStats, ...]:
     for number in range(count):
         v6 = number % 5 == 3
         found.append(
-            dataclasses.replace(
-                PEER,
+            PEER._replace(
                 host=f"2001:db8:85a3::{number:x}:7334" if v6 else f"203.0.113.{number + 7}",
                 port=dice.randrange(1024, 65536),
                 client=CLIENTS[number % len(CLIENTS)],
@@ -106,7 +104,7 @@ RATES = tuple((40 + 12 * math.sin(n / 7) + 4 * math.sin(n)) * 2**20 for n in ran
 
 
 def shown(why: Why = FINE, *, sharing: bool = False, elapsed: float = 95.0, **changes: Any) -> Shown:
-    stats = dataclasses.replace(STATS, **changes)
+    stats = STATS._replace(**changes)
     moving = stats.down_rate > 0
     return Shown(
         look(stats, why, sharing=sharing), stats, RATES if moving else (0.0,) * 60,

@@ -6,7 +6,6 @@ it would get with harmless text there, and nothing else that it obeys or that tu
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import json
 import pathlib
@@ -72,10 +71,8 @@ def screens(strings: list[str]) -> Iterator[tuple[str, bytes]]:
     """Every screen with these in every field that comes from outside."""
     text = itertools.cycle(strings).__next__
     why = Why(Reason.ERROR, text(), (("quiet", 3),))
-    peers = tuple(dataclasses.replace(PEER, host=text(), client=text(), source=text()) for _ in range(12))
-    trackers = tuple(
-        dataclasses.replace(TRACKER, url=text(), message=text(), state=state) for state in ("ok", "failed") * 3
-    )
+    peers = tuple(PEER._replace(host=text(), client=text(), source=text()) for _ in range(12))
+    trackers = tuple(TRACKER._replace(url=text(), message=text(), state=state) for state in ("ok", "failed") * 3)
     files = tuple(FileStats(text(), 10, 4, True) for _ in range(20))
     events = (
         StateChanged(State.METADATA, State.ERROR, text()), TrackerReplied(text(), False, text(), 0),
@@ -91,8 +88,7 @@ def screens(strings: list[str]) -> Iterator[tuple[str, bytes]]:
     sources = tuple(SourceStats(name, "ok", text(), 3, 4.0) for name in ("dht", "lsd", text()))
     states = ("waiting", "asking", "downloading", "idle", "failed", "dropped")
     seeds = tuple(WebSeedStats(text(), state, text(), 1.0, 1, 1, 1, 3.0, True) for state in states)
-    session = dataclasses.replace(
-        SESSION,
+    session = SESSION._replace(
         port_map=PortMapStats("failed", text()),
         dht=NodeStats("joined", text()),
         lsd=LsdStats("none", text()),

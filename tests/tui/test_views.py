@@ -34,9 +34,7 @@ from .snapshots import LOG, PEER, SESSION, STATS, TRACKER, hashing, peers, piece
 SIZES = ((80, 24), (120, 40), (200, 60))
 NOBODY: dict[str, object] = {"peers": (), "pieces": PieceStats(0, 0, 0, 0, 0, ()), "files": ()}
 AT_REST = {"down_rate": 0.0, "up_rate": 0.0}
-FAILED = dataclasses.replace(
-    TRACKER, state="failed", message="unregistered torrent", next_announce=38.0, failures=3, peers=0
-)
+FAILED = TRACKER._replace(state="failed", message="unregistered torrent", next_announce=38.0, failures=3, peers=0)
 STALLS = {
     Reason.NO_SOURCES: "no tracker and no peer is known, so there is nobody to ask",
     Reason.TRACKERS_FAIL: "the tracker fails: unregistered torrent",
@@ -217,8 +215,8 @@ def test_widths_stay_with_names_of_all_the_world(name: str, size: tuple[int, int
     from torrentlite.metainfo.text import display
 
     foreign = NAMES[name]
-    peer = dataclasses.replace(PEER, client=foreign, host=foreign, source=foreign)
-    tracker = dataclasses.replace(TRACKER, url=foreign, message=foreign, state="failed")
+    peer = PEER._replace(client=foreign, host=foreign, source=foreign)
+    tracker = TRACKER._replace(url=foreign, message=foreign, state="failed")
     files = tuple(FileStats(f"{number}{foreign}", 5, 3, True) for number in range(5))
     what = dataclasses.replace(
         snapshot(
@@ -251,7 +249,7 @@ def test_peers_are_sorted_and_scrolled() -> None:
 
 def test_more_trackers_than_room() -> None:
     trackers: tuple[TrackerStats, ...] = tuple(
-        dataclasses.replace(FAILED if n else TRACKER, url=f"udp://t{n}.example:1") for n in range(9)
+        (FAILED if n else TRACKER)._replace(url=f"udp://t{n}.example:1") for n in range(9)
     )
     screen = text(show(snapshot(trackers=trackers), 80, 24))
     assert "more trackers" in screen and "8 of 9 trackers failed" in screen
@@ -294,8 +292,7 @@ def test_a_job_without_details_yet() -> None:
 
 
 def test_where_peers_come_from_in_words() -> None:
-    session = dataclasses.replace(
-        SESSION,
+    session = SESSION._replace(
         port_map=PortMapStats(
             "mapped", "TCP and UDP 51001 of the gateway 192.168.1.1 lead here", "UPnP", tcp_port=51001
         ),
@@ -309,11 +306,11 @@ def test_where_peers_come_from_in_words() -> None:
     assert "port 51001 · TCP and UDP 51001 of the gateway 192.168.1.1 lead here · 14 peers in all" in screen
     assert "DHT: 123 IPv4 nodes · nobody reaches us · named 12 peers · again in 4m" in screen
     assert "local network: named 1 peer; peers of peers: not asked" in screen
-    failed = dataclasses.replace(
-        session, port_map=PortMapStats("no gateway", ""), dht=NodeStats("joining", "no node has answered yet")
+    failed = session._replace(
+        port_map=PortMapStats("no gateway", ""), dht=NodeStats("joining", "no node has answered yet")
     )
     sources = (SourceStats("dht", "waiting", "no node has answered yet", 0, -1), SourceStats("lsd", "ok", "", 0, -1))
-    failed = dataclasses.replace(failed, lsd=LsdStats("none", "the network has no multicast"))
+    failed = failed._replace(lsd=LsdStats("none", "the network has no multicast"))
     screen = text(
         show(dataclasses.replace(snapshot(sources=sources), session=failed), 120, 40, Choices(page=Page.TRACKERS))
     )

@@ -1,5 +1,3 @@
-import dataclasses
-
 import pytest
 from hypothesis import given, strategies as st
 
@@ -28,9 +26,9 @@ def test_round_trip(handshake: Handshake) -> None:
 def test_the_bits_are_where_the_beps_put_them() -> None:
     plain = Handshake(INFO_HASH, PEER_ID)
     assert plain.encode() == b"\x13BitTorrent protocol" + bytes(8) + INFO_HASH + PEER_ID
-    assert dataclasses.replace(plain, fast=True).encode()[20:28] == b"\0\0\0\0\0\0\0\x04"
-    assert dataclasses.replace(plain, extended=True).encode()[20:28] == b"\0\0\0\0\0\x10\0\0"
-    assert dataclasses.replace(plain, dht=True).encode()[20:28] == b"\0\0\0\0\0\0\0\x01"
+    assert plain._replace(fast=True).encode()[20:28] == b"\0\0\0\0\0\0\0\x04"
+    assert plain._replace(extended=True).encode()[20:28] == b"\0\0\0\0\0\x10\0\0"
+    assert plain._replace(dht=True).encode()[20:28] == b"\0\0\0\0\0\0\0\x01"
 
 
 def test_bits_of_others_are_ignored() -> None:

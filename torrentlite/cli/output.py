@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import dataclasses
 import json
 import logging
 import os
@@ -97,7 +96,7 @@ class Job:
             self.given_up = True
             self.scope.cancel()
         urgent = glance.why.reason in _AT_ONCE or glance.steady
-        return glance if idle >= progress.PATIENCE or urgent else dataclasses.replace(glance, why=progress.FINE)
+        return glance if idle >= progress.PATIENCE or urgent else glance._replace(why=progress.FINE)
 
     def _timed(self, glance: Glance, now: float) -> Glance:
         """With the rate and the time left of a check, of which nobody else keeps count."""
@@ -108,7 +107,7 @@ class Job:
         if now - began < 1 or glance.done <= done:
             return glance
         rate = (glance.done - done) / (now - began)
-        return dataclasses.replace(glance, down_rate=rate, eta=(glance.total - glance.done) / rate)
+        return glance._replace(down_rate=rate, eta=(glance.total - glance.done) / rate)
 
     def remember(self, glance: Glance) -> None:
         """Keep its rates of this moment."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 import tarfile
 
@@ -76,9 +75,7 @@ async def _write(
         now = progress.look(torrent.stats(), torrent.why())
         eta = (total - pipe.written) / now.down_rate if now.down_rate > 1 else None
         stage = now.stage if now.stage != "done" else "downloading"
-        return dataclasses.replace(
-            now, stage=stage, done=pipe.done, total=total, eta=eta, steady=False, held=pipe.blocked
-        )
+        return now._replace(stage=stage, done=pipe.done, total=total, eta=eta, steady=False, held=pipe.blocked)
 
     as_tar = metainfo.info.multi and len(files) != 1
     job = Job(

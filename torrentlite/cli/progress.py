@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from ..metainfo.text import display
 from ..stats import Reason, State, TorrentStats, Why
@@ -31,8 +31,7 @@ _WORDS: Final = {
 }
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Glance:
+class Glance(NamedTuple):
     """One job at one moment, in the words that people and scripts get. ``name`` is safe to show."""
 
     name: str
@@ -53,7 +52,7 @@ class Glance:
     """Whether standing still is normal here: everything is there, and shared."""
     held: bool = False
     """Whether a person has stopped it for now."""
-    sources: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    sources: Mapping[str, int] = MappingProxyType({})
     """Addresses of peers by who named them."""
     now: str = ""
     """What it does at this moment, in a sentence; said where there is room, and where nothing moves."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import importlib.util
 import io
@@ -88,9 +87,9 @@ def draw(text: str, *, blocks: bool) -> list[str]:
 def _forms(link: str) -> Iterator[str]:
     """The link, and shorter ones that lead to the same data."""
     yield link
-    short = dataclasses.replace(Magnet.parse(link), name="", web_seeds=())
+    short = Magnet.parse(link)._replace(name="", web_seeds=())
     for trackers, peers in ((100, 8), (3, 8), (1, 4), (1, 1), (0, 1), (0, 0)):
-        yield str(dataclasses.replace(short, trackers=short.trackers[:trackers], peers=short.peers[:peers]))
+        yield str(short._replace(trackers=short.trackers[:trackers], peers=short.peers[:peers]))
 
 
 def _has_blocks() -> bool:

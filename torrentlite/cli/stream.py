@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import dataclasses
 import logging
 import shlex
 import subprocess
@@ -119,7 +118,7 @@ async def _stream(torrent: Torrent, metainfo: Metainfo, args: argparse.Namespace
 def _glance(torrent: Torrent, files: HttpFiles) -> progress.Glance:
     now = progress.look(torrent.stats(), torrent.why(), sharing=True)
     stage = now.stage if now.total and now.done < now.total else "streaming" if files.connections else "waiting"
-    return dataclasses.replace(now, stage=stage, steady=not files.connections)
+    return now._replace(stage=stage, steady=not files.connections)
 
 
 @contextlib.asynccontextmanager

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from collections.abc import Hashable
+from typing import NamedTuple
 
 from .. import limits
 from .item import Item
 from .krpc import Code
 
 
-@dataclasses.dataclass(slots=True)
-class _Stored:
+class _Stored(NamedTuple):
     item: Item
     owner: Hashable
     expires: float

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import NamedTuple
 
 from ..wire.address import Address
 
@@ -32,8 +33,7 @@ class Counters:
     bytes_sent: int = 0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class SideStats:
+class SideStats(NamedTuple):
     """A node in one of the two DHTs."""
 
     ipv6: bool
@@ -56,8 +56,7 @@ class SideStats:
     """Items stored with us (BEP 44)."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class DhtStats:
+class DhtStats(NamedTuple):
     """A node at one moment."""
 
     addresses: tuple[Address, ...]

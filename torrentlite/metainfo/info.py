@@ -33,8 +33,7 @@ class InfoHashes(NamedTuple):
         return self.v1.hex()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class FileEntry:
+class FileEntry(NamedTuple):
     """One file of a torrent, in the order of its bytes.
 
     Attributes:

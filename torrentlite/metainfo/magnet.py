@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import re
 import urllib.parse
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from .. import limits
 from ..errors import MagnetError, UnsupportedTorrentError
@@ -25,8 +24,7 @@ _RANGE: Final = re.compile("([0-9]{1,10})(?:-([0-9]{1,10}))?")
 _HINT: Final = "a magnet link starts with magnet:?xt=urn:btih: and 40 hex digits"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Magnet:
+class Magnet(NamedTuple):
     """What a magnet link says. ``str()`` of it is a link again.
 
     Exact and acceptable sources (``xs``, ``as``) are never fetched: a link must not make us ask hosts of its choice.

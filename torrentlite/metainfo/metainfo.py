@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 from .. import bencode, limits
 from ..bencode import Value
@@ -24,8 +24,7 @@ _LATEST: Final = 253402300799
 """The last second of the year 9999: later dates cannot be shown."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class OriginFile:
+class OriginFile(NamedTuple):
     """A file as it was when it was hashed; if all of this still holds, it need not be hashed again."""
 
     path: str
@@ -34,8 +33,7 @@ class OriginFile:
     inode: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a metainfo was made from: the file or folder, and its files in order (None for what is no real file)."""
 
     root: str

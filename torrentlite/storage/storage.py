@@ -7,7 +7,7 @@ zeros and are never written.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
 Buffer = bytes | bytearray | memoryview
@@ -28,8 +28,7 @@ NO_STAMP: Final = Stamp((1 << 64) - 1, 0, 0)
 """No file looks like that."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """What lies there before anything is done.
 
     Attributes:
@@ -43,7 +42,7 @@ class Found:
 
     maybe: int = 0
     vouched: int = 0
-    stamps: Mapping[int, Stamp] = field(default_factory=dict)
+    stamps: Mapping[int, Stamp] = MappingProxyType({})
     finished: frozenset[int] = frozenset()
     needed: int = 0
     free: int | None = None

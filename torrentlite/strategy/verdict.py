@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Final
+from typing import Final, NamedTuple
 
 from ..metainfo.text import display
 from ..stats import Reason, State, Why
@@ -12,8 +11,7 @@ PATIENCE: Final = 20.0
 """Seconds without progress before it counts as standing still."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(NamedTuple):
     """What the verdict rests on. Only ``state`` is always needed; counts are of this moment.
 
     Attributes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -148,7 +147,7 @@ class Dht:
     async def close(self) -> None:
         """Save, and end. A disk that hangs is not waited for: what is lost is only convenient."""
         self._udp.dht = None
-        self._stats = dataclasses.replace(self.stats(), state="off", message="the session has been left")
+        self._stats = self.stats()._replace(state="off", message="the session has been left")
         self._closed = True
         await self._crew.stop()
         if self._file is not None:

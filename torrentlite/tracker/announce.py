@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import ipaddress
 import urllib.parse
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from .. import limits
 from ..bencode import Value, decode
@@ -18,8 +17,7 @@ UNKNOWN: Final = -1
 """A count that the tracker did not tell."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class AnnounceRequest:
+class AnnounceRequest(NamedTuple):
     """One announce of one torrent, for any kind of tracker."""
 
     info_hash: bytes
@@ -46,8 +44,7 @@ class AnnounceRequest:
         return 0 if self.event == "stopped" else self.numwant
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class AnnounceReply:
+class AnnounceReply(NamedTuple):
     """What a tracker answered."""
 
     interval: int = limits.ANNOUNCE_INTERVAL
@@ -66,8 +63,7 @@ class AnnounceReply:
     """The scope of the tracker's own address: the peers that it names must be of this or a wider one."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class ScrapeReply:
+class ScrapeReply(NamedTuple):
     """The counts of one torrent."""
 
     seeders: int = UNKNOWN

@@ -7,8 +7,7 @@ side that was called can answer before the caller's peer id is there (some calle
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Final
+from typing import Final, NamedTuple
 
 from ..errors import ProtocolError
 
@@ -24,8 +23,7 @@ _EXTENDED: Final = 0x10 << 16  # BEP 10: reserved[5] & 0x10
 _DHT: Final = 0x01  # BEP 5: "the last bit of the 8-byte reserved flags"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Handshake:
+class Handshake(NamedTuple):
     """What one side says first.
 
     Attributes:

@@ -3,7 +3,6 @@
 Usage: behind_gateway.py pcp|natpmp|upnp. Prints a line of JSON at each step; leaves at the end of its input.
 """
 
-import dataclasses
 import json
 import os
 import sys
@@ -57,7 +56,7 @@ async def main(protocol: str) -> None:
         def changed() -> None:
             told.append(one.stats())
             if told[-1].state in ("mapped", "failed", "no gateway", "not needed"):
-                tell(**dataclasses.asdict(told[-1]), port=listeners[0].address.port)
+                tell(**told[-1]._asdict(), port=listeners[0].address.port)
 
         one = mapper.PortMapper(network, http, listeners[0].address.port, secret=os.urandom, changed=changed)
         with trio.CancelScope() as scope:

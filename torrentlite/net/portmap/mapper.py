@@ -7,7 +7,6 @@ by two of them, many gateways would hold one mapping for both, and closing it fo
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import logging
 import math
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -75,7 +74,7 @@ class PortMapper:
             return self._stats
         expires = min(lease.expires for lease in self._leases.values())
         left = -1.0 if expires == math.inf else max(0.0, expires - trio.current_time())
-        return dataclasses.replace(self._stats, expires=left)
+        return self._stats._replace(expires=left)
 
     async def run(self) -> None:
         """Search, open, renew; when it is cancelled, close again (2 seconds at most)."""
