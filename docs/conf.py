@@ -115,6 +115,13 @@ def write_reference(app: Any) -> None:
             path.write_text(text)
 
 
+def say_nothing_of_numbers(_app: Any, _what: str, _name: str, _value: Any, _options: Any, lines: list[str]) -> None:
+    """A named tuple's field that has no words of its own has Python's: "Alias for field number 3"."""
+    if lines and lines[0].startswith("Alias for field number"):
+        lines.clear()
+
+
 def setup(app: Any) -> None:
     """Called by Sphinx."""
+    app.connect("autodoc-process-docstring", say_nothing_of_numbers)
     app.connect("builder-inited", write_reference)

@@ -32,7 +32,6 @@ from .net.url import parse_url
 from .settings import Settings
 from .stats import SessionStats, TorrentStats
 from .storage.disk import Disk
-from .storage.hashing import create_metainfo
 from .storage.journal import Journal
 from .storage.offload import ThreadOffload
 from .storage.origin import open_storage
@@ -398,6 +397,8 @@ async def create(
         StorageError: a file cannot be read, or changed while it was read; it is named.
         MetainfoError: nothing to share, or the piece length is not allowed.
     """
+    from .storage.hashing import create_metainfo
+
     require_trio("create")
     return await create_metainfo(
         pathlib.Path(path),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import enum
 import os
 import re
@@ -104,6 +103,8 @@ def explain(error: BaseException) -> list[str]:
 
 def closest(word: str, known: Iterable[str]) -> str:
     """The known word that was probably meant, or an empty string."""
+    import difflib
+
     matches = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     return matches[0] if matches else ""
 

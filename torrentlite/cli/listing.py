@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import Any
 
 from .. import FileEntry, Metainfo
@@ -82,6 +81,8 @@ def _created(metainfo: Metainfo) -> str:
     by = f"by {display(metainfo.created_by)}" if metainfo.created_by else ""
     if metainfo.creation_date is None:
         return by
+    import datetime
+
     try:
         date = datetime.datetime.fromtimestamp(metainfo.creation_date, datetime.UTC)
     except (OverflowError, ValueError, OSError):

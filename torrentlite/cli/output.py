@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import json
 import logging
 import os
 import sys
@@ -208,6 +207,8 @@ class Output:
             head = {"v": 1, "event": event, "ts": round(time.time(), 3)}
             whose = {"info_hash": info_hash} if info_hash else {}
             # Pure ASCII: a name that is not UTF-8 still makes a line that every reader can parse.
+            import json
+
             text = json.dumps(head | whose | fields)
             self.screen.write(STDOUT, text, droppable=event in ("progress", "checking", "hashing", "piece_failed"))
 

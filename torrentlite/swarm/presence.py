@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import trio
 
 from ..dht.statefile import StateFile
 from ..net.http import HttpClient
-from ..net.portmap.mapper import PortMapper
 from ..net.udp import UdpPort
 from ..stats import LsdStats, NodeStats, PortMapStats
 from ..wire.address import Address, Scope
 from .commons import Commons
 from .dht import Dht
 from .lsd import Lsd
+
+if TYPE_CHECKING:
+    from ..net.portmap.mapper import PortMapper
 
 
 class Presence:
@@ -46,6 +49,8 @@ class Presence:
         if settings.lsd and near:
             commons.lsd = Lsd(world, commons.port, self._crew, got_peer)
         if settings.port_map and near:
+            from ..net.portmap.mapper import PortMapper  # 3 ms, and an XML parser
+
             self._mapper = PortMapper(
                 world.network,
                 http,

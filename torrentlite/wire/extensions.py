@@ -180,7 +180,7 @@ def _addresses(packed: Value | None, *, ipv6: bool) -> list[Address]:
 def encode_handshake(handshake: ExtendedHandshake) -> bytes:
     """Our extension handshake: fields that are None or empty are not said."""
     ours = {
-        "m": handshake.extensions,
+        "m": dict(handshake.extensions),
         "v": handshake.client or None,
         "reqq": handshake.reqq,
         "p": handshake.port,

@@ -9,10 +9,10 @@ quarter of a frozen dataclass to make. All others are values of a class of their
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import ClassVar, Final, NamedTuple, TypeAlias, assert_never, dataclass_transform
 
 from .address import Address
@@ -74,7 +74,7 @@ class Piece(NamedTuple):
 class _Rare:
     """A frozen dataclass to whoever reads or checks it, without methods of its own.
 
-    To compile the methods of one dataclass takes 0.25 ms; of the 21 messages, 5 ms of every start.
+    To compile the methods of one dataclass takes 0.25 ms; of the 22 messages, 5.5 ms of every start.
     """
 
     __match_args__: ClassVar[tuple[str, ...]] = ()
@@ -179,11 +179,10 @@ class AllowedFast(_Rare):
 # -- BEP 10 and what it carries ---------------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ExtendedHandshake:
+class ExtendedHandshake(_Rare):
     """What a peer says about itself (BEP 10). Received values are within their bounds, or None where they were not."""
 
-    extensions: dict[str, int] = dataclasses.field(default_factory=dict)
+    extensions: Mapping[str, int] = MappingProxyType({})
     """Extensions named in this very message (only those in ``extensions.OUR_IDS`` are kept) and the ids to use when
     sending to the peer; 0 turns one off."""
     client: str = ""
