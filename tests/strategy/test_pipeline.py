@@ -1,3 +1,4 @@
+import copy
 import itertools
 from collections import deque
 from collections.abc import Iterator
@@ -182,6 +183,25 @@ def test_what_a_peer_holds_when_it_becomes_slow_is_free_again_within_a_minute() 
     assert freed == len(held) == 470
     assert pipeline.outstanding == 0
     assert pipeline.target <= 4
+
+
+def test_a_connection_is_lost_when_a_peer_that_sent_blocks_is_quiet_as_never_before() -> None:
+    newcomer, pipeline, heard = Pipeline(0.0), Pipeline(0.0), 0.0
+    newcomer.sent(blocks(0, 1), 0.0)
+    assert not any(newcomer.lost(quiet, quiet) for quiet in map(float, range(130))), "no block has ever come"
+    pipeline.sent(blocks(0, 1), 0.0)
+    pipeline.got(blocks(0, 1), heard)
+    for number, (slowest, most) in enumerate([(10, limits.SNUB_TIMEOUT), (50, 100), (40, 100), (90, 180)], 1):
+        pipeline.sent(blocks(number, 1), heard)
+        assert not any(pipeline.lost(float(quiet), heard + quiet) for quiet in range(slowest + 1))
+        heard += slowest + 1
+        pipeline.got(blocks(number, 1), heard)
+        assert not pipeline.lost(0.0, heard)
+        silent = copy.deepcopy(pipeline)
+        silent.sent(blocks(9, 1), heard)
+        assert not any(silent.lost(float(quiet), heard + quiet) for quiet in range(int(most) + 1))
+        assert silent.lost(most + 1, heard + most + 1)
+    assert not pipeline.lost(1000.0, heard + 1000), "it owes us nothing"
 
 
 def test_snubbed_after_a_minute_of_silence() -> None:

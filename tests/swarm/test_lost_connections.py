@@ -9,6 +9,7 @@ import pytest
 import trio
 
 from tests.strangers import Stranger, background, session_on, simulated, until, where
+from torrentlite import limits
 from torrentlite.limits import CALLS_AGAIN, NUDGE, REQUEST_TIMEOUT, SNUB_TIMEOUT
 from torrentlite.swarm import admission, peer as peer_module
 from torrentlite.wire import messages as wm
@@ -25,8 +26,9 @@ async def lose_connections(machine):
 @pytest.mark.parametrize("defended", [True, False])
 @simulated()
 async def test_a_peer_that_owes_us_blocks_and_is_not_heard_of(world, monkeypatch, defended):
+    """It was fast until then."""
     if not defended:
-        monkeypatch.setattr(peer_module, "SNUB_TIMEOUT", math.inf)
+        monkeypatch.setattr(limits, "SNUB_TIMEOUT", math.inf)
     metainfo, data = world.torrent(8 << 20)
     async with background() as nursery, session_on(world.host()) as session:
         seed = await Stranger(world.host(up=50_000), metainfo.info, data).serve(nursery)
@@ -39,12 +41,14 @@ async def test_a_peer_that_owes_us_blocks_and_is_not_heard_of(world, monkeypatch
         assert len(torrent.peers()) == (not defended)
 
 
+@pytest.mark.parametrize("slow", [{"up": 100}, {"delay": SNUB_TIMEOUT + 20}])
 @simulated()
-async def test_a_peer_that_drips_stays(world):
-    """Also where a block takes it longer than that."""
+async def test_a_peer_that_is_slow_stays(world, slow):
+    """Its bytes drip in; or a block comes at once, but seldom: for a new connection it would begin to wait anew."""
     metainfo, data = world.torrent(64 << 10)
     async with background() as nursery, session_on(world.host()) as session:
-        seed = await Stranger(world.host(up=100), metainfo.info, data).serve(nursery)
+        host = world.host(up=slow.pop("up", 100_000))
+        seed = await Stranger(host, metainfo.info, data, **slow).serve(nursery)
         torrent = session.add(metainfo, peers=[seed.place])
         await torrent.wait_complete()
         assert len(seed.talks) == 1

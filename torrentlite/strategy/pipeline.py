@@ -64,6 +64,8 @@ class Pipeline:
         "_counted",
         "_delay",
         "_limit",
+        "_patience",
+        "_quiet",
         "_revoked",
         "_revoked_at",
         "_seen",
@@ -92,6 +94,8 @@ class Pipeline:
         self._window_began = now
         self._delay = math.inf  # the shortest time in which a request was answered
         self._seen = now  # until here the time has been booked, as silence or as idleness
+        self._quiet = 0.0  # seconds in which nothing was heard, at the last tick, of a peer that owes us blocks
+        self._patience = limits.SNUB_TIMEOUT
         self._silence = 0.0  # seconds that it let requests wait since the last block
 
     @property
@@ -293,6 +297,22 @@ class Pipeline:
     def silence(self, now: float) -> float:
         """Seconds that it has let requests wait since the last block."""
         return self._silence + (now - self._seen if self._asked else 0.0)
+
+    def lost(self, quiet: float, now: float) -> bool:
+        """Whether its connection is to be given up. Asked at each tick.
+
+        It is dead, or TCP waits half a minute and more before it tries again: a new one is faster, with this peer or
+        another. But a seed with many peers and a low limit may send 16 KiB every other minute, and a new connection to
+        that one would only begin to wait anew: so who was silent before, and then sent something, has twice that time.
+
+        Args:
+            quiet: seconds since anything at all was heard.
+            now: the time.
+        """
+        if quiet < self._quiet:
+            self._patience = max(self._patience, 2 * self._quiet)
+        self._quiet = quiet if self._asked else 0.0
+        return self._delay < math.inf and quiet > self._patience and self.snubbed(now)
 
     # -- how long the queue should be --------------------------------------------------------------------------------
 

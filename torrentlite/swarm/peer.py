@@ -25,7 +25,6 @@ from ..limits import (
     PEER_IDLE_TIMEOUT,
     REQUEST_TIMEOUT,
     SLOW_SHARE,
-    SNUB_TIMEOUT,
     URGENT_LATE,
 )
 from ..metainfo.layout import Block
@@ -482,9 +481,7 @@ class Peer:
         if quiet > PEER_IDLE_TIMEOUT:
             self.close("nothing heard for too long")
             return
-        if quiet > SNUB_TIMEOUT and self.pipeline.snubbed(now):
-            # A slow peer's bytes drip in. This connection is dead, or TCP waits half a minute and more before it tries
-            # again: a new one is faster, with this peer or another.
+        if self.pipeline.lost(quiet, now):
             self.close("owes us blocks, and nothing is heard")
             return
         self._check_outbox()
