@@ -89,7 +89,8 @@ piece that turns out right adds one, so trust doubles in the time that a check t
 SPILL_AGE: Final = 10.0
 """A piece that does not stall, but is not whole after so long, may be spilled too: a fast one is whole long before."""
 ALONE_AFTER: Final = 60.0
-"""So long a piece that one peer has to fetch alone waits for it while it chokes us; an unchoke round is 10 to 30 s."""
+"""So long a piece that one peer has to fetch alone waits for it while it chokes us; an unchoke round is 10 to 30 s. But
+who has sent more that was right, and is idle, waits for STALLED_AFTER only."""
 URGENT_BYTES: Final = 4 << 20
 """Of what a reader waits for, so much is asked for at once of all who have it; the rest follows in order. More would
 take back every other request for minutes on a slow line."""

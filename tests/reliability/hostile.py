@@ -1,4 +1,4 @@
-"""One honest seed, and twenty who are not, of seventeen kinds: the download completes, soon, and nobody innocent pays.
+"""One honest seed, and twenty who are not, of eighteen kinds: the download completes, soon, and nobody innocent pays.
 
 ``python -m tests.reliability hostile --runs 1000`` tells it with a thousand seeds, under the virtual clock. Each run is
 compared with the same world without the twenty.
@@ -27,6 +27,8 @@ from torrentlite.wire.extensions import UT_PEX
 SIZE = 3 << 20
 PIECE = 64 << 10
 CROWD = 20
+PATIENCE = 1000
+"""Virtual seconds until a run is given up."""
 CORRUPT = ("corrupt", "corrupts some blocks", "colludes")
 KINDS = (
     *CORRUPT,
@@ -44,6 +46,7 @@ KINDS = (
     "announces huge messages",
     "has the same peer id",
     "chokes and unchokes",
+    "gives a little, then chokes and unchokes",
 )
 
 
@@ -150,6 +153,9 @@ class Crowd:
                 talk.stream.reset()  # type: ignore[attr-defined]
             return isinstance(message, wm.Request)
 
+        async def give_a_little(talk: Talk, message: Any) -> bool:
+            return await flap(talk, message) if not isinstance(message, wm.Request) or message.begin else False
+
         async def flap(talk: Talk, message: Any) -> bool:
             if isinstance(message, wm.Request):
                 await talk.say(wm.Choke(), wm.RejectRequest(*message))
@@ -176,9 +182,10 @@ class Crowd:
             "announces huge messages": {"opening": lambda talk: b"\xff\xff\xff\xff"},
             "has the same peer id": {"peer_id": self._same_id, "answer": lambda request, right: None},
             "chokes and unchokes": {"react": flap},
+            "gives a little, then chokes and unchokes": {"react": give_a_little, "answer": lambda request, right: right},
         }  # fmt: skip
         nothing: dict[str, Any] = {} if kind in CORRUPT else {"answer": lambda request, right: None}
-        return nothing | manners.get(kind, {})  # who does not lie in blocks sends none: nobody is to be faster for them
+        return nothing | manners.get(kind, {})  # of the others few send any: nobody is to be faster for them
 
 
 async def _story(world: Any, crowd_size: int) -> tuple[float, Crowd, frozenset[Stranger], bool, float]:
@@ -202,7 +209,7 @@ async def _story(world: Any, crowd_size: int) -> tuple[float, Crowd, frozenset[S
             for _, stranger in crowd.everybody:
                 if dice.random() < 0.3:  # and calls by itself besides
                     nursery.start_soon(_call, stranger, nursery, where(machine, session))
-            with trio.fail_after(1000):
+            with trio.fail_after(PATIENCE):
                 await torrent.wait_complete()
             taken = trio.current_time() - began
             await trio.sleep(1)

@@ -737,6 +737,42 @@ def test_a_proven_peer_does_not_wait_for_one_that_is_not() -> None:
     assert picker.pick("b", 4, limits.STALLED_AFTER) == []
 
 
+def test_who_sent_less_that_was_right_does_not_make_wait_who_sent_more() -> None:
+    """Some send a block now and then, so that they are not unproven, and hold a piece for minutes."""
+    picker, _ = new(1)
+    blocks = abandoned(picker)
+    picker._hands["b"].trust = picker._hands["c"].trust = limits.FIRST_TRUST + 5
+    assert picker.pick("c", 4, limits.STALLED_AFTER) == [], "both are as good"
+    picker._hands["c"].trust += 1
+    assert picker.pick("c", 4, limits.STALLED_AFTER, slow=True) == []
+    assert picker.pick("c", 4, limits.STALLED_AFTER - 0.1) == []
+    assert picker.pick("c", 4, limits.STALLED_AFTER) == blocks
+    deliver(picker, "c", blocks[:1])
+    picker.released("c", blocks[1:])
+    picker._hands["b"].trust += 1
+    assert picker.pick("b", 4, 3 * limits.STALLED_AFTER) == []
+
+
+@pytest.mark.parametrize("room", [19, 21])
+def test_who_crawls_does_not_make_wait_who_is_ten_times_as_fast(room: int) -> None:
+    """Block after block comes, so it never stalls: at 0.7 blocks a second where others have a queue of 21 in 3 s."""
+    picker, _ = new(1, 16)
+    for peer in ("a", "b"):
+        picker.add_peer(peer, 1)
+    spoil(picker, ["a", "b"])
+    picker.remove_peer("a")
+    picker.add_peer("c", 1)
+    picker._hands["b"].trust, picker._hands["c"].trust = limits.FIRST_TRUST + 1, limits.FIRST_TRUST + 2
+    blocks = picker.pick("b", 16, 0.0)
+    for number in range(7):
+        now = (number + 1) / 0.7
+        if now < limits.STALLED_AFTER:
+            assert picker.pick("c", room, now) == [], "one slow block is no verdict"
+        picker.pick("b", 1, now)
+        deliver(picker, "b", blocks[number : number + 1])
+    assert bool(picker.pick("c", room, 10.0)) is (room > 3 * 0.7 * limits.SLOW_SHARE)
+
+
 def test_who_refuses_and_is_asked_again_does_not_keep_a_piece() -> None:
     picker, _ = new(1)
     for peer in ("a", "b"):

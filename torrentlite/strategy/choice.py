@@ -20,6 +20,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Hashable, Iterator
 from typing import Final, Generic, TypeVar
 
@@ -30,6 +31,7 @@ from .availability import Availability
 from .download import PieceDownload
 from .partials import Partials
 from .pieceset import PieceSet
+from .pipeline import QUEUE_TIME
 from .wants import Wants
 
 P = TypeVar("P", bound=Hashable)
@@ -74,13 +76,14 @@ class Hand(Generic[P]):
 class Asker(Generic[P]):
     """A peer that is to be asked for blocks now, and under which terms: see ``Picker.pick``."""
 
-    __slots__ = ("alone", "hand", "now", "only", "peer", "slow")
+    __slots__ = ("alone", "hand", "now", "only", "peer", "room", "slow")
 
-    def __init__(self, hand: Hand[P], now: float, only: int | None, *, slow: bool, alone: bool) -> None:
+    def __init__(self, hand: Hand[P], now: float, only: int | None, *, room: int, slow: bool, alone: bool) -> None:
         self.hand = hand
         self.peer: P = hand.peer
         self.now = now
         self.only = only
+        self.room = room
         self.slow = slow
         self.alone = alone
 
@@ -355,13 +358,18 @@ class Choice(Generic[P]):
             gone = owner is None or piece not in owner.downloads  # the latter when it left and came back
             quiet = asker.now - download.touched_at  # not since it was asked: who refuses is asked again and again
             abandoned = download.idle and (gone or quiet >= limits.ALONE_AFTER)
-            # Who never sent anything right does not make wait who did: three such would hold a piece for minutes.
-            stalled = asker.hand.proven and not asker.slow and quiet >= limits.STALLED_AFTER
-            if stalled and (owner is None or not owner.proven):
-                abandoned = True
+            # Who sent less that was right does not make wait who sent more, and has nothing else to do: some that send
+            # a block, and then one every few seconds or none, would hold a piece for minutes.
+            if asker.hand.proven and not asker.slow and (owner is None or owner.trust < asker.hand.trust):
+                abandoned = abandoned or quiet >= limits.STALLED_AFTER or self._crawls(download, asker)
             if abandoned and piece not in asker.hand.downloads and asker.may_get(piece):
                 self._take_over(download, asker)
                 yield download
+
+    def _crawls(self, download: PieceDownload[P], asker: Asker[P]) -> bool:
+        """Whether this piece comes SLOW_SHARE times slower than the asker's queue, which is QUEUE_TIME long, would."""
+        pace = download.pace(asker.now) if asker.now - download.begun_at >= limits.STALLED_AFTER else math.inf
+        return pace * QUEUE_TIME * limits.SLOW_SHARE < asker.room
 
     def _take_over(self, download: PieceDownload[P], asker: Asker[P]) -> None:
         """A piece that its owner gave up is begun anew for this one; after some such starts all may complete it."""

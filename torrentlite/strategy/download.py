@@ -245,7 +245,7 @@ class PieceDownload(Generic[P]):
     def restart(self, owner: P, now: float) -> None:
         """Throw everything away, for another peer to fetch this piece alone."""
         self.owner = owner
-        self.touched_at = now
+        self.begun_at = self.touched_at = now
         self.restarts += 1
         self.asked.clear()
         self._was_asked.clear()

@@ -255,7 +255,7 @@ class Picker(Generic[P]):
         if count <= 0 or (whole_piece and share is not None):
             return blocks
         hand = self._hands[peer]
-        asker = Asker(hand, now, self._wants.permitted(only), slow=slow, alone=whole_piece)
+        asker = Asker(hand, now, self._wants.permitted(only), room=count, slow=slow, alone=whole_piece)
         if self._partials.exhausted and not self._wants.urgent and share is None:
             return self._choice.contest(asker, count)
         if self._wants.urgent and share is None:
@@ -295,7 +295,7 @@ class Picker(Generic[P]):
         """
         self._now = now
         hand = self._hands[peer]
-        asker = Asker(hand, now, self._wants.permitted(only), slow=slow, alone=whole_piece)
+        asker = Asker(hand, now, self._wants.permitted(only), room=count, slow=slow, alone=whole_piece)
         pieces = max(1, count // self.layout.block_count(0))
         for downloads in self._choice.runs(asker, pieces, follow=follow, in_order=in_order):
             blocks: list[Block] = []
