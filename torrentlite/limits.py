@@ -491,7 +491,9 @@ LSD_MAX_HOSTS: Final = 1024
 # -- swarm and session ------------------------------------------------------------------------------------------------
 
 TICK: Final = 0.5
-"""The session's one periodic task runs this often, for all torrents; idle ones cost a few comparisons."""
+"""The session's one periodic task runs this often, for all torrents that have something to do."""
+NAP: Final = 10.0
+"""A torrent that has nothing to do is left alone so long, unless something happens to it."""
 RESTART_PAUSE: Final = 0.5
 """Until a service that a bug of ours has ended is begun again: a bug that comes back each time must not spin."""
 PEER_TICK: Final = 1.0

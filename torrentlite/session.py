@@ -41,6 +41,7 @@ from .strategy.peerlist import LOCAL
 from .swarm.commons import Commons
 from .swarm.content import DiskFactory
 from .swarm.discovery import check_port
+from .swarm.due import due
 from .swarm.life import Life
 from .swarm.presence import Presence
 from .swarm.reception import Reception
@@ -224,6 +225,7 @@ class Session(Generic[TorrentT]):
         """The gateway lets others in by another port than before."""
         for _, life in self._torrents.values():
             life.discovery.announce_now(trio.current_time())
+            life.wake()
 
     def _make_disk(self, metainfo: Metainfo, save_to: pathlib.Path, overwrite: bool) -> Disk:
         info = metainfo.info
@@ -248,20 +250,17 @@ class Session(Generic[TorrentT]):
         return make
 
     async def _tick(self) -> None:
-        turn = 0
         while True:
-            turn += 1
-            self._tick_all(trio.current_time(), turn)
+            self._tick_all(trio.current_time())
             await trio.sleep(TICK)
 
-    def _tick_all(self, now: float, turn: int) -> None:
+    def _tick_all(self, now: float) -> None:
         # Not in the loop above: its names would keep the torrent that was removed last.
-        lives = [life for _, life in self._torrents.values()]
-        # Where limits are shared, who comes first takes what they grant: everybody has a turn at that.
-        first = turn % max(1, len(lives))
-        for life in lives[first:] + lives[:first]:
+        naps = self._commons.naps
+        for life in naps.take(now):
             try:
                 life.tick(now)
+                naps.visited(life, due(life), now)
             except Exception as error:
                 self._commons.report(f"the tick of {life.info_hash}", error)
         self._presence.tick(now)

@@ -1,3 +1,4 @@
+import math
 import random
 
 import pytest
@@ -332,6 +333,11 @@ def test_each_is_in_one_place(data: st.DataObject) -> None:
             case "self":
                 peers.ourselves(address)
                 busy.pop(address, None)
+        at = peers.next_due()
+        if at > now:
+            assert peers.candidate(min(math.nextafter(at, -math.inf), now + 1e6)) is None
+        # One that is banned is only forgotten when its turn comes.
+        assert at == math.inf or peers.candidate(max(at, now)) is not None or peers.next_due() > at
         waiting = [peer for peer in peers if peer.queue is not None]
         assert {peer.address for peer in peers if peer.queue is None} == set(busy)
         assert sum(len(queue) for queue in peers._queues()) == len(waiting)

@@ -1,6 +1,7 @@
 """BEP 12 and the calendar of announces; time is a number here."""
 
 import itertools
+import math
 import random
 
 import pytest
@@ -421,14 +422,23 @@ def test_where_a_named_tracker_may_be(named, within):
         st.tuples(st.sampled_from(["good", "lonely", "down", "silent", "later"]), st.floats(0, 2000)), max_size=60
     ),
     st.integers(0, 1000),
+    st.booleans(),
 )
-def test_whatever_happens_the_rules_hold(tiers, happenings, seed):
-    """Nobody is announced to twice at once or too often, and ``stopped`` goes to those who heard ``started``."""
+def test_whatever_happens_the_rules_hold(tiers, happenings, seed, exclusive):
+    """Nobody is announced to twice at once or too often, and ``stopped`` goes to those who heard ``started``.
+
+    And it is known when somebody is due next: not a moment before, and then indeed.
+    """
     world = Clockwork(*tiers, seed=seed)
+    world.tiers.exclusive = exclusive
     under_way: list[TrackerEntry] = []
     heard: set[str] = set()
     last: dict[str, float] = {}
     for what, pause in happenings:
+        at = world.tiers.next_due()
+        before = min(math.nextafter(at, -math.inf), world.now + 1e6)
+        assert at <= world.now or world.tiers.due(before) == []
+        assert at == math.inf or world.tiers.due(max(at, world.now))
         world.now += pause
         if what == "later":
             for entry in under_way:
@@ -439,7 +449,7 @@ def test_whatever_happens_the_rules_hold(tiers, happenings, seed):
             assert world.now - last.get(entry.url, -1e9) >= limits.RETRY_FIRST
             last[entry.url] = world.now
             world.tiers.started(entry, world.now)
-            assert world.tiers.event(entry) == ("" if entry.url in heard else "started")
+            assert exclusive or world.tiers.event(entry) == ("" if entry.url in heard else "started")
             if what == "silent":
                 under_way.append(entry)
             elif what == "down":
@@ -447,7 +457,8 @@ def test_whatever_happens_the_rules_hold(tiers, happenings, seed):
             else:
                 world.tiers.succeeded(entry, LONELY if what == "lonely" else GOOD, world.now)
                 heard.add(entry.url)
-    assert {entry.url for entry in world.tiers.to_stop()} == heard
+    told = {entry.url for entry in world.tiers.to_stop()}
+    assert told == heard or (exclusive and told < heard)
     assert len(world.tiers.stats(world.now)) == len(set("".join(tiers)))
 
 

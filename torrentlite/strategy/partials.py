@@ -22,13 +22,14 @@ class Partials(Generic[P]):
         all: every partial piece by its number.
         alone: those that only their owner may fetch.
         memory: where their buffers come from.
+        buffers: how many are out.
     """
 
-    __slots__ = ("_buffers", "_calm_until", "_open", "all", "alone", "memory")
+    __slots__ = ("_calm_until", "_open", "all", "alone", "buffers", "memory")
 
     def __init__(self, memory: PieceMemory) -> None:
         self.memory = memory
-        self._buffers = 0
+        self.buffers = 0
         self._calm_until = 0.0
         self.all: dict[int, PieceDownload[P]] = {}
         self.alone: dict[int, PieceDownload[P]] = {}
@@ -38,22 +39,22 @@ class Partials(Generic[P]):
     def starved(self) -> bool:
         """Whether to begin a piece would be refused, as it was before."""
         # Without any buffer one must ask all the same: the memory keeps room for those.
-        return self.memory.full and self._buffers > 0
+        return self.memory.full and self.buffers > 0
 
     @property
     def exhausted(self) -> bool:
         """Whether there is nothing to ask for but what others are asked for: the usual state with many peers."""
         fast, slow = self._open
-        return self.memory.full and not (fast or slow or self.alone) and self._buffers > 0
+        return self.memory.full and not (fast or slow or self.alone) and self.buffers > 0
 
     def begin(
         self, piece: int, size: int, now: float, *, slow: bool, owner: P | None, urgent: bool = False
     ) -> PieceDownload[P] | None:
         """A new partial piece, or None when there is no memory for it; an urgent one gets some beyond the limit."""
-        buffer = self.memory.take(size, first=not self._buffers, urgent=urgent)
+        buffer = self.memory.take(size, first=not self.buffers, urgent=urgent)
         if buffer is None:
             return None
-        self._buffers += 1
+        self.buffers += 1
         download = PieceDownload(piece, buffer, now, slow=slow, owner=owner)
         self.all[piece] = download
         self.sort_in(download)
@@ -107,5 +108,5 @@ class Partials(Generic[P]):
         return now >= self._calm_until
 
     def _return(self, buffer: Buffer) -> None:
-        self._buffers -= 1
+        self.buffers -= 1
         self.memory.give(buffer)

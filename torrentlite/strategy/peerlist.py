@@ -7,6 +7,7 @@ and the next candidate is at the head of one of a handful: nothing here looks at
 from __future__ import annotations
 
 import dataclasses
+import math
 import random
 from collections.abc import Iterator
 from typing import Final, Protocol
@@ -227,6 +228,12 @@ class PeerList:
                     return peer
                 self._remove(peer.address)
         return None
+
+    def next_due(self) -> float:
+        """When there will be somebody to dial, if nothing happens; ``math.inf`` for never."""
+        if not self._known:
+            return math.inf
+        return min((peer.retry_at for queue in self._queues() if (peer := queue.head()) is not None), default=math.inf)
 
     def neighbour(self, now: float) -> PeerAddress | None:
         """Somebody on the local network who was never dialled, or None: he has called for peers a moment ago."""

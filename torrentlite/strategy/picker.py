@@ -465,6 +465,11 @@ class Picker(Generic[P]):
     # Looks
 
     @property
+    def buffers(self) -> int:
+        """How many pieces hold memory."""
+        return self._partials.buffers
+
+    @property
     def partial(self) -> int:
         """The pieces of which some blocks are received, but not all."""
         downloads = self._partials.all.values()

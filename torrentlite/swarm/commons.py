@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -12,6 +14,7 @@ from ..settings import Settings
 from ..stats import PortMapStats
 from ..storage.slab import fresh_buffers
 from ..strategy.memory import PieceMemory
+from ..strategy.naps import Naps
 from ..strategy.rate import RateMeter, TokenBucket
 from ..tracker.client import TrackerClient
 from ..wire.address import Address, Scope
@@ -20,6 +23,9 @@ from .dht import Dht
 from .door import Door
 from .lsd import Lsd
 from .world import World
+
+if TYPE_CHECKING:
+    from .life import Life
 
 log = logging.getLogger("torrentlite")
 
@@ -33,6 +39,7 @@ class Commons:
         lsd: its local discovery, or None.
         port_map: what the gateway does for us.
         loopback: whether the session is bound to loopback.
+        naps: which torrents the session's tick visits.
         door: who knocks at a peer's door waits for its turn there.
         half_open: connection attempts under way, all torrents.
         web_fetches: connections to web seeds, all torrents.
@@ -70,6 +77,7 @@ class Commons:
         self.dht: Dht | None = None
         self.lsd: Lsd | None = None
         self.port_map = PortMapStats()
+        self.naps: Naps[Life] = Naps()
         self.door = Door()
         self.own_addresses: dict[Address, None] = {}
         self.connected = 0
@@ -93,9 +101,9 @@ class Commons:
         """The same for datagrams."""
         return self.port_map.udp_port or self.port if peer.scope is Scope.PUBLIC else self.port
 
-    def crew(self) -> Crew:
-        """A new group of tasks in the session's nursery."""
-        return Crew(self.nursery, self.report)
+    def crew(self, started: Callable[[], None] | None = None) -> Crew:
+        """A new group of tasks in the session's nursery; see there."""
+        return Crew(self.nursery, self.report, started)
 
     def now(self) -> float:
         """The time on Trio's clock. It ends with the session: a look must not need a loop that may be gone."""

@@ -74,6 +74,11 @@ class Content:
         """The verified pieces, as bits."""
         return self.pieces.picker.have if self.pieces is not None else 0
 
+    @property
+    def busy(self) -> bool:
+        """Whether the disk, or a piece on its way there, may need something at the next tick."""
+        return bool(len(self._crew) or (self.pieces is not None and self.pieces.busy))
+
     # -- life --------------------------------------------------------------------------------------------------------
 
     async def open(self, *, recheck: bool) -> Pieces:

@@ -25,11 +25,18 @@ class Crew:
     Args:
         nursery: where the tasks really run.
         report: told of an exception that should not have happened, with the task's name.
+        started: called when a task is started.
     """
 
-    def __init__(self, nursery: trio.Nursery, report: Callable[[str, Exception], None]) -> None:
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        report: Callable[[str, Exception], None],
+        started: Callable[[], None] | None = None,
+    ) -> None:
         self._nursery = nursery
         self._report = report
+        self._started = started
         self._scopes: dict[trio.CancelScope, None] = {}
         self._empty = trio.Event()
         self.closed = False
@@ -52,6 +59,8 @@ class Crew:
             return None
         scope = trio.CancelScope()
         self._scopes[scope] = None
+        if self._started is not None:
+            self._started()
         self._nursery.start_soon(self._run, scope, function, args, name, again, name=name)
         return scope
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol, TypeVar
 
 import trio
@@ -86,9 +86,14 @@ class EventStream:
 
 
 class Streams:
-    """The readers of one torrent's events."""
+    """The readers of one torrent's events.
 
-    def __init__(self) -> None:
+    Args:
+        opened: called when there is one more.
+    """
+
+    def __init__(self, opened: Callable[[], None]) -> None:
+        self._opened = opened
         self._open: dict[EventStream, None] = {}
         self._closed = False
 
@@ -104,6 +109,7 @@ class Streams:
     def reading(self, stream: StreamT) -> Iterator[StreamT]:
         """Put into this stream what happens while the block lasts."""
         self._open[stream] = None
+        self._opened()
         if self._closed:
             stream.close()
         try:

@@ -70,6 +70,7 @@ class Finding:
         added = sum(dialler.add(address, source, within) for address in addresses)
         if added and source in ("lsd", "pex"):
             self._life.streams.put(ev.PeersFound(source, added))
+        self._life.wake()  # there may be no room to dial just now
         dialler.dial_more(trio.current_time())
 
     def tracker_replied(self, url: str, ok: bool, message: str, peers: int) -> None:

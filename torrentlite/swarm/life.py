@@ -89,7 +89,7 @@ class Life:
         self._select = None if select is None else tuple(select)
         if self._select is None and magnet is not None:
             self._select = magnet.select
-        self._crew = commons.crew()
+        self._crew = commons.crew(self.wake)
         self.up = TokenBucket(0, now)
         self.down = TokenBucket(0, now, burst=DOWNLOAD_BURST)
         throttle = Throttle((commons.up_bucket, self.up), (commons.down_bucket, self.down))
@@ -104,7 +104,7 @@ class Life:
         self._opening = Opening(self, self._crew)
         self._finishing = False
         self.changed = trio.Event()
-        self.streams = Streams()
+        self.streams = Streams(self.wake)
         self.added_at = now
         self.moved_at = now
         self._next_progress = now
@@ -221,7 +221,7 @@ class Life:
             log.info("%s: %s%s", self.name, state.value, f" ({message})" if message else "")
             before, self.state = self.state, state
             self.streams.put(ev.StateChanged(before, state, message))
-            self.discovery.follow(active=state in _ACTIVE)
+            self.discovery.follow(active=self.active)
         self.moved_at = trio.current_time()
         self._wake_waiters()
 
@@ -229,6 +229,7 @@ class Life:
         self.changed.set()
         self.changed = trio.Event()
         self.reading.wake()
+        self.wake()
 
     def _fail(self, error: TorrentError) -> None:
         """Stop, for a reason that does not pass by itself."""
@@ -423,7 +424,8 @@ class Life:
 
     def tick_discovery(self) -> None:
         """Announce where it is due."""
-        if self.state in _ACTIVE:
+        self.wake()
+        if self.active:
             self.discovery.tick(trio.current_time())
 
     # -- the session's side ------------------------------------------------------------------------------------------
@@ -432,8 +434,23 @@ class Life:
         """Whether somebody who connects can be taken in now."""
         return self.swarm.open and (self.swarm.pieces is not None or self.metainfo is None)
 
+    @property
+    def active(self) -> bool:
+        """Whether peers are looked for."""
+        return self.state in _ACTIVE
+
+    @property
+    def tasks(self) -> int:
+        """Tasks of its own that run (but for the files')."""
+        return len(self._crew)
+
+    def wake(self) -> None:
+        """There may be something to do at the next tick; see ``due.py``."""
+        if self.state is not State.CLOSED:
+            self._commons.naps.wake(self)
+
     def tick(self, now: float) -> None:
-        """Called by the session's tick, twice a second."""
+        """Called by the session's tick, twice a second while there is something to do; see ``due.py``."""
         self.tick_discovery()
         self.swarm.tick(now)
         if self.content is not None and self.content.pieces is not None:
@@ -451,6 +468,7 @@ class Life:
     async def close(self) -> None:
         """Leave the swarm: say goodbye, save, let go of everything. Never raises for the outside's faults."""
         self._set_state(State.CLOSED)
+        self._commons.naps.drop(self)
         self.swarm.close_all("leaving")
         try:
             async with trio.open_nursery() as nursery:

@@ -140,6 +140,11 @@ class Pieces:
         """The pieces that are here to stay, as bits."""
         return self.picker.have if self.cache is None else 0
 
+    @property
+    def busy(self) -> bool:
+        """Whether pieces are to be checked, spilled or synced, or hold memory."""
+        return bool(self._finished or self._spills or self.picker.buffers or self.disk.dirty)
+
     # -- blocks ------------------------------------------------------------------------------------------------------
 
     def want(self, pieces: int) -> None:

@@ -35,6 +35,9 @@ class ReadingOwner(Protocol):
     def state(self) -> State:
         """What it is doing."""
 
+    def wake(self) -> None:
+        """There is something to do at each tick."""
+
 
 class Place:
     """One reader as its torrent sees it.
@@ -76,6 +79,9 @@ class Reading:
         self._said: object = None
         self.sequential = sequential
         self.capacity: int | None = None
+
+    def __len__(self) -> int:
+        return len(self._places)
 
     def know(self, content: Content) -> None:
         """It is known what is shared."""
@@ -187,6 +193,7 @@ class Reading:
     def join(self, place: Place) -> None:
         """A reader comes."""
         self._places[place] = None
+        self._owner.wake()
         self._change()
 
     def leave(self, place: Place) -> None:

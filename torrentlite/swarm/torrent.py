@@ -185,6 +185,7 @@ class Torrent:
         """
         parse_url(url)
         self.swarm.web.add([url], Scope.LOOPBACK)
+        self._life.wake()
 
     def announce(self) -> None:
         """Ask the DHT now, and the trackers (as soon as they allow)."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import math
 import random
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -124,6 +125,12 @@ class Tiers:
                 found.append(entry)
         return found
 
+    def next_due(self) -> float:
+        """When ``due`` has something to say, if nothing happens until then; ``math.inf`` for never."""
+        if self.exclusive:
+            return self._next_alone()
+        return min((self._next_of(group) for group in self._groups), default=math.inf)
+
     def event(self, entry: TrackerEntry) -> str:
         """What the announce under way says: ``started``, ``completed`` or nothing."""
         return entry.event
@@ -237,6 +244,28 @@ class Tiers:
             elif entry.next_at <= now:
                 return entry
         return None
+
+    def _next_alone(self) -> float:
+        entries, current = list(self), self._in_charge
+        if any(entry.state is _State.ANNOUNCING for entry in entries):
+            return math.inf
+        if current is not None and current.state is _State.OK:
+            return -math.inf if self._owes_completed(current) else current.next_at
+        return min((entry.next_at for entry in entries), default=math.inf)
+
+    def _next_of(self, group: Sequence[Sequence[TrackerEntry]]) -> float:
+        earliest = math.inf
+        patience = calm = -math.inf  # until a slow one is waited for no longer; until the one in charge is due
+        for entry in (entry for tier in group for entry in tier):
+            if entry.state is _State.OK and self._owes_completed(entry):
+                return -math.inf
+            if entry.state is _State.OK and not entry.alone:
+                calm = max(calm, entry.next_at)
+            if entry.state is _State.ANNOUNCING:
+                patience = max(patience, entry.since + limits.SLOW_TRACKER)
+            else:
+                earliest = min(earliest, max(entry.next_at, patience))
+        return max(earliest, calm)
 
     def _owes_completed(self, entry: TrackerEntry) -> bool:
         return self._completed and entry.started and entry.incomplete
