@@ -7,12 +7,11 @@ calls itself are all bounded here. What is spoken on the wire is left to httpx2,
 from __future__ import annotations
 
 import base64
-import dataclasses
 import ssl
 import urllib.parse
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import trio
 
@@ -26,8 +25,7 @@ if TYPE_CHECKING:
     from .transport import Exchange
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class HttpReply:
+class HttpReply(NamedTuple):
     """What came back in the end, of whatever status; redirects have been followed."""
 
     status: int
@@ -35,10 +33,13 @@ class HttpReply:
     """By lower-case name."""
     body: bytes
     """Unpacked."""
-    url: str = dataclasses.field(repr=False)
+    url: str
     """Who sent it; may hold a key."""
     remote: Address
     """Its address: what the reply names must be of this scope or wider."""
+
+    def __repr__(self) -> str:
+        return f"<HttpReply {self.status}, {len(self.body)} bytes, from {self.remote}>"  # the URL is not for logs
 
 
 class HttpClient:
