@@ -2,7 +2,8 @@
 
 Each is a module of this package with a ``main(arguments)``; nothing of it ever decides whether a test passes.
 ``python -m benchmarks --quick`` runs each once, small, to see that it still works, and prints no figure worth keeping.
-``python -m benchmarks all FILE`` takes all figures of docs/benchmarks.md (an hour, on a quiet machine) into FILE.
+``python -m benchmarks all FILE`` takes all figures of docs/benchmarks.md (hours, on a quiet machine) into FILE and a
+chart of them into images/ beside it; with ``--only TITLE`` it replaces the parts whose titles hold that, and no others.
 """
 
 from __future__ import annotations

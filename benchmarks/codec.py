@@ -5,16 +5,18 @@ python -m benchmarks codec
 
 from __future__ import annotations
 
+import functools
 import random
 import time
 from collections.abc import Callable
+from typing import Any
 
 from torrentlite import bencode
 from torrentlite.wire import messages as wm
 from torrentlite.wire.peerwire import PeerWire
 
 from .material import words
-from .rounds import middle, spread
+from .rounds import Result, interleaved, middle, ratio, spread
 
 BLOCK = 16 << 10
 
@@ -54,7 +56,7 @@ def main(arguments: list[str]) -> None:
     )
     import libtorrent as lt
 
-    query = bencode.decode(answer)
+    query: Any = bencode.decode(answer)
     many = range(1000)
     rows: dict[str, tuple[Callable[[], object], int]] = {
         "parse a block (with one copy into the buffer)": (lambda: parse(pieces), 1000),
@@ -62,15 +64,19 @@ def main(arguments: list[str]) -> None:
         "parse a Have": (lambda: parse(haves), 1000),
         "encode a request": (lambda: wm.encode_requests(blocks), 1000),
         "header of a block": (lambda: [wm.piece_header(*each) for each in blocks], 1000),
-        "decode a DHT answer": (lambda: [bencode.decode(answer) for _ in many], 1000),
-        "the same by libtorrent.bdecode": (lambda: [lt.bdecode(answer) for _ in many], 1000),
-        "encode a DHT answer": (lambda: [bencode.encode(query) for _ in many], 1000),
+        "torrentlite decodes a DHT answer": (lambda: [bencode.decode(answer) for _ in many], 1000),
+        "libtorrent decodes": (lambda: [lt.bdecode(answer) for _ in many], 1000),
+        "torrentlite encodes a DHT answer": (lambda: [bencode.encode(query) for _ in many], 1000),
+        "libtorrent encodes": (lambda: [lt.bencode(query) for _ in many], 1000),
     }
-    print("| what | µs (min–max) |")
-    print("|---|---|")
-    for row, (work, count) in rows.items():
-        times = [
-            timed(lambda work=work: [work() for _ in range(scale)], count * scale)  # type: ignore[misc]
-            for _ in range(args.runs)
-        ]
-        print(f"| {row} | {middle(times):.2f} {spread(times)} |")
+
+    def run(work: Callable[[], object], count: int) -> Result:
+        return {"us": timed(lambda: [work() for _ in range(scale)], count * scale)}
+
+    results = interleaved({row: functools.partial(run, *what) for row, what in rows.items()}, args.runs)
+    times = {row: [one["us"] for one in runs] for row, runs in results.items()}
+    print("| what | µs (min–max) | ratio to libtorrent (min–max) |")
+    print("|---|---|---|")
+    for row, took in times.items():
+        theirs = times.get(f"libtorrent {row.split()[1]}")
+        print(f"| {row} | {middle(took):.2f} {spread(took)} | {ratio(theirs, took) if theirs else ''} |")

@@ -85,7 +85,7 @@ def one_run(seed: str, what: Material) -> Result:
 
 def main(arguments: list[str]) -> None:
     """Measure and print a table."""
-    parser = words("cold", __doc__, total="1G", runs=3)
+    parser = words("cold", __doc__, total="1G", runs=5)
     parser.set_defaults(folder="/tmp")
     args = parser.parse_args(arguments)
     if args.quick:

@@ -1,8 +1,8 @@
-"""Many connections: fetching from 200 at once, and seeding to 50 libtorrent peers.
+"""Many connections: fetching from 200 at once, and seeding to 50 libtorrent peers; or as many as one says.
 
-    python -m benchmarks crowd --size 1G --peers 200 --fetchers 50
+    python -m benchmarks crowd --size 1G --peers 1 10 50 200 --fetchers 1 10 50 200
 
-*Fetching*: one scripted seed on 200 loopback addresses (``scripted.py``), one fetcher. *Seeding*: one seed, 50
+*Fetching*: one scripted seed on so many loopback addresses (``scripted.py``), one fetcher. *Seeding*: one seed, so many
 libtorrent sessions in one process, each of which knows only the seed; the time is that of the last one.
 """
 
@@ -13,6 +13,7 @@ import json
 import pathlib
 import sys
 import time
+from collections.abc import Mapping, Sequence
 
 from .material import Material, material, words
 from .processes import check_size, running, serving
@@ -65,35 +66,46 @@ def crowd(torrent: pathlib.Path, folder: pathlib.Path, port: int, fetchers: int)
 
 
 def main(arguments: list[str]) -> None:
-    """Measure and print two tables."""
+    """Measure and print a table for each number of connections."""
     parser = words("crowd", __doc__, total="1G")
-    parser.add_argument("--peers", type=int, default=200, help="connections to fetch from (default 200)")
-    parser.add_argument("--fetchers", type=int, default=50, help="peers to seed to (default 50)")
-    parser.add_argument("--fetched", type=size, default=size("64M"), help="what each of them fetches (default 64M)")
+    parser.add_argument("--peers", type=int, nargs="+", default=[200], help="connections to fetch from (default 200)")
+    parser.add_argument("--fetchers", type=int, nargs="+", default=[50], help="peers to seed to (default 50)")
+    parser.add_argument("--fetched", type=size, default=size("3G"), help="what they fetch together (default 3G)")
     args = parser.parse_args(arguments)
     if args.quick:
-        args.size, args.fetched, args.peers, args.fetchers, args.runs = size("16M"), size("2M"), 20, 5, 1
+        args.size, args.fetched, args.peers, args.fetchers, args.runs = size("16M"), size("10M"), [20], [5], 1
     with material(args.folder, args.size, args.piece_size) as what:
-        rows = {client: functools.partial(fetch_from_many, client, what, args.peers) for client in CLIENTS}
-        fetched = interleaved(rows, args.runs)
-    with material(args.folder, args.fetched, args.piece_size) as what:
-        rows = {client: functools.partial(seed_to_many, client, what, args.fetchers) for client in CLIENTS}
-        seeded = interleaved(rows, args.runs)
-    for title, total, results in (
-        (f"fetching {args.size >> 20} MiB from {args.peers} connections", args.size, fetched),
-        (f"seeding {args.fetched >> 20} MiB to {args.fetchers} peers", args.fetched * args.fetchers, seeded),
-    ):
-        seconds = {row: [run["seconds"] for run in runs] for row, runs in results.items()}
-        theirs = min(("lt", "lt-fast"), key=lambda row: middle(seconds[row]))
-        print(f"{title}, {args.runs} rounds")
-        print("| who | MiB/s | ratio (min–max) | CPU s/GiB | peak MiB |")
-        print("|---|---|---|---|---|")
-        for row, runs in results.items():
-            print(
-                f"| {row} | {(total >> 20) / middle(seconds[row]):.0f} | {ratio(seconds[theirs], seconds[row])}"
-                f" | {middle([run['cpu'] for run in runs]) / (total / (1 << 30)):.2f}"
-                f" | {middle([run['memory_mib'] for run in runs]):.0f} |"
-            )
+        for peers in args.peers:
+            rows = {client: functools.partial(fetch_from_many, client, what, peers) for client in CLIENTS}
+            results = interleaved(rows, args.runs)
+            table(f"fetching {args.size >> 20} MiB from {connections(peers)}", args.size, results)
+    for fetchers in args.fetchers:
+        each = max(args.piece_size, args.fetched // fetchers // args.piece_size * args.piece_size)
+        with material(args.folder, each, args.piece_size) as what:
+            rows = {client: functools.partial(seed_to_many, client, what, fetchers) for client in CLIENTS}
+            results = interleaved(rows, args.runs)
+        table(f"seeding {each >> 20} MiB to each of {connections(fetchers)}", each * fetchers, results)
+
+
+def connections(count: int) -> str:
+    """In words."""
+    return f"{count} connection{'s' if count > 1 else ''}"
+
+
+def table(title: str, total: int, results: Mapping[str, Sequence[Result]]) -> None:
+    """Print one."""
+    seconds = {row: [run["seconds"] for run in runs] for row, runs in results.items()}
+    theirs = min(("lt", "lt-fast"), key=lambda row: middle(seconds[row]))
+    print(f"{title}, {len(seconds[theirs])} rounds")
+    print("| who | MiB/s | ratio (min–max) | CPU s/GiB | peak MiB |")
+    print("|---|---|---|---|---|")
+    for row, runs in results.items():
+        print(
+            f"| {row} | {(total >> 20) / middle(seconds[row]):.0f} | {ratio(seconds[theirs], seconds[row])}"
+            f" | {middle([run['cpu'] for run in runs]) / (total / (1 << 30)):.2f}"
+            f" | {middle([run['memory_mib'] for run in runs]):.0f} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Making and verifying torrents of cached files: over one core's SHA-1, and mktorrent beside it.
+"""Making and verifying torrents of cached files: libtorrent and mktorrent beside it, and one core's SHA-1.
 
     python -m benchmarks hashing --size 1G
 
@@ -6,36 +6,45 @@
 too: by a process for each core that only hashes memory (n cores need not be n times one: they may share what is behind
 them), and by such processes that read their part of the file, with bare calls. Reading is a copy, which takes a quarter
 of the time; a mapped file would need none, but whoever cuts it short then kills the process (SIGBUS).
+
+What libtorrent verifies it is not told to be right, so it hashes it before it seeds. Who makes or verifies does so in a
+process of its own; the start of that counts for the CPU and the memory, not for the time (but mktorrent's, which takes
+milliseconds).
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import multiprocessing
 import os
 import pathlib
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 
-import trio
-
-import torrentlite
-
 from .material import MIB, Material, material, words
+from .processes import running
+from .roles import lt_session, usage
 from .rounds import Result, interleaved, middle, ratio
 from .sizes import size
 
 
-def sha1(total: int) -> Result:
-    """One core, from memory."""
+def hash_bytes(total: int) -> float:
+    """Hash so much of memory; seconds."""
     data = memoryview(os.urandom(MIB))
     started = time.perf_counter()
     for _ in range(total // MIB):
         hashlib.sha1(data).digest()
-    return {"seconds": time.perf_counter() - started}
+    return time.perf_counter() - started
+
+
+def sha1(path: pathlib.Path, piece_size: int, torrent: pathlib.Path) -> float:
+    """One core, from memory; like the others, seconds."""
+    return hash_bytes(path.stat().st_size)
 
 
 def on_all_cores(work: Callable[[int, int], None], total: int) -> Result:
@@ -63,7 +72,7 @@ def on_all_cores(work: Callable[[int, int], None], total: int) -> Result:
 
 def hash_memory(begin: int, end: int) -> None:
     """As ``sha1``."""
-    sha1(end - begin)
+    hash_bytes(end - begin)
 
 
 def hash_file(what: Material, begin: int, end: int) -> None:
@@ -75,19 +84,58 @@ def hash_file(what: Material, begin: int, end: int) -> None:
             digest.update(buffer[: os.preadv(file.fileno(), [buffer[: end - at]], at)])
 
 
-def create(what: Material, piece_size: int) -> Result:
+def create(path: pathlib.Path, piece_size: int, torrent: pathlib.Path) -> float:
     """``torrentlite.create``."""
+    import trio
+
+    import torrentlite
+    import torrentlite.storage.hashing  # else the call would do that
+
     started = time.perf_counter()
-    trio.run(lambda: torrentlite.create(what.data / "file.bin", piece_length=piece_size))
-    return {"seconds": time.perf_counter() - started}
+    trio.run(lambda: torrentlite.create(path, piece_length=piece_size))
+    return time.perf_counter() - started
 
 
-def verify(what: Material) -> Result:
+def verify(path: pathlib.Path, piece_size: int, torrent: pathlib.Path) -> float:
     """``torrentlite.verify``."""
-    metainfo = torrentlite.Metainfo.from_bytes(what.torrent.read_bytes())
+    import trio
+
+    import torrentlite
+
+    metainfo = torrentlite.Metainfo.from_bytes(torrent.read_bytes())
     started = time.perf_counter()
-    trio.run(torrentlite.verify, metainfo, what.data)
-    return {"seconds": time.perf_counter() - started}
+    trio.run(torrentlite.verify, metainfo, path.parent)
+    return time.perf_counter() - started
+
+
+def lt_create(path: pathlib.Path, piece_size: int, torrent: pathlib.Path) -> float:
+    """``libtorrent.set_piece_hashes``, v1 alone, as ours."""
+    import libtorrent as lt
+
+    started = time.perf_counter()
+    made = lt.create_torrent(lt.list_files(str(path)), piece_size, lt.create_torrent.v1_only)
+    lt.set_piece_hashes(made, str(path.parent))
+    lt.bencode(made.generate())
+    return time.perf_counter() - started
+
+
+def lt_verify(path: pathlib.Path, piece_size: int, torrent: pathlib.Path) -> float:
+    """A libtorrent session that is given the torrent, until it seeds; with a thread for each core to hash with."""
+    import libtorrent as lt
+
+    session = lt_session(False, hashing_threads=os.cpu_count() or 1)
+    params = lt.add_torrent_params()
+    params.ti = lt.torrent_info(str(torrent))
+    params.save_path = str(path.parent)
+    params.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
+    started = time.perf_counter()
+    handle = session.add_torrent(params)  # type: ignore[attr-defined]
+    while not handle.status().is_seeding:
+        time.sleep(0.002)
+    return time.perf_counter() - started
+
+
+WORKS = {work.__name__: work for work in (sha1, create, lt_create, verify, lt_verify)}
 
 
 def mktorrent(what: Material, piece_size: int) -> Result:
@@ -95,8 +143,13 @@ def mktorrent(what: Material, piece_size: int) -> Result:
     out = pathlib.Path(what.fresh()) / "mk.torrent"
     command = ["mktorrent", "-l", str(piece_size.bit_length() - 1), "-t", str(os.cpu_count()), "-o", str(out)]
     started = time.perf_counter()
-    subprocess.run([*command, str(what.data / "file.bin")], check=True, stdout=subprocess.DEVNULL)
-    return {"seconds": time.perf_counter() - started}
+    with subprocess.Popen([*command, str(what.data / "file.bin")], stdout=subprocess.DEVNULL) as process:
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit("mktorrent failed")
+    seconds = time.perf_counter() - started
+    return {"seconds": seconds, "cpu": used.ru_utime + used.ru_stime}
 
 
 def main(arguments: list[str]) -> None:
@@ -104,25 +157,40 @@ def main(arguments: list[str]) -> None:
     args = words("hashing", __doc__, total="1G").parse_args(arguments)
     if args.quick:
         args.size, args.runs = size("32M"), 1
+    names = {
+        "SHA-1, one core": "sha1",
+        "torrentlite creates": "create",
+        "libtorrent creates": "lt_create",
+        "torrentlite verifies": "verify",
+        "libtorrent verifies": "lt_verify",
+    }
     with material(args.folder, args.size, args.piece_size) as what:
-        rows = {
-            "SHA-1, one core": functools.partial(sha1, args.size),
-            "SHA-1, a process for each core": functools.partial(on_all_cores, hash_memory, args.size),
-            "reading and SHA-1, a process for each core": functools.partial(
-                on_all_cores, functools.partial(hash_file, what), args.size
-            ),
-            "create": functools.partial(create, what, args.piece_size),
-            "verify": functools.partial(verify, what),
-        }
+        place = (what.data / "file.bin", args.piece_size, what.torrent)
+        rows = {row: functools.partial(running, "hashing", work, *place) for row, work in names.items()}
+        rows["SHA-1, a process for each core"] = functools.partial(on_all_cores, hash_memory, args.size)
+        work = functools.partial(hash_file, what)
+        rows["reading and SHA-1, a process for each core"] = functools.partial(on_all_cores, work, args.size)
         if shutil.which("mktorrent"):
-            rows["mktorrent"] = functools.partial(mktorrent, what, args.piece_size)
+            rows["mktorrent creates"] = functools.partial(mktorrent, what, args.piece_size)
         results = interleaved(rows, args.runs)
     seconds = {row: [run["seconds"] for run in runs] for row, runs in results.items()}
+    gib = args.size / (1 << 30)
     print(f"{args.size >> 20} MiB in pieces of {args.piece_size >> 10} KiB, {os.cpu_count()} cores, {args.runs} rounds")
-    print("| what | MiB/s | times one core (min–max) | over mktorrent |")
-    print("|---|---|---|---|")
+    print("| what | MiB/s | ratio to libtorrent (min–max) | times one core (min–max) | CPU s/GiB | peak MiB |")
+    print("|---|---|---|---|---|---|")
     for row, times in seconds.items():
-        over = ratio(seconds["mktorrent"], times) if "mktorrent" in seconds else "not installed"
+        theirs = seconds.get(f"libtorrent {row.split()[-1]}")
+        cpu = [run["cpu"] for run in results[row] if "cpu" in run]
+        peak = [run["memory_mib"] for run in results[row] if "memory_mib" in run]
         print(
-            f"| {row} | {(args.size >> 20) / middle(times):.0f} | {ratio(seconds['SHA-1, one core'], times)} | {over} |"
+            f"| {row} | {(args.size >> 20) / middle(times):.0f} | {ratio(theirs, times) if theirs else ''}"
+            f" | {ratio(seconds['SHA-1, one core'], times)}"
+            f" | {f'{middle(cpu) / gib:.2f}' if cpu else ''}"
+            f" | {f'{middle(peak):.0f}' if peak else ''} |"
         )
+
+
+if __name__ == "__main__":
+    _work, _path, _piece_size, _torrent = sys.argv[1:]
+    _seconds = WORKS[_work](pathlib.Path(_path), int(_piece_size), pathlib.Path(_torrent))
+    print(json.dumps({"seconds": _seconds, **usage()}))

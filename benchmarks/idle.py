@@ -93,7 +93,7 @@ def theirs(root: pathlib.Path, seconds: float) -> Result:
 
 def main(arguments: list[str]) -> None:
     """Measure and print a table."""
-    parser = words("idle", __doc__, runs=3)
+    parser = words("idle", __doc__, runs=5)
     parser.add_argument("--torrents", type=int, default=1000, help="default 1000")
     parser.add_argument("--seconds", type=float, default=20.0, help="of doing nothing (default 20)")
     args = parser.parse_args(arguments)

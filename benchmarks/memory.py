@@ -72,7 +72,7 @@ def one_big(what: Material, peers: int) -> Result:
 
 def main(arguments: list[str]) -> None:
     """Measure and print a table."""
-    parser = words("memory", __doc__, total="4G", runs=3)
+    parser = words("memory", __doc__, total="4G", runs=5)
     parser.add_argument("--big", type=size, default=size("20G"), help="bytes of zeros (default 20G)")
     args = parser.parse_args(arguments)
     if args.quick:

@@ -16,7 +16,7 @@ import time
 
 import torrentlite
 
-from . import summary
+from . import chart, summary
 
 QUICK = ("transfer", "command", "start", "crowd", "cold", "slow", "swarm", "memory", "idle", "hashing", "picking",
          "codec", "aio")  # fmt: skip
@@ -25,11 +25,12 @@ QUICK = ("transfer", "command", "start", "crowd", "cold", "slow", "swarm", "memo
 WHOLE = (
     ("Steady: 4 GiB, 1 MiB pieces, tmpfs", "transfer --size 4G --runs 7"),
     ("Small pieces: 1 GiB in pieces of 16 KiB", "transfer --size 1G --piece-size 16K"),
+    ("Large pieces: 4 GiB in pieces of 16 MiB", "transfer --size 4G --piece-size 16M"),
     ("Small files: 10,000 of them", "transfer --size 1G --files 10000"),
     ("On a disk: 4 GiB fetched", "transfer --size 4G --folder /tmp"),
     ("A whole command", "command --runs 11"),
     ("Start-up", "start"),
-    ("Many connections", "crowd"),
+    ("Connections: 1, 10, 50, 200", "crowd --peers 1 10 50 200 --fetchers 1 10 50 200"),
     ("A cold cache", "cold --size 8G"),
     ("The slow path", "slow"),
     ("Whole swarms", "swarm"),
@@ -75,12 +76,20 @@ def machine() -> str:
 
 
 def everything(arguments: list[str]) -> None:
-    """Run all of WHOLE, each in a process of its own, and write what they print."""
+    """Run all of WHOLE, each in a process of its own, and write what they print, and a chart of it beside the page.
+
+    With ``--only`` the parts that are measured take the place of those with the same title, or follow the others, and
+    each says itself what it was taken on. All else on the page stays as it is.
+    """
     parser = argparse.ArgumentParser(prog="python -m benchmarks all", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("file", type=pathlib.Path, help="the page to write, e.g. docs/benchmarks.md")
     parser.add_argument("--only", default="", help="only titles that hold this")
     args = parser.parse_args(arguments)
-    parts = [summary.HEAD.format(machine=machine())]
+    picture = args.file.parent / "images" / f"{args.file.stem}.svg"
+    picture.parent.mkdir(exist_ok=True)
+    before = args.file.read_text() if args.only and args.file.exists() else ""
+    head = summary.head(before) or summary.HEAD.format(machine=machine(), chart=f"images/{picture.name}")
+    parts = summary.parts(before)
     for title, words in WHOLE:
         if args.only.lower() not in title.lower():
             continue
@@ -89,5 +98,8 @@ def everything(arguments: list[str]) -> None:
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
         said = done.stdout if not done.returncode else f"{done.stdout}\n(failed with {done.returncode})\n"
         print(said, flush=True)
-        parts.append(f"## {title}\n\n`python -m benchmarks {words}`\n\n{summary.spaced(said)}\n")
-        args.file.write_text("\n".join(parts))
+        taken = f"Taken on: {machine()}.\n\n" if before else ""
+        parts[title] = f"{taken}`python -m benchmarks {words}`\n\n{summary.spaced(said)}"
+        page = summary.joined(head, parts)
+        args.file.write_text(page)
+        picture.write_text(chart.svg(page) or summary.EMPTY)

@@ -153,7 +153,7 @@ def through_relay(seed: str, fetcher: str, what: Material) -> Result:
 
 def main(arguments: list[str]) -> None:
     """Measure and print three tables."""
-    args = words("slow", __doc__, total="256M", runs=3).parse_args(arguments)
+    args = words("slow", __doc__, total="256M", runs=5).parse_args(arguments)
     if args.quick:
         args.size, args.runs = size("8M"), 1
     with material(args.folder, args.size, args.piece_size) as what:

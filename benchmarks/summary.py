@@ -13,10 +13,36 @@ Everything here can be repeated: `pip install -e ".[dev]"`, then the command abo
 fresh processes, over loopback; figures are medians, and ratios are medians of the ratios of each round, with the least
 and the greatest beside them. A ratio above 1 is faster than libtorrent to libtorrent.
 
+How it compares, for each table below that has a ratio: the bar is the median, the line from the least to the greatest.
+
+![Times as fast as libtorrent]({chart})
+
 How libtorrent is set up: once with its defaults, once with its high-performance preset (`lt-fast`), and the better one
 counts. For all, encryption is off (torrentlite speaks no MSE, and libtorrent's first attempt would cost it a second),
 uTP, DHT and local discovery are off, and torrents are not auto-managed (they would begin half a second later).
+
+The figures of the [DHT](dht.md), of [asyncio](asyncio.md), of [reading](reading.md) and of [web seeds](web-seeds.md)
+stand there.
 """
+
+
+EMPTY = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"/>\n'
+"""A chart of nothing: while no part with a ratio has been measured."""
+
+
+def parts(page: str) -> dict[str, str]:
+    """What stands under each title of a page, without the title."""
+    return dict(part.split("\n", 1) for part in re.split(r"(?m)^## ", page)[1:])
+
+
+def head(page: str) -> str:
+    """What stands before the first of them."""
+    return re.split(r"(?m)^## ", page)[0]
+
+
+def joined(head: str, parts: dict[str, str]) -> str:
+    """The page again."""
+    return "\n\n".join([head.strip(), *(f"## {title}\n\n{text.strip()}" for title, text in parts.items())]) + "\n"
 
 
 def spaced(said: str) -> str:
