@@ -314,7 +314,7 @@ DEFENCES = {
     "unwanted blocks are counted": Defence(unasked, (("torrentlite.swarm.peer", "MAX_UNWANTED_BLOCKS", math.inf),)),
     "metadata in time": Defence(promises_metadata, (("torrentlite.swarm.metadata", "METADATA_TIMEOUT", math.inf),)),
     "a bounded queue": Defence(
-        asks_for_everything, ((Uploads, "add", lambda self, block: self._queue.setdefault(block) is None),)
+        asks_for_everything, ((Uploads, "add", lambda self, blocks: self._queue.update(dict.fromkeys(blocks)) or []),)
     ),
     "pending handshakes": Defence(says_nothing, (("torrentlite.swarm.reception", "MAX_PENDING_HANDSHAKES", math.inf),)),
     "pending of one address": Defence(same_place, (("torrentlite.swarm.reception", "MAX_PENDING_PER_IP", math.inf),)),
@@ -401,7 +401,7 @@ def writes_outside(folder: pathlib.Path, plant: str) -> bool:
             (home / "top").mkdir()
             os.link(outside / "file", home / "top" / "file")
     try:
-        fd = Beneath(str(home)).open(("top", "file"), os.O_RDWR)
+        fd = Beneath(str(home)).open(("top", "file"), os.O_RDWR).fd
     except OSError as error:
         if error.errno not in (errno.ELOOP, errno.ENOTDIR, errno.EMLINK):
             raise
