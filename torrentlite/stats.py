@@ -3,7 +3,7 @@
 ``TorrentStats`` and ``SessionStats`` are scalar and cheap; peers, files, pieces and trackers are asked for apart.
 Rates are bytes per second, sizes are bytes, times are seconds.
 
-Named tuples, as the events are: ``_asdict()`` makes a dictionary of one, for JSON.
+Named tuples, as the events are: ``_asdict()`` makes a dictionary of one.
 """
 
 # Its annotations are not put off: NamedTuple compiles each one that is, which takes 1 ms of every start.

@@ -26,7 +26,7 @@ import trio
 
 import torrentlite as tl
 import torrentlite.session  # before the forks, or each of them would take its time
-from tests.reliability.torrents import Seed, Torrent, compare, die_with
+from tests.reliability.torrents import Promises, Seed, Torrent, compare, die_with
 from torrentlite.events import PieceVerified
 from torrentlite.storage.files import FileStorage
 from torrentlite.storage.journal import Journal
@@ -38,7 +38,7 @@ COMMIT = 0.04
 
 
 @dataclass
-class Counts:
+class Counts(Promises):
     """What came of it; the second half has to stay 0."""
 
     schedules: int = 0
@@ -54,11 +54,6 @@ class Counts:
     hashed_though_synced: int = 0
     files_that_differ: int = 0
     left_behind: int = 0
-
-    def bad(self) -> int:
-        """How many broken promises."""
-        names = [entry.name for entry in fields(self)]
-        return sum(getattr(self, name) for name in names[names.index("false_claims") :])
 
 
 def _claims_too_much() -> None:

@@ -29,14 +29,14 @@ import trio
 
 from tests.reliability import ext4
 from tests.reliability.life import SABOTAGE, Life, Plan
-from tests.reliability.torrents import Seed, Torrent, compare, die_with
+from tests.reliability.torrents import Promises, Seed, Torrent, compare, die_with
 from torrentlite.wire import bitfield
 
 OPTIONS = ("", "", "", "data=writeback", "nodelalloc", "lazytime", "commit=1")
 
 
 @dataclass
-class Counts:
+class Counts(Promises):
     """What came of it; the second half has to stay 0."""
 
     schedules: int = 0
@@ -58,15 +58,6 @@ class Counts:
     failed_starts: int = 0
     files_that_differ: int = 0
     left_behind: int = 0
-
-    def broken(self) -> dict[str, int]:
-        """Which promises were broken, and how often."""
-        names = [entry.name for entry in fields(self)]
-        return {name: getattr(self, name) for name in names[names.index("false_claims") :] if getattr(self, name)}
-
-    def bad(self) -> int:
-        """How many broken promises."""
-        return sum(self.broken().values())
 
 
 def run(count: int, seed: int, say: Callable[[str], None], sabotage: str = "") -> Counts:

@@ -189,30 +189,30 @@ async def asks_for_everything(world: Any) -> bool:
         return len(peer.uploads) <= 50
 
 
-async def says_nothing(world: Any) -> bool:
-    """Callers that do not say hello are so many and no more."""
+async def _silent_callers(world: Any, place: str, count: int) -> int:
+    """Of so many callers from one place that do not say hello, how many are waited for."""
     metainfo, data = world.torrent(BLOCK)
-    machine, crowd = world.host(), world.host("10.5.5.5", latency=0)
+    machine, crowd = world.host(), world.host(place, latency=0)
     machine.put(metainfo.info, data)
     async with session_on(machine, dht=False) as session:
         await session.add(metainfo).wait_complete()
-        for _ in range(limits.MAX_PENDING_HANDSHAKES + 20):
+        for _ in range(count):
             await Stranger(crowd, metainfo.info).dial(where(machine, session))
         await trio.sleep(1)
-        return session.stats().pending_handshakes <= limits.MAX_PENDING_HANDSHAKES
+        waited_for: int = session.stats().pending_handshakes
+        return waited_for
+
+
+async def says_nothing(world: Any) -> bool:
+    """Callers that do not say hello are so many and no more."""
+    most = limits.MAX_PENDING_HANDSHAKES
+    return await _silent_callers(world, "10.5.5.5", most + 20) <= most
 
 
 async def same_place(world: Any) -> bool:
     """Of one public address only a few may be silent, so one machine does not take all places."""
-    metainfo, data = world.torrent(BLOCK)
-    machine, crowd = world.host(), world.host("11.5.5.5", latency=0)
-    machine.put(metainfo.info, data)
-    async with session_on(machine, dht=False) as session:
-        await session.add(metainfo).wait_complete()
-        for _ in range(3 * limits.MAX_PENDING_PER_IP):
-            await Stranger(crowd, metainfo.info).dial(where(machine, session))
-        await trio.sleep(1)
-        return session.stats().pending_handshakes <= limits.MAX_PENDING_PER_IP
+    most = limits.MAX_PENDING_PER_IP
+    return await _silent_callers(world, "11.5.5.5", 3 * most) <= most
 
 
 # -- whom we are told of ----------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pickle
 import random
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import trio
@@ -21,6 +21,19 @@ from torrentlite.testing.torrent import made_up_torrent
 
 RATE = 4_000_000
 """Bytes a second of the seed: a torrent takes a few tenths of a second."""
+
+
+class Promises:
+    """Counts, as a dataclass: those from ``false_claims`` on have to stay 0."""
+
+    def broken(self) -> dict[str, int]:
+        """Which promises were broken, and how often."""
+        names = [entry.name for entry in fields(self)]  # type: ignore[arg-type]  # of what inherits from this
+        return {name: getattr(self, name) for name in names[names.index("false_claims") :] if getattr(self, name)}
+
+    def bad(self) -> int:
+        """How many broken promises."""
+        return sum(self.broken().values())
 
 
 @dataclass

@@ -56,7 +56,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    gc.disable()
     import trio
 
     from . import output as out

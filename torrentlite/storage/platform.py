@@ -113,11 +113,11 @@ def _preadv(fd: int, views: Sequence[memoryview], offset: int) -> int:
 
 def stamp(status: os.stat_result) -> Stamp:
     """What ``Stamp`` keeps of a file's status."""
-    return Stamp(status.st_size, status.st_mtime_ns & _UINT64, status.st_ino & _UINT64)
+    return Stamp(status.st_size, status.st_mtime_ns & _UINT64, inode(status))
 
 
 def inode(status: os.stat_result) -> int:
-    """As in ``stamp``."""
+    """As in a ``Stamp``."""
     return status.st_ino & _UINT64
 
 

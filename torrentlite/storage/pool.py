@@ -12,7 +12,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from .. import limits
 from . import platform
@@ -59,16 +59,11 @@ class FilePool:
     """
 
     def __init__(self, limit: int | None = None) -> None:
-        self._limit = min(limits.MAX_OPEN_FILES, platform.open_files_limit() // 4) if limit is None else limit
+        self.limit: Final = min(limits.MAX_OPEN_FILES, platform.open_files_limit() // 4) if limit is None else limit
         self._lock = threading.Lock()
         self._files: OrderedDict[Key, OpenFile] = OrderedDict()  # the least recently used first
         self._claims: dict[Hashable, object] = {}
         self.cached = CachedReads()
-
-    @property
-    def limit(self) -> int:
-        """Descriptors that it keeps."""
-        return self._limit
 
     def __len__(self) -> int:
         return len(self._files)
@@ -159,7 +154,7 @@ class FilePool:
                     self._files.move_to_end(key)
             if opening:
                 self._open(key, file, opener)
-                self.trim(self._limit)
+                self.trim(self.limit)
                 return file
             file.ready.wait()
             if file.fd >= 0:

@@ -379,8 +379,9 @@ class Peer:
         for piece, run in itertools.groupby(messages, operator.itemgetter(0)):
             blocks = [_make(Block, message) for message in run]
             # Nothing is negative on the wire, and PeerWire has refused what is empty.
-            if pieces is None or not pieces.layout.holds(piece, 0, max(begin + length for _, begin, length in blocks)):
-                raise ProtocolError(f"request for {blocks[0].length} bytes of piece {piece}, outside of it")
+            end = max(begin + length for _, begin, length in blocks)
+            if pieces is None or not pieces.layout.holds(piece, 0, end):
+                raise ProtocolError(f"request up to byte {end} of piece {piece}")
             if self.am_choking or not pieces.picker.have >> piece & 1:
                 self.reject(blocks)
             else:
