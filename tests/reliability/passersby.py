@@ -106,15 +106,16 @@ class Round:
         speed = self._speed
         honest = [await self._serve(20 + each, info, data, delay=16384 / speed) for each in range(2)]
         slow = await self._serve(22, info, data, delay=40 * 16384 / speed)
-        vanishing = [await self._serve(23 + each, info, data, react=self._vanish(3 + 5 * each)) for each in range(3)]
+        # The first goes as soon as it is asked for anything: the others would be asked too little to go, now and then.
+        vanishing = [await self._serve(23 + each, info, data, react=self._vanish(1 + 4 * each)) for each in range(3)]
         wrong = Stranger(machine(26), info, data, answer=self._spoil, delay=8192 / speed)
         await wrong.serve(self._nursery)
         mute = await self._mute(27)
-        good, *others = await self._trackers(metainfo, [honest[0], vanishing[0]])
+        good, *others = await self._trackers(metainfo, [honest[0], vanishing[2]])
         return self._offer(
             metainfo,
             base64.b64encode(metainfo.encode()).decode(),
-            peers=[each.place for each in (wrong, honest[1], slow, *vanishing[1:])] + [mute, ("127.0.0.28", 1)],
+            peers=[each.place for each in (wrong, honest[1], slow, *vanishing[:2])] + [mute, ("127.0.0.28", 1)],
             trackers=[good, *others],
         )
 
