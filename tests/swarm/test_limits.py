@@ -219,6 +219,31 @@ async def test_upload_slots(world):
         assert all(talk.all(wm.Unchoke) for talk in talks), "everybody has a turn"
 
 
+@pytest.mark.parametrize("done", ["not interested", "gone"])
+@simulated()
+async def test_the_slot_of_who_is_done_is_anothers_at_once(world, done):
+    metainfo, data, machine = await sharing(world, "", size=2 << 20)
+    async with background() as nursery, session_on(machine, upload_slots=1) as session:
+        torrent = session.add(metainfo)
+        await torrent.wait_complete()
+        talks = []
+        for _ in range(8):
+            talk = await Stranger(world.host(), metainfo.info, has=0).call(nursery, where(machine, session))
+            await talk.say(wm.Interested())
+            talks.append(talk)
+        while talks:
+            await until(lambda: any(talk.all(wm.Unchoke) for talk in talks))
+            (served,) = [talk for talk in talks if talk.all(wm.Unchoke)]
+            talks.remove(served)
+            await trio.sleep(0.13)  # so that the session's tick is now near and now far
+            if done == "gone":
+                served.stream.close()
+            else:
+                await served.say(wm.NotInterested())
+            await trio.sleep(0.1)
+            assert sum(bool(talk.all(wm.Unchoke)) for talk in talks) == bool(talks)
+
+
 @simulated()
 async def test_no_slots_no_upload(world):
     metainfo, data, machine = await sharing(world, "")
