@@ -12,7 +12,6 @@ import functools
 import hashlib
 import pathlib
 import sys
-import time
 from collections.abc import Sequence
 
 import trio
@@ -23,7 +22,7 @@ from torrentlite.storage.storage import Buffer, Room, Storage
 
 from .material import Material, material, words
 from .processes import one_pair, running, serving
-from .roles import report
+from .roles import Transfer
 from .rounds import Result, interleaved, middle, spread
 from .sizes import size
 
@@ -49,11 +48,11 @@ async def discard(torrent: bytes, port: int, peers: int) -> None:
     """Fetch into it."""
     settings = torrentlite.Settings(host="127.0.0.1", dht=False)
     async with torrentlite.open_session(settings) as session:
-        started = time.perf_counter()
+        transfer = Transfer()
         places = [(f"127.0.1.{number + 1}", port) for number in range(peers)]
         share = session.add(torrent, storage=Discarding, peers=places)
         await share.wait_complete()
-        report(time.perf_counter() - started)
+        transfer.report()
 
 
 def zeros(path: pathlib.Path, total: int, piece_length: int = BIG_PIECE) -> None:

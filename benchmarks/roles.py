@@ -2,8 +2,8 @@
 
 ``python -m benchmarks.roles WHO seed TORRENT FOLDER`` prints its port and serves until its stdin closes (``tl``: as
 many sessions as a number at the end says, and their ports), and then one JSON object: CPU seconds and peak memory of
-the whole process. ``… fetch TORRENT FOLDER PORT…`` prints the same with the seconds from the start of the transfer. A
-PORT may be HOST:PORT.
+the process since then. ``… fetch TORRENT FOLDER PORT…`` prints the same, and the seconds, from the start of the
+transfer. A PORT may be HOST:PORT.
 
 WHO is ``tl``, ``lt`` (libtorrent with its defaults), ``lt-fast`` (with its high-performance preset), ``bare``
 (``bare.py``), ``asyncio`` and ``uvloop`` (``torrentlite.aio``), ``trio`` (``tl``).
@@ -30,9 +30,16 @@ def usage(since: float = 0.0) -> dict[str, float]:
     return {"cpu": used.ru_utime + used.ru_stime - since, "memory_mib": used.ru_maxrss / 1024}
 
 
-def report(seconds: float, **more: float) -> None:
-    """What a fetcher measured."""
-    print(json.dumps({"seconds": seconds, **usage(), **more}), flush=True)
+class Transfer:
+    """What a fetcher measures: from here on, for imports and the opening of a session are not what fetching costs."""
+
+    def __init__(self) -> None:
+        self._started, self._before = time.perf_counter(), usage()["cpu"]
+
+    def report(self, **more: float) -> None:
+        """It is complete."""
+        seconds = time.perf_counter() - self._started
+        print(json.dumps({"seconds": seconds, **usage(self._before), **more}), flush=True)
 
 
 async def tl_seed(torrent: bytes, folder: pathlib.Path, count: int) -> None:
@@ -61,10 +68,10 @@ async def tl_fetch(torrent: bytes, folder: pathlib.Path, peers: Peers) -> None:
 
     settings = torrentlite.Settings(host="127.0.0.1", connections=1000, connections_per_torrent=1000)
     async with torrentlite.open_session(settings) as session:
-        started = time.perf_counter()
+        transfer = Transfer()
         share = session.add(torrent, folder, peers=peers)
         await share.wait_complete()
-        report(time.perf_counter() - started)
+        transfer.report()
 
 
 async def aio_fetch(torrent: bytes, folder: pathlib.Path, peers: Peers) -> None:
@@ -72,10 +79,10 @@ async def aio_fetch(torrent: bytes, folder: pathlib.Path, peers: Peers) -> None:
     from torrentlite import aio
 
     async with aio.open_session(aio.Settings(host="127.0.0.1")) as session:
-        started = time.perf_counter()
+        transfer = Transfer()
         share = session.add(torrent, folder, peers=peers)
         await share.wait_complete()
-        report(time.perf_counter() - started)
+        transfer.report()
 
 
 def lt_session(fast: bool, *, plugins: bool = True, **more: int) -> object:
@@ -134,7 +141,7 @@ def lt_fetch(torrent: pathlib.Path, folder: pathlib.Path, peers: Peers, *, fast:
     import libtorrent as lt
 
     session = lt_session(fast)
-    started = time.perf_counter()
+    transfer = Transfer()
     params = lt.add_torrent_params()
     params.ti = lt.torrent_info(str(torrent))
     params.save_path = str(folder)
@@ -144,7 +151,7 @@ def lt_fetch(torrent: pathlib.Path, folder: pathlib.Path, peers: Peers, *, fast:
         handle.connect_peer(peer)
     while not handle.status().is_seeding:
         time.sleep(0.002)
-    report(time.perf_counter() - started)
+    transfer.report()
 
 
 def bare_seed(folder: pathlib.Path) -> None:
@@ -161,9 +168,9 @@ def bare_fetch(torrent: pathlib.Path, folder: pathlib.Path, port: int) -> None:
     import torrentlite
 
     size = torrentlite.Metainfo.from_bytes(torrent.read_bytes()).info.layout.total
-    started = time.perf_counter()
+    transfer = Transfer()
     bare.fetch(folder / "file.bin", port, size)
-    report(time.perf_counter() - started)
+    transfer.report()
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ from torrentlite.storage.storage import Buffer, Room, Storage
 
 from .material import MIB, Material, material, words
 from .processes import check_size, running, serving
-from .roles import report
+from .roles import Transfer
 from .rounds import Result, interleaved, middle, ratio, spread
 from .sizes import size
 
@@ -64,12 +64,12 @@ async def slow_disk(torrent: bytes, port: int) -> None:
             most = max(most, session.stats().piece_memory)
 
     async with torrentlite.open_session(torrentlite.Settings(host="127.0.0.1", dht=False)) as session:
-        started = time.perf_counter()
+        transfer = Transfer()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(watch)
             await session.add(torrent, storage=SlowDisk, peers=[("127.0.0.1", port)]).wait_complete()
             nursery.cancel_scope.cancel()
-        report(time.perf_counter() - started, pieces_mib=most / MIB, late_ms=late * 1e3)
+        transfer.report(pieces_mib=most / MIB, late_ms=late * 1e3)
 
 
 async def relay(port: int) -> None:

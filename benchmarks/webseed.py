@@ -29,7 +29,7 @@ import trio
 import torrentlite
 
 from .nginx import nginx
-from .roles import lt_session, report
+from .roles import Transfer, lt_session
 from .sizes import size
 
 MIB = 1 << 20
@@ -83,11 +83,11 @@ async def tl_fetch(torrent: bytes, folder: pathlib.Path, connections: int, url: 
     """Fetch with torrentlite from a web seed (if there is a URL) and a peer (if there is a port)."""
     settings = torrentlite.Settings(host="127.0.0.1", dht=False, web_seed_connections=connections)
     async with torrentlite.open_session(settings) as session:
-        started = time.perf_counter()
+        transfer = Transfer()
         peers = [("127.0.0.1", port)] if port else []
         share = session.add(torrent, folder, web_seeds=[url] if url else [], peers=peers)
         await share.wait_complete()
-        report(time.perf_counter() - started)
+        transfer.report()
 
 
 def lt_fetch(torrent: pathlib.Path, folder: pathlib.Path, url: str) -> None:
@@ -95,7 +95,7 @@ def lt_fetch(torrent: pathlib.Path, folder: pathlib.Path, url: str) -> None:
     import libtorrent as lt
 
     session = lt_session(False)
-    started = time.perf_counter()
+    transfer = Transfer()
     params = lt.add_torrent_params()
     params.ti = lt.torrent_info(str(torrent))
     params.save_path = str(folder)
@@ -103,7 +103,7 @@ def lt_fetch(torrent: pathlib.Path, folder: pathlib.Path, url: str) -> None:
     handle = session.add_torrent(params)  # type: ignore[attr-defined]
     while not handle.status().is_seeding:
         time.sleep(0.002)
-    report(time.perf_counter() - started)
+    transfer.report()
 
 
 def play(words: list[str]) -> None:
