@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from ..limits import DOWNLOAD_BURST, READ_BUFFERS_KEPT, UPLOAD_BATCH_BLOCKS
-from ..metainfo.layout import BLOCK_SIZE
+from ..limits import DOWNLOAD_BURST, READ_BUFFERS_KEPT
 from ..settings import Settings
 from ..stats import PortMapStats
 from ..storage.slab import fresh_buffers
@@ -18,6 +17,7 @@ from ..strategy.naps import Naps
 from ..strategy.rate import RateMeter, TokenBucket
 from ..tracker.client import TrackerClient
 from ..wire.address import Address, Scope
+from .batch import Batch
 from .crew import Crew
 from .dht import Dht
 from .door import Door
@@ -86,7 +86,7 @@ class Commons:
         self.internal_errors = 0
         self.closed_at: float | None = None
         self._per_ip: dict[str, int] = {}
-        self._buffers: list[bytearray] = []
+        self._batches: list[Batch] = []
 
     @property
     def public_port(self) -> int:
@@ -132,11 +132,11 @@ class Commons:
         """Connected peers of this address."""
         return self._per_ip.get(host, 0)
 
-    def borrow_buffer(self) -> bytearray:
-        """Room for one batch of blocks on its way up."""
-        return self._buffers.pop() if self._buffers else bytearray(UPLOAD_BATCH_BLOCKS * BLOCK_SIZE)
+    def borrow_batch(self) -> Batch:
+        """Room for blocks on their way up."""
+        return self._batches.pop() if self._batches else Batch()
 
-    def return_buffer(self, buffer: bytearray) -> None:
+    def return_batch(self, batch: Batch) -> None:
         """Give the room back."""
-        if len(self._buffers) < READ_BUFFERS_KEPT:
-            self._buffers.append(buffer)
+        if len(self._batches) < READ_BUFFERS_KEPT:
+            self._batches.append(batch)

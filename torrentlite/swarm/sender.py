@@ -8,7 +8,7 @@ import trio
 
 from ..errors import StorageError
 from ..limits import KEEP_ALIVE, UPLOAD_BATCH_BLOCKS, UPLOAD_BATCH_SECONDS
-from ..metainfo.layout import BLOCK_SIZE, Block
+from ..metainfo.layout import BLOCK_SIZE
 from ..wire import messages as wm
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Sender:
         finally:
             self._unbook()
 
-    async def _flush(self, views: list[memoryview | bytes | bytearray]) -> None:
+    async def _flush(self, views: list[memoryview | bytearray]) -> None:
         outbox = self._outbox
         if outbox:
             self._outbox = bytearray()
@@ -118,48 +118,31 @@ class Sender:
             return
         blocks = peer.uploads.take(self._booked // BLOCK_SIZE)
         unsent, self._booked = self._booked, 0
-        buffer = swarm.commons.borrow_buffer()
+        batch = swarm.commons.borrow_batch()
         reading = False
         try:
-            views: list[memoryview] = []
-            start = 0
-            room = memoryview(buffer)
-            for count, block in enumerate(blocks):
-                if start + block.length > len(buffer):
-                    peer.uploads.give_back(blocks[count:])
-                    del blocks[count:]
-                    break
-                views.append(room[start : start + block.length])
-                start += block.length
+            views = batch.lay(blocks)
+            peer.uploads.give_back(blocks[len(views) :])
+            del blocks[len(views) :]
             try:
                 if not pieces.disk.read_now(blocks, views):
                     reading = True
                     await pieces.disk.read(blocks, views)
                     reading = False
-                    blocks, views = self._still_wanted(blocks, views)
+                    if peer.am_choking:  # after the wait, look again: all of it was to be refused then
+                        peer.reject(blocks)
+                        return
             except StorageError as error:
                 peer.reject(blocks)
                 if any(not pieces.picker.have >> block.piece & 1 for block in blocks):
                     return  # let go of meanwhile (BEP 54)
                 swarm.read_failed(error)
                 return
-            parts: list[memoryview | bytes | bytearray] = []
-            for block, view in zip(blocks, views, strict=True):
-                parts.append(wm.piece_header(*block))
-                parts.append(view)
-            if parts:
-                await self._flush(parts)
-                sent = sum(map(len, views))
-                unsent -= sent
-                swarm.sent_blocks(peer, sent)
+            if blocks:
+                await self._flush([batch.messages])
+                unsent -= batch.payload
+                swarm.sent_blocks(peer, batch.payload)
         finally:
             swarm.throttle.unbook_upload(unsent)
             if not reading:  # a read that was cancelled may still be writing into it
-                swarm.commons.return_buffer(buffer)
-
-    def _still_wanted(self, blocks: list[Block], views: list[memoryview]) -> tuple[list[Block], list[memoryview]]:
-        """After the wait for the disk, look again: choked in the meantime? (Then all of it was to be refused.)"""
-        if not self._peer.am_choking:
-            return blocks, views
-        self._peer.reject(blocks)
-        return [], []
+                swarm.commons.return_batch(batch)

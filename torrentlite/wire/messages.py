@@ -291,8 +291,8 @@ _PORT: Final = struct.Struct(">IBH")
 def encode(message: PlainMessage) -> bytes:
     """The bytes of one message, its length first.
 
-    Blocks are sent without a copy by ``piece_header`` and the data after it; many requests or haves by the functions
-    below.
+    Blocks are sent without a copy by ``write_piece_header`` and reading the data behind it; many requests or haves by
+    the functions below.
     """
     match message:
         case KeepAlive():
@@ -331,9 +331,17 @@ def encode(message: PlainMessage) -> bytes:
             assert_never(message)
 
 
+PIECE_HEADER_SIZE: Final = _PIECE.size
+
+
 def piece_header(piece: int, begin: int, length: int) -> bytes:
     """The 13 bytes that stand before the ``length`` bytes of a block."""
     return _PIECE.pack(9 + length, MessageId.PIECE, piece, begin)
+
+
+def write_piece_header(buffer: memoryview, at: int, piece: int, begin: int, length: int) -> None:
+    """The same into a buffer."""
+    _PIECE.pack_into(buffer, at, 9 + length, MessageId.PIECE, piece, begin)
 
 
 def encode_requests(blocks: Iterable[tuple[int, int, int]]) -> bytes:

@@ -1,0 +1,56 @@
+"""Blocks on their way up, with their headers between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from ..limits import UPLOAD_BATCH_BLOCKS
+from ..metainfo.layout import BLOCK_SIZE, Block
+from ..wire import messages as wm
+
+_STRIDE: Final = wm.PIECE_HEADER_SIZE + BLOCK_SIZE
+
+
+class Batch:
+    """Room for one send of blocks: they are read from the disk to where they go out from.
+
+    Header, block, header, block, … lie in one stretch of memory, and go out as one view. As 64 views, a header and a
+    block by turns, with the blocks' sliced anew each time, a GiB took a seed 0.89 s of CPU; this way it takes 0.80.
+    """
+
+    __slots__ = ("_count", "_end", "_memory", "_places")
+
+    def __init__(self) -> None:
+        self._memory: Final = memoryview(bytearray(UPLOAD_BATCH_BLOCKS * _STRIDE))
+        starts = range(wm.PIECE_HEADER_SIZE, len(self._memory), _STRIDE)
+        self._places: Final = [self._memory[start : start + BLOCK_SIZE] for start in starts]
+        self._count = self._end = 0
+
+    def lay(self, blocks: Sequence[Block]) -> list[memoryview]:
+        """Write the headers of as many blocks as there is room for; returns where each of these is to be read to."""
+        memory, places = self._memory, self._places
+        write = wm.write_piece_header
+        views: list[memoryview] = []
+        at, most = 0, len(memory)
+        for number, (piece, begin, length) in enumerate(blocks):
+            start = at + wm.PIECE_HEADER_SIZE
+            if start + length > most:
+                break
+            write(memory, at, piece, begin, length)
+            # Nearly always all blocks are of the usual size, and then these views need not be made again.
+            usual = length == BLOCK_SIZE and at == number * _STRIDE
+            views.append(places[number] if usual else memory[start : start + length])
+            at = start + length
+        self._count, self._end = len(views), at
+        return views
+
+    @property
+    def messages(self) -> memoryview:
+        """What was laid out, as it goes over the wire."""
+        return self._memory[: self._end]
+
+    @property
+    def payload(self) -> int:
+        """Bytes of it that are data of blocks."""
+        return self._end - self._count * wm.PIECE_HEADER_SIZE
