@@ -7,35 +7,43 @@ import pytest
 
 from torrentlite.strategy import availability as module
 from torrentlite.strategy.availability import Availability
+from torrentlite.strategy.pieceset import PieceSet
 from torrentlite.wire import bitfield
 
 TOTAL = 20
 ALL = bitfield.full(TOTAL)
 
 
+def increment(counted: Availability, piece: int) -> None:
+    """One more peer has this piece."""
+    assert counted.gain(piece, PieceSet(0, counted.total))
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_it_counts_like_a_plain_list(seed: int) -> None:
     rng = random.Random(seed)
     counted = Availability(TOTAL)
-    peers: list[int] = []
+    peers: list[PieceSet] = []
     for _ in range(60):
-        what = rng.choice(["add", "seed", "have", "have", "have", "remove"])
+        what = rng.choice(["add", "seed", "have", "have", "have", "lost", "remove"])
         if what in ("add", "seed"):
             pieces = ALL if what == "seed" else rng.getrandbits(TOTAL)
-            peers.append(pieces)
+            peers.append(PieceSet(pieces, TOTAL))
             counted.add(pieces)
         elif peers:
             at = rng.randrange(len(peers))
-            lacks = list(bitfield.members(ALL ^ peers[at]))
+            peer, piece = peers[at], rng.randrange(TOTAL)
+            had = piece in peer
             if what == "remove":
-                counted.remove(peers.pop(at))
-            elif lacks:
-                piece = rng.choice(lacks)
-                peers[at] |= 1 << piece
-                counted.increment(piece)
+                counted.remove(peers.pop(at).bits)
+            elif what == "have":
+                assert counted.gain(piece, peer) is not had
+            elif had:
+                counted.decrement(piece, of_all=peer.full)
+                peer.discard(piece)
         if rng.random() < 0.5:
             continue  # let increments gather
-        counts = [sum(peer >> piece & 1 for peer in peers) for piece in range(TOTAL)]
+        counts = [sum(piece in peer for peer in peers) for piece in range(TOTAL)]
         assert counted.counts() == counts
         assert [counted.count(piece) for piece in range(TOTAL)] == counts
         assert counted.somewhere == bitfield.of(piece for piece in range(TOTAL) if counts[piece])
@@ -49,14 +57,16 @@ def test_it_counts_like_a_plain_list(seed: int) -> None:
         assert list(bitfield.members(counted.commonest_of(candidates))) == commonest
         assert counted.rarest(candidates, rng) in rarest
         assert counted.lowest(candidates) == min(chosen.values())
+        least_asked = rng.randrange(least + 2)
+        assert counted.all_above(least_asked) is (least > least_asked)
 
 
 def test_counts_above_a_byte() -> None:
     counted = Availability(9)
     for _ in range(300):
-        counted.increment(4)
+        increment(counted, 4)
     for _ in range(70_000):
-        counted.increment(8)
+        increment(counted, 8)
     assert counted.counts() == [0, 0, 0, 0, 300, 0, 0, 0, 70_000]
 
 
@@ -70,8 +80,10 @@ def test_ties_are_broken_at_random() -> None:
 
 def test_a_peer_that_became_a_seed_piece_by_piece_can_leave() -> None:
     counted = Availability(3)
+    pieces = PieceSet(0, 3)
     for piece in (2, 0, 1):
-        counted.increment(piece)
+        assert counted.gain(piece, pieces)
+    assert pieces.full
     counted.add(bitfield.full(3))
     counted.remove(bitfield.full(3))
     counted.remove(bitfield.full(3))
@@ -89,8 +101,8 @@ def test_increments_are_settled_before_they_are_too_many(monkeypatch: pytest.Mon
     monkeypatch.setattr(module, "_MANY", 10)
     counted = Availability(5)
     for step in range(95):
-        counted.increment(step % 5)
-        assert counted._news < 10
+        increment(counted, step % 5)
+        assert len(counted._again) < 10
     assert counted.counts() == [19] * 5
 
 

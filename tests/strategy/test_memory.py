@@ -123,7 +123,9 @@ def test_used_is_what_is_out(limit: int, steps: list[tuple[int, bool, bool]]) ->
         if give and out:
             memory.give(out.pop(0))
         else:
+            lacked = memory.lacks(size)
             buffer = memory.take(size, first=first)
+            assert first or (buffer is None) is lacked
             if buffer is None:
                 assert out, "one is always granted"
             else:

@@ -298,6 +298,23 @@ def test_without_memory_pieces_are_shared_and_none_is_begun() -> None:
     assert len(picker.pick("b", 99, 0.0)) == 4
 
 
+def test_no_piece_is_drawn_that_there_is_no_memory_for() -> None:
+    dice = random.Random(0)
+    memory = PieceMemory(2 * BLOCK_SIZE + 5)
+    picker: Picker[str] = Picker(Layout(BLOCK_SIZE, [9 * BLOCK_SIZE + 5]), memory, dice)
+    picker.add_peer("a", bitfield.full(9))
+    picker.add_peer("b", 1 << 9)
+    trusting(picker, "a", "b")
+    assert len(picker.pick("a", 2, 0.0)) == 2
+    assert len(picker.pick("b", 9, 0.0)) == 1, "the last piece is short, and there is room for it"
+    before = dice.getstate()
+    assert picker.pick("b", 9, 0.0) == []
+    assert not memory.full, "it was refused nothing: it has nothing else"
+    assert picker.pick("a", 9, 0.0) == []
+    assert memory.full
+    assert dice.getstate() == before
+
+
 def test_a_piece_of_which_nothing_came_gives_its_memory_back() -> None:
     picker, memory = new(20)
     picker.add_peer("a", bitfield.full(20))

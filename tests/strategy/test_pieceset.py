@@ -6,6 +6,7 @@ import random
 import pytest
 from hypothesis import given, strategies as st
 
+from torrentlite.strategy.availability import Availability
 from torrentlite.strategy.pieceset import PieceSet, draw
 from torrentlite.wire import bitfield
 
@@ -18,10 +19,11 @@ from torrentlite.wire import bitfield
 def test_it_is_a_set(total: int, start: set[int], steps: list[tuple[str, int]]) -> None:
     model = {piece for piece in start if piece < total}
     pieces = PieceSet(bitfield.of(model), total)
+    counted = Availability(total)
     for what, piece in steps:
         piece %= total
         if what == "add":
-            assert pieces.add(piece) is (piece not in model)
+            assert counted.gain(piece, pieces) is (piece not in model)
             model.add(piece)
         elif what == "discard":
             assert pieces.discard(piece) is (piece in model)
@@ -36,8 +38,9 @@ def test_it_is_a_set(total: int, start: set[int], steps: list[tuple[str, int]]) 
 
 def test_many_changes_between_two_looks() -> None:
     pieces = PieceSet(0, 1000)
+    counted = Availability(1000)
     for piece in range(0, 1000, 3):
-        pieces.add(piece)
+        counted.gain(piece, pieces)
     assert pieces.bits == bitfield.of(range(0, 1000, 3))
     for piece in range(0, 1000, 6):
         pieces.discard(piece)

@@ -15,10 +15,10 @@ import random
 from typing import Final
 
 from ..wire import bitfield
-from .pieceset import draw
+from .pieceset import PieceSet, draw
 
 _MANY: Final = 1 << 16
-"""Increments are brought into the planes at the latest when there are so many, for those who never pick (seeds)."""
+"""Haves are brought into the planes at the latest when so many are in a list, for those who never pick (seeds)."""
 
 _STALE: Final = 256
 """Who looks for the rarest pieces overlooks one Have for so many pieces of the torrent, so none in a small one. At
@@ -28,7 +28,19 @@ _STALE: Final = 256
 class Availability:
     """How many connected peers have each of ``total`` pieces. Sets of pieces are ints (``wire/bitfield.py``)."""
 
-    __slots__ = ("_again", "_all", "_everywhere", "_last", "_lost", "_news", "_once", "_planes", "_somewhere", "total")
+    __slots__ = (
+        "_again",
+        "_all",
+        "_everywhere",
+        "_floor",
+        "_last",
+        "_lost",
+        "_news",
+        "_once",
+        "_planes",
+        "_somewhere",
+        "total",
+    )
 
     def __init__(self, total: int) -> None:
         self.total: Final = total
@@ -41,7 +53,9 @@ class Availability:
         self._again: list[int] = []
         self._lost: list[int] = []  # decrements, likewise
         self._somewhere: int | None = None  # kept until a count changes
-        self._last = (0, 0)  # the last search for the rarest and what came of it, until the planes change
+        self._floor = 0  # no piece has fewer peers in the planes: as last looked up, less all that was taken since
+        # The last search for the rarest, what came of it, and how many peers have these, until the planes change.
+        self._last = (0, 0, 0)
 
     def add(self, pieces: int) -> None:
         """Count a peer that has these pieces."""
@@ -52,7 +66,7 @@ class Availability:
             self._add(pieces, 0)
 
     def remove(self, pieces: int) -> None:
-        """Count a peer no more; ``pieces`` is all that was added and incremented for it.
+        """Count a peer no more; ``pieces`` is all that was added and gained for it.
 
         Raises:
             ValueError: some of these were never counted.
@@ -61,25 +75,43 @@ class Availability:
         self._somewhere = None
         if pieces == self._all and self._everywhere:
             self._everywhere -= 1
+            self._floor -= 1
             return
         self._subtract(pieces, 0)
 
-    def increment(self, piece: int) -> None:
-        """Count one piece more of a peer. Cheap: the planes learn of it when they are next read."""
+    def gain(self, piece: int, holdings: PieceSet) -> bool:
+        """A peer has one piece more: put it into its set and count it; returns whether it was not there.
+
+        Cheap: the planes learn of it when they are next read. Every Have of every peer comes through here, 200 for a
+        piece from 200 peers, so the set and the count are changed in one place, and each byte is read once: as two
+        calls, with ``|=``, it was 0.53 µs a Have, and is 0.41.
+        """
         at = piece >> 3
         flag = 1 << (piece & 7)
-        if self._once[at] & flag:
-            self._again.append(piece)
+        flags = holdings.flags
+        byte = flags[at]
+        if byte & flag:
+            return False
+        flags[at] = byte | flag
+        holdings.count += 1
+        holdings.stale = True
+        flags = self._once
+        byte = flags[at]
+        if not byte & flag:
+            flags[at] = byte | flag
         else:
-            self._once[at] |= flag
+            self._again.append(piece)
+            if len(self._again) >= _MANY:
+                self._settle()
+                return True
         self._news += 1
-        if self._news >= _MANY:
-            self._settle()
+        return True
 
     def decrement(self, piece: int, *, of_all: bool) -> None:
         """Count one piece less of a peer that had it (BEP 54); as cheap, but where it had all."""
         if of_all and self._everywhere:
             self._everywhere -= 1
+            self._floor -= 1
             self._somewhere = None
             self._add(self._all ^ (1 << piece), 0)
             return
@@ -89,17 +121,25 @@ class Availability:
 
     def rarest_of(self, candidates: int) -> int:
         """Those of the candidates that the fewest peers have (but for the last few Haves of a big torrent)."""
+        return self._search(candidates)[1]
+
+    def _search(self, candidates: int) -> tuple[int, int, int]:
         self._settle_most()
         if candidates == self._last[0]:  # asked twice for nearly every piece that is begun (``Choice._scarce``)
-            return self._last[1]
+            return self._last
         rarest = candidates
+        count = 0
         for plane in reversed(self._planes):
-            # Not ``rarest & ~plane``: to invert an int costs ten times an AND.
-            rarer = rarest ^ (rarest & plane)
-            if rarer:
-                rarest = rarer
-        self._last = candidates, rarest
-        return rarest
+            count <<= 1
+            # Not ``rarest & ~plane``: to invert an int costs ten times an AND. In the low planes it is mostly one piece
+            # or none, and then there is nothing to take out.
+            common = rarest & plane
+            if common == rarest:
+                count += 1
+            elif common:
+                rarest ^= common
+        self._last = candidates, rarest, count
+        return self._last
 
     def commonest_of(self, candidates: int) -> int:
         """Those of the candidates that the most peers have (likewise)."""
@@ -116,8 +156,12 @@ class Availability:
 
     def has_any(self, pieces: int) -> bool:
         """Whether at least one peer has one of these pieces. Mostly yes, and then it is cheap to say."""
-        if not self._everywhere and self._somewhere is not None and not self._lost and pieces & self._somewhere:
-            return True  # increments that are not yet in it only add to that
+        somewhere = self._somewhere
+        if not self._everywhere and somewhere is not None and not self._lost and pieces:
+            # True of an old ``somewhere`` is true: what was not brought into it yet only adds. Idle peers ask this all
+            # the time, and the highest piece, mostly one that somebody has, is looked at in a tenth of the time of all.
+            highest = pieces.bit_length() - 1
+            return bool(somewhere >> highest & 1 or pieces & somewhere or pieces & self.somewhere)
         return bool(pieces & self.somewhere)
 
     @property
@@ -144,7 +188,16 @@ class Availability:
 
     def lowest(self, candidates: int) -> int:
         """How many peers have the rarest of the candidates (at least one)."""
-        return self.count_about(self.rarest_of(candidates).bit_length() - 1)
+        return self._search(candidates)[2] + self._everywhere
+
+    def all_above(self, count: int) -> bool:
+        """Whether more than so many peers have each piece of the torrent, as ``count_about`` counts.
+
+        Mostly it was so when last looked up, and then it is cheap to say: counts that only grow need no new look.
+        """
+        if self._floor <= count:
+            self._floor = self.lowest(self._all)
+        return self._floor > count
 
     def counts(self) -> list[int]:
         """How many peers have each piece."""
@@ -173,7 +226,7 @@ class Availability:
 
     def _add(self, pieces: int, level: int) -> None:
         """Add 2**level to the counts of these pieces."""
-        self._last = 0, 0
+        self._last = 0, 0, 0
         while len(self._planes) < level:
             self._planes.append(0)
         while pieces:
@@ -187,7 +240,8 @@ class Availability:
 
     def _subtract(self, pieces: int, level: int) -> None:
         """Take 2**level from the counts of these pieces."""
-        self._last = 0, 0
+        self._last = 0, 0, 0
+        self._floor -= 1 << level
         for place in range(level, len(self._planes)):
             if not pieces:
                 break

@@ -68,6 +68,12 @@ class Hand(Generic[P]):
         return self.trust > limits.FIRST_TRUST
 
     @property
+    def asked(self) -> bool:
+        """Whether it is asked for anything now."""
+        peer = self.peer
+        return any(download.asked[peer] for download in self.downloads.values())
+
+    @property
     def trusted(self) -> bool:
         """Whether it may have a hand in one more piece."""
         return len(self.downloads) + self.unverified < self.trust
@@ -261,7 +267,7 @@ class Choice(Generic[P]):
         Only for a peer that has nothing else to do, and few for one that has room for few.
         """
         hand = asker.hand
-        if any(download.asked[asker.peer] for download in hand.downloads.values()):
+        if hand.asked:
             return []
         endgame = self._is_endgame()
         if not endgame:
@@ -303,11 +309,11 @@ class Choice(Generic[P]):
 
     def _scarce(self, asker: Asker[P]) -> Iterator[PieceDownload[P]]:
         """New pieces that are SCARCER times as rare as the open ones, while not too many are open."""
-        if self._partials.starved:
+        if self._partials.starved or self._partials.lacks(self._least()):
             return  # before the search, as in ``_begin_fresh``: nothing could be begun
         shared = bitfield.of(download.piece for download in self._shared(asker, slow=False))
         rarity = self._availability.lowest(shared) if shared else 0
-        if rarity >= SCARCER:
+        if rarity >= SCARCER and not self._availability.all_above(rarity // SCARCER):
             for download in self._begin_fresh(asker, at_most=rarity // SCARCER):
                 yield download
                 if len(self._partials.all) >= 2 * len(self._hands):
@@ -330,8 +336,13 @@ class Choice(Generic[P]):
 
     def _begin_fresh(self, asker: Asker[P], *, at_most: int | None = None) -> Iterator[PieceDownload[P]]:
         """New pieces (that at most so many peers have), while there is memory."""
+        # Before the search for the best, which is dear, and of two in a crowd one found that memory was full again.
         if self._partials.starved:
-            return  # before the search for the best, which is dear
+            return
+        if self._partials.lacks(self._least()):
+            if self._has_fresh(asker):
+                self._partials.memory.full = True
+            return
         fresh = self._wants.fresh & asker.hand.holdings.bits
         if asker.only is not None:
             fresh &= asker.only
@@ -342,6 +353,19 @@ class Choice(Generic[P]):
             if download is None:
                 return
             yield download
+
+    def _has_fresh(self, asker: Asker[P]) -> bool:
+        """Whether the asker could begin a piece."""
+        fresh, witness = self._wants.fresh, asker.hand.witness
+        if asker.only is not None:
+            fresh &= asker.only
+        # As a rule its witness is one, and a high one: a shift of few digits, not an int of all that it has.
+        return (witness >= 0 and bool(fresh >> witness & 1)) or bool(fresh & asker.hand.holdings.bits)
+
+    def _least(self) -> int:
+        """Bytes of the smallest fresh piece: only the last one can be short."""
+        last = self._layout.piece_count - 1
+        return self._layout.piece_size(last if self._wants.fresh >> last & 1 else 0)
 
     def _begin(self, piece: int, asker: Asker[P], owner: P | None, *, urgent: bool = False) -> PieceDownload[P] | None:
         size = self._layout.piece_size(piece)

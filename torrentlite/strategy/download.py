@@ -118,9 +118,12 @@ class PieceDownload(Generic[P]):
         self._book(peer, bitfield.span(range(first, last + 1)) if whole_run else bitfield.of(chosen))
         del self.free[-count:]  # not before they are booked, or a bug between the two would lose them
         self.asked_at = now
-        piece = self.piece
-        make = tuple.__new__  # the constructor of a named tuple, in half of its time
-        blocks = [make(Block, (piece, index * BLOCK_SIZE, BLOCK_SIZE)) for index in chosen]
+        begins: Iterable[int] = range(first * BLOCK_SIZE, (last + 1) * BLOCK_SIZE, BLOCK_SIZE)
+        if not whole_run:
+            begins = [index * BLOCK_SIZE for index in chosen]
+        # ``tuple.__new__`` is the constructor of a named tuple in half of its time; a loop in C takes a third off that.
+        fields = zip(itertools.repeat(self.piece), begins, itertools.repeat(BLOCK_SIZE))
+        blocks = list(map(tuple.__new__, itertools.repeat(Block), fields))
         if last == self._last:
             blocks[-1] = self._block(last)
         return blocks

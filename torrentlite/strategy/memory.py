@@ -75,6 +75,10 @@ class PieceMemory:
         self._shed()
         return buffer
 
+    def lacks(self, size: int) -> bool:
+        """Whether who holds a buffer already, and has nobody wait for this one, would be refused so many bytes."""
+        return self.used > 0 and self.used + size > self.limit - self._hungry
+
     def give(self, buffer: Buffer) -> None:
         """Take back a buffer; nobody may look at it any more."""
         size = len(buffer)

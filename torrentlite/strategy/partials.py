@@ -47,6 +47,10 @@ class Partials(Generic[P]):
         fast, slow = self._open
         return self.memory.full and not (fast or slow or self.alone) and self.buffers > 0
 
+    def lacks(self, size: int) -> bool:
+        """Whether to begin a piece of this size would be refused now, if it is not urgent."""
+        return self.buffers > 0 and self.memory.lacks(size)
+
     def begin(
         self, piece: int, size: int, now: float, *, slow: bool, owner: P | None, urgent: bool = False
     ) -> PieceDownload[P] | None:

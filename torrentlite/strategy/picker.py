@@ -181,10 +181,8 @@ class Picker(Generic[P]):
     def peer_has(self, peer: P, piece: int) -> None:
         """A peer has one piece more (Have)."""
         hand = self._hands[peer]
-        if hand.holdings.add(piece):
-            self.availability.increment(piece)
-            if hand.witness == -1 and piece in self._wants.needed:
-                hand.witness = piece
+        if self.availability.gain(piece, hand.holdings) and hand.witness == -1 and piece in self._wants.needed:
+            hand.witness = piece
 
     def peer_lost(self, peer: P, piece: int) -> bool:
         """A peer has one piece less (BEP 54); whether it had it."""
@@ -255,8 +253,11 @@ class Picker(Generic[P]):
         if count <= 0 or (whole_piece and share is not None):
             return blocks
         hand = self._hands[peer]
+        nothing_new = self._partials.exhausted and not self._wants.urgent and share is None
+        if nothing_new and hand.asked:
+            return blocks  # as ``contest`` would say: a third of all calls, when 200 peers share 64 MiB
         asker = Asker(hand, now, self._wants.permitted(only), room=count, slow=slow, alone=whole_piece)
-        if self._partials.exhausted and not self._wants.urgent and share is None:
+        if nothing_new:
             return self._choice.contest(asker, count)
         if self._wants.urgent and share is None:
             blocks += self._choice.late(asker, count)
