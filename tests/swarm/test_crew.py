@@ -1,3 +1,4 @@
+import pytest
 import trio
 import trio.testing
 
@@ -110,3 +111,21 @@ async def test_a_bug_in_a_service_that_is_being_cancelled(autojump_clock):
         with trio.fail_after(5):
             await crew.stop()
     assert told == ["service"]
+
+
+async def test_who_could_not_be_started_is_not_waited_for(autojump_clock):
+    def bug():
+        raise ZeroDivisionError
+
+    async with trio.open_nursery() as nursery:
+        crew = Crew(nursery, lambda name, error: None, bug)
+        with pytest.raises(ZeroDivisionError):
+            crew.start(trio.sleep_forever, name="one")
+        assert len(crew) == 0
+        with trio.fail_after(1):
+            await crew.stop()
+    crew = Crew(nursery, lambda name, error: None)  # whose nursery is over
+    with pytest.raises(RuntimeError):
+        crew.start(trio.sleep_forever, name="two")
+    with trio.fail_after(1):
+        await crew.stop()

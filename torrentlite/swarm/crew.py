@@ -57,11 +57,11 @@ class Crew:
     ) -> trio.CancelScope | None:
         if self.closed:
             return None
-        scope = trio.CancelScope()
-        self._scopes[scope] = None
         if self._started is not None:
             self._started()
+        scope = trio.CancelScope()
         self._nursery.start_soon(self._run, scope, function, args, name, again, name=name)
+        self._scopes[scope] = None  # last: who is counted and does not run would be waited for without end
         return scope
 
     async def _run(
