@@ -113,19 +113,28 @@ async def test_a_bug_in_a_service_that_is_being_cancelled(autojump_clock):
     assert told == ["service"]
 
 
-async def test_who_could_not_be_started_is_not_waited_for(autojump_clock):
+async def test_a_bug_where_a_start_is_told_of_keeps_nobody_from_running(autojump_clock):
+    told = []
+    done = []
+
     def bug():
         raise ZeroDivisionError
 
+    async def work():
+        done.append(True)
+
     async with trio.open_nursery() as nursery:
-        crew = Crew(nursery, lambda name, error: None, bug)
-        with pytest.raises(ZeroDivisionError):
-            crew.start(trio.sleep_forever, name="one")
-        assert len(crew) == 0
-        with trio.fail_after(1):
-            await crew.stop()
+        crew = Crew(nursery, lambda name, error: told.append((name, type(error))), bug)
+        assert crew.start(work, name="one") is not None
+    assert told == [("one", ZeroDivisionError)]
+    assert done == [True]
+
+
+async def test_who_could_not_be_started_is_not_waited_for(autojump_clock):
+    async with trio.open_nursery() as nursery:
+        pass
     crew = Crew(nursery, lambda name, error: None)  # whose nursery is over
     with pytest.raises(RuntimeError):
-        crew.start(trio.sleep_forever, name="two")
+        crew.start(trio.sleep_forever, name="one")
     with trio.fail_after(1):
         await crew.stop()

@@ -58,7 +58,10 @@ class Crew:
         if self.closed:
             return None
         if self._started is not None:
-            self._started()
+            try:
+                self._started()
+            except Exception as error:  # who starts a task has booked it already, so it has to run
+                self._report(name, error)
         scope = trio.CancelScope()
         self._nursery.start_soon(self._run, scope, function, args, name, again, name=name)
         self._scopes[scope] = None  # last: who is counted and does not run would be waited for without end
