@@ -118,8 +118,9 @@ async def test_a_bug_in_one_peer_is_contained(world, monkeypatch):
         await beside.wait_complete()
 
 
+@pytest.mark.parametrize("step", ["_settle", "_start_checkers"])
 @simulated()
-async def test_a_bug_where_the_last_piece_is_handed_on_is_contained(world, monkeypatch):
+async def test_a_bug_where_the_last_piece_is_handed_on_is_contained(world, monkeypatch, step):
     """The peer that brought it is gone, and no other piece will come: it is checked all the same."""
     metainfo, data = world.torrent(256 << 10)
     async with background() as nursery, session_on(world.host(), bugs=1) as session:
@@ -127,15 +128,15 @@ async def test_a_bug_where_the_last_piece_is_handed_on_is_contained(world, monke
         torrent = session.add(metainfo, peers=[seed.place])
         await until(lambda: torrent.stats().done)
         pieces = torrent.content.pieces
-        hand_on = pieces._start_checkers
+        hand_on = getattr(pieces, step)
 
-        def bug():
+        def bug(*arguments):
             if len(pieces.picker.checking) + pieces.picker.have.bit_count() == metainfo.info.layout.piece_count:
-                monkeypatch.setattr(pieces, "_start_checkers", hand_on)
+                monkeypatch.setattr(pieces, step, hand_on)
                 raise ZeroDivisionError("planted")
-            hand_on()
+            hand_on(*arguments)
 
-        monkeypatch.setattr(pieces, "_start_checkers", bug)
+        monkeypatch.setattr(pieces, step, bug)
         with trio.fail_after(60):
             await torrent.wait_complete()
         assert session.stats().internal_errors == 1

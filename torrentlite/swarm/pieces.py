@@ -196,6 +196,8 @@ class Pieces:
             if arrival is ACCEPTED:  # nearly always, and then there is nothing else to do
                 self.block_at = now
             elif arrival is not None:
+                if arrival.finished is not None:
+                    self._finished.append(arrival.finished)
                 self._settle(arrival, now, *run[-1])
             else:
                 useless += [block for block in run if not self.got_block(peer, *block, now)]
@@ -204,6 +206,8 @@ class Pieces:
     def got_block(self, peer: Source, piece: int, begin: int, data: memoryview, now: float) -> bool:
         """A block arrived; False where it is of no use (any more)."""
         arrival = self.picker.received(peer, piece, begin, data)
+        if arrival.finished is not None:  # in the same breath: from the picker's hands into ours, whatever comes then
+            self._finished.append(arrival.finished)
         if arrival.accepted:
             self._settle(arrival, now, piece, begin, data)
         return arrival.accepted
@@ -212,8 +216,7 @@ class Pieces:
         self.block_at = now
         if arrival.spilled:
             self._spills.setdefault(piece, []).append((begin, bytes(data)))
-        if arrival.finished is not None:  # before others are told of it: whatever comes of that, it is checked
-            self._finished.append(arrival.finished)
+        if arrival.finished is not None:
             self._start_checkers()
         if arrival.cancel:
             block = Block(piece, begin, len(data))
