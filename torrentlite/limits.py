@@ -59,8 +59,9 @@ MAX_EXTENDED_HANDSHAKE: Final = 16 << 10
 """Real ones have some hundred bytes; bencoding is decoded in Python, and a peer may send another whenever it likes."""
 MAX_EXTENDED_HANDSHAKES: Final = 16
 """How many of one connection are read; BEP 10 lets us ignore all but the first, and each costs time to decode."""
-MAX_METADATA: Final = MAX_TORRENT_FILE
-"""The largest info dictionary that is fetched from peers; a ``metadata_size`` above it counts as not said."""
+MAX_METADATA: Final = 30 << 20
+"""The largest info dictionary that is fetched from peers, as in libtorrent (``max_metadata_size``): one wrong copy is
+held until it is whole, and hashed. A ``metadata_size`` above it counts as not said."""
 MAX_METADATA_HEADER: Final = 1 << 10
 """The dictionary in front of 16 KiB of metadata (BEP 9): three small keys. Bounds what is decoded of each message."""
 MAX_CLIENT_NAME: Final = 64
@@ -256,8 +257,9 @@ NUMWANT: Final = 200
 """Peers asked for: enough for a session's connections, and their UDP reply is still one datagram over IPv4."""
 LEFT_UNKNOWN: Final = 16 << 10
 """``left`` before the metadata is known: any number but 0, which would say that we are complete."""
-MAX_TRACKER_REPLY: Final = 1 << 20
-"""Bytes of an HTTP tracker's answer, unpacked: 200 peers of the long form take 20 KiB, a scrape 100 a torrent."""
+MAX_TRACKER_REPLY: Final = 512 << 10
+"""Bytes of an HTTP tracker's answer, unpacked: 200 peers of the long form take 20 KiB, a scrape 100 a torrent. Empty
+dictionaries take 35 times as much memory as bytes."""
 MAX_TRACKER_PEERS: Final = 1000
 """Peers taken from one answer: five times what was asked for."""
 MAX_TRACKER_ID: Final = 256
@@ -588,7 +590,7 @@ MAX_RENOUNCED: Final = 100
 MAX_REJECTS: Final = 50
 """Requests refused in a row without one block between them; libtorrent gives up after as many."""
 MAX_METADATA_REQUESTS: Final = 4096
-"""Pieces of metadata served on one connection: twice the largest info dictionary, and enough for a retry."""
+"""Pieces of metadata served on one connection: the largest info dictionary twice, which is enough for a retry."""
 METADATA_PIECE: Final = 16 * 1024
 """BEP 9: "The metadata is handled in blocks of 16KiB"."""
 METADATA_PARALLEL: Final = 3

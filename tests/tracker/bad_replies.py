@@ -124,7 +124,7 @@ HTTP_RAW = {
     "404": (raw(b"<html>", status=b"404 Not Found"), "HTTP status 404"),
     "404 with a tracker's words": (raw(dictionary(failure_reason=text(b"gone")), status=b"404 No"), "^gone$"),
     "503 with what looks fine": (raw(_FINE, status=b"503 Busy"), "HTTP status 503"),
-    "a bomb": (raw(gzip.compress(bytes(50_000_000)), _GZIP), "longer than 1048576 bytes"),
+    "a bomb": (raw(gzip.compress(bytes(50_000_000)), _GZIP), f"longer than {limits.MAX_TRACKER_REPLY} bytes"),
     "a bomb of peers": (raw(gzip.compress(dictionary(peers=text(PEER * 1_000_000))), _GZIP), "longer than"),
     "too long": (raw(bytes(limits.MAX_TRACKER_REPLY + 1)), "longer than"),
     "torn gzip": (raw(gzip.compress(_FINE)[:-9], _GZIP), "ends in the middle"),
