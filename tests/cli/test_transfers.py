@@ -8,6 +8,7 @@ import http.server
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import threading
@@ -44,6 +45,7 @@ def test_a_magnet_is_all_it_takes(place: Place) -> None:
         assert "was here already" in again.err
     assert seed.out == [magnet]
     assert f"In another terminal: tl fetch '{magnet}' --listen 127.0.0.1:0" in seed.err
+    assert re.fullmatch(r"film\.bin: shared 2\.86 MiB in .*, 1\.00 times its size", seed.err[-1]), seed.err
     assert sorted(os.listdir(place / "down")) == ["film.bin"]
 
 

@@ -31,6 +31,17 @@ async def share(torrent: Torrent, session: Session, args: argparse.Namespace, ou
         TorrentError: the torrent failed, for example because its file is gone.
     """
     began = trio.current_time()
+    try:
+        await _until_enough(torrent, args)
+    except trio.Cancelled:  # Ctrl-C: how most of it ends
+        _say_what_was_shared(torrent, began, output)
+        raise
+    await session.remove(torrent)
+    _say_what_was_shared(torrent, began, output)
+
+
+async def _until_enough(torrent: Torrent, args: argparse.Namespace) -> None:
+    began = trio.current_time()
     enough_at: float | None = None
     while True:
         now = trio.current_time()
@@ -41,11 +52,14 @@ async def share(torrent: Torrent, session: Session, args: argparse.Namespace, ou
         if enough_at is None and args.ratio is not None and (stats.ratio >= args.ratio or not stats.total):
             enough_at = now
         if enough_at is not None and (now - enough_at >= _REST or not _being_served(torrent)):
-            break
+            return
         if args.seed_time is not None and now - began >= args.seed_time:
-            break
+            return
         await trio.sleep(_LOOK)
-    await session.remove(torrent)
+
+
+def _say_what_was_shared(torrent: Torrent, began: float, output: Output) -> None:
+    stats = torrent.stats()
     output.note(
         f"{display(torrent.name)}: shared {units.size(stats.uploaded)} "
         f"in {units.duration(trio.current_time() - began)}, {stats.ratio:.2f} times its size"
