@@ -29,8 +29,10 @@ def main() -> int:
     parser.add_argument("--total", type=float, help="seconds for all together")
     parser.add_argument("--engine", choices=["auto", "atheris", "own"], default="auto")
     parser.add_argument("--seed", type=int, default=int(time.time()) % 100_000, help="of our own engine")
+    parser.add_argument("--part", type=part, default=(1, 1), metavar="N/M", help="only the Nth of M parts of all that")
     options = parser.parse_args()
     targets = [target for target in TARGETS if not options.names or target.name.startswith(tuple(options.names))]
+    targets = targets[options.part[0] - 1 :: options.part[1]]
     seconds = options.seconds if options.total is None else options.total / len(targets)
     guided = options.engine == "atheris" or (
         options.engine == "auto" and importlib.util.find_spec("atheris") is not None
@@ -59,6 +61,14 @@ def main() -> int:
             print(f"{finding}\n  written to {path}", flush=True)
     print(f"{total:,} inputs, {bad} findings")
     return 1 if bad else 0
+
+
+def part(text: str) -> tuple[int, int]:
+    """The words of ``--part``."""
+    which, of = map(int, text.split("/"))
+    if not 1 <= which <= of:
+        raise ValueError(text)
+    return which, of
 
 
 def under_atheris(target: Target, seconds: float) -> int:

@@ -222,7 +222,10 @@ def run(runs: int, seed: int, say: Callable[[str], None]) -> int:
     found = []
     for number, result in enumerate(results(runs, seed), seed):
         found.append(result)
-        say(f"run {number}: {result.taken / result.clean:.2f} times {result.clean:.1f} s, {result.failed} bad pieces")
+        say(
+            f"run {number}: {result.taken / result.clean:.2f} times {result.clean:.1f} s, {result.failed} bad pieces,"
+            f" {result.banned} of {result.corrupters} who spoiled pieces banned"
+        )
     ratios = sorted(result.taken / result.clean for result in found)
     slow = sum(ratio > 2 for ratio in ratios)
     say(f"{len(found)} runs, {CROWD} hostile peers each, {len(frozenset().union(*(r.kinds for r in found)))} kinds")
