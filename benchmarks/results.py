@@ -42,7 +42,7 @@ WHOLE = (
     ("Whole swarms, simulated", "swarm --only simulated"),
     ("Memory", "memory --runs 2"),
 )
-"""Title and arguments of what docs/benchmarks.md holds; the last two hold no times, so they need no quiet machine."""
+"""Title and arguments of what docs/benchmarks.md holds; the last two need no quiet machine."""
 
 
 def quickly() -> None:

@@ -1,8 +1,8 @@
 """One process of a benchmark: a seed or a fetcher, of torrentlite or libtorrent, with the same few words.
 
 ``python -m benchmarks.roles WHO seed TORRENT FOLDER`` prints its port and serves until its stdin closes (``tl``: as
-many sessions as a number at the end says, and their ports), and then one JSON object: CPU seconds and peak memory of
-the process since then. ``… fetch TORRENT FOLDER PORT…`` prints the same, and the seconds, from the start of the
+many sessions as a number at the end says, and their ports), and then one JSON object: CPU seconds since then and peak
+memory of the process. ``… fetch TORRENT FOLDER PORT…`` prints the same, and the seconds, from the start of the
 transfer. A PORT may be HOST:PORT.
 
 WHO is ``tl``, ``lt`` (libtorrent with its defaults), ``lt-fast`` (with its high-performance preset), ``bare``

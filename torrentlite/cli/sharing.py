@@ -32,7 +32,7 @@ async def share(torrent: Torrent, session: Session, args: argparse.Namespace, ou
     """
     began = trio.current_time()
     try:
-        await _until_enough(torrent, args)
+        await _until_enough(torrent, args, began)
     except trio.Cancelled:  # Ctrl-C: how most of it ends
         _say_what_was_shared(torrent, began, output)
         raise
@@ -40,8 +40,7 @@ async def share(torrent: Torrent, session: Session, args: argparse.Namespace, ou
     _say_what_was_shared(torrent, began, output)
 
 
-async def _until_enough(torrent: Torrent, args: argparse.Namespace) -> None:
-    began = trio.current_time()
+async def _until_enough(torrent: Torrent, args: argparse.Namespace, began: float) -> None:
     enough_at: float | None = None
     while True:
         now = trio.current_time()

@@ -196,7 +196,7 @@ class Pieces:
             if arrival is ACCEPTED:  # nearly always, and then there is nothing else to do
                 self.block_at = now
             elif arrival is not None:
-                if arrival.finished is not None:
+                if arrival.finished is not None:  # in the same breath: whatever is raised after this, it is checked
                     self._finished.append(arrival.finished)
                 self._settle(arrival, now, *run[-1])
             else:
@@ -206,7 +206,7 @@ class Pieces:
     def got_block(self, peer: Source, piece: int, begin: int, data: memoryview, now: float) -> bool:
         """A block arrived; False where it is of no use (any more)."""
         arrival = self.picker.received(peer, piece, begin, data)
-        if arrival.finished is not None:  # in the same breath: from the picker's hands into ours, whatever comes then
+        if arrival.finished is not None:  # likewise
             self._finished.append(arrival.finished)
         if arrival.accepted:
             self._settle(arrival, now, piece, begin, data)
