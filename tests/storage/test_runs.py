@@ -60,17 +60,17 @@ def test_complete_files(layout: Layout, have: int) -> None:
     ]
 
 
-@given(st.lists(st.integers(0, 9)), st.integers(0, 100))
-def test_cut(sizes: list[int], size: int) -> None:
-    data = bytes(range(sum(sizes)))
+@given(st.lists(st.integers(0, 9)), st.lists(st.integers(0, 20)))
+def test_cut(lengths: list[int], sizes: list[int]) -> None:
+    data = bytes(range(sum(lengths)))
     views, position = [], 0
-    for length in sizes:
+    for length in lengths:
         views.append(memoryview(data)[position : position + length])
         position += length
-    size = min(size, len(data))
-    head, rest = cut(views, size)
-    assert b"".join(head) == data[:size]
-    assert b"".join(rest) == data[size:]
+    sizes = [size for size, stop in zip(sizes, itertools.accumulate(sizes), strict=True) if stop <= len(data)]
+    parts = [b"".join(part) for part in cut(views, sizes)]
+    assert [len(part) for part in parts] == sizes
+    assert b"".join(parts) == data[: sum(sizes)]
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3), st.integers(1, 3)), max_size=12), st.integers(1, 4))

@@ -27,6 +27,14 @@ class CachedReads:
 
     def __init__(self) -> None:
         self._ways: dict[int, Way] = {}
+        self._in_memory: dict[int, bool] = {}
+
+    def in_memory(self, device: int) -> bool:
+        """Whether nothing there waits for a disk (``platform.in_memory``, asked once)."""
+        known = self._in_memory.get(device)
+        if known is None:
+            known = self._in_memory[device] = platform.in_memory(device)
+        return known
 
     def way(self, device: int) -> Way:
         """What is known, or hoped, of this device."""
@@ -43,6 +51,6 @@ class CachedReads:
                 return os.preadv(fd, buffers, offset) == size
         except OSError as error:
             if way is Way.NOWAIT and error.errno in (errno.EOPNOTSUPP, errno.ENOTSUP):
-                self._ways[device] = Way.INLINE if platform.in_memory(device) else Way.THREAD
+                self._ways[device] = Way.INLINE if self.in_memory(device) else Way.THREAD
                 return self.fill(fd, device, buffers, offset, size)
         return False

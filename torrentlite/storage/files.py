@@ -63,8 +63,9 @@ class FileStorage(Storage):
         self._resized, self._doubled = set[int](), set[int]()  # see ``Survey``
         self._dirty: set[int] = set()
         self._dirty_lock = threading.Lock()
-        self._in_memory: dict[int, bool] = {}  # by device
-        self._reader = SpanReader(self._layout, self._pool, self._home, self._borrow)
+        self._reader = SpanReader(
+            self._layout, self._pool, self._home, self._open_to_read, self._read_failed, self._beneath.holding
+        )
 
     # -- looking -----------------------------------------------------------------------------------------------------
 
@@ -122,14 +123,22 @@ class FileStorage(Storage):
             return Home(Key(self, self._aside, write=False), self._layout.file_offsets[file])
         return Home(Key(self, file, write=False))
 
+    def _open_to_read(self, file: int) -> Opened:
+        return self._where.open(file, write=False)
+
+    def _read_failed(self, file: int, error: OSError) -> StorageError:
+        return self._fault(file, error, "read")
+
+    def _fault(self, file: int, error: OSError, doing: str) -> StorageError:
+        return fault(error, self._beneath.name(self._where.path(file)), doing)
+
     @contextlib.contextmanager
     def _borrow(self, key: Key) -> Iterator[int]:
         try:
             with self._pool.borrow(key, lambda: self._open_for_pool(key)) as fd:
                 yield fd
         except OSError as error:
-            doing = "write to" if key.write else "read"
-            raise fault(error, self._beneath.name(self._where.path(key.file)), doing) from error
+            raise self._fault(key.file, error, "write to" if key.write else "read") from error
 
     def _open_for_pool(self, key: Key) -> int:
         return self._where.open_to_write(key.file) if key.write else self._where.open(key.file, write=False).fd
@@ -181,7 +190,7 @@ class FileStorage(Storage):
                 os.close(fd)
             self._where.sized.add(file)
         except OSError as error:
-            raise fault(error, self._beneath.name(self._where.path(file)), "write to") from error
+            raise self._fault(file, error, "write to") from error
         finally:
             with self._dirty_lock:
                 self._dirty.add(file)
@@ -235,7 +244,7 @@ class FileStorage(Storage):
                     opened[file] = self._pool.scarce(lambda: self._where.open(file, write=False))  # noqa: B023  now
                     self._where.check_size(file, opened[file].status)
                 except OSError as error:
-                    failed[file] = fault(error, self._beneath.name(self._where.path(file)), "flush")
+                    failed[file] = self._fault(file, error, "flush")
             outcomes = platform.flush_all([fd for fd, _ in opened.values()], self._flushers(opened))
             for (file, (fd, status)), failure in zip(opened.items(), outcomes, strict=True):
                 if failure is None:
@@ -244,7 +253,7 @@ class FileStorage(Storage):
                     continue
                 # The system may now take the pages it failed to write for clean. Reads must not be answered from them.
                 platform.forget_cached(fd)
-                failed[file] = fault(failure, self._beneath.name(self._where.path(file)), "flush")
+                failed[file] = self._fault(file, failure, "flush")
         finally:
             for fd, _ in opened.values():
                 os.close(fd)
@@ -253,10 +262,8 @@ class FileStorage(Storage):
         if len(opened) < limits.FLUSH_TOGETHER:
             return 1
         device = next(iter(opened.values())).status.st_dev
-        if device not in self._in_memory:
-            self._in_memory[device] = platform.in_memory(device)
         # In memory flushing waits for nothing, and threads would only be in each other's way.
-        return 1 if self._in_memory[device] else limits.FLUSH_THREADS
+        return 1 if self._pool.cached.in_memory(device) else limits.FLUSH_THREADS
 
     def finish(self, files: Iterable[int]) -> list[int]:
         """See ``Storage.finish``."""

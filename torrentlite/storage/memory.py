@@ -43,11 +43,10 @@ class MemoryStorage(Storage):
 
     def pread_into(self, offset: int, buffers: Sequence[Room], *, aside: bool = False) -> None:
         """See ``Storage.pread_into``."""
-        rest = [memoryview(buffer) for buffer in buffers]
-        for piece, begin, length in self._cut(offset, sum(map(len, rest))):
+        parts = self._cut(offset, sum(map(len, buffers)))
+        for (piece, begin, _), views in zip(parts, cut(buffers, [length for _, _, length in parts]), strict=True):
             if piece not in self._pieces:
                 raise StorageError(f"piece {piece} was never written", errno=errno.ENOENT)
-            views, rest = cut(rest, length)
             data = memoryview(self._pieces[piece])  # slices of a bytearray would be copies
             for view in views:
                 view[:] = data[begin : begin + len(view)]

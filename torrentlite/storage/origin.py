@@ -6,11 +6,10 @@ were followed. So the paths are those that ``create`` saw.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from ..errors import StorageError
 from ..metainfo.info import Info
@@ -18,7 +17,7 @@ from ..metainfo.layout import Layout
 from ..metainfo.metainfo import Origin
 from ..metainfo.text import display
 from . import platform
-from .beneath import Beneath
+from .beneath import Beneath, Opened
 from .faults import fault
 from .files import FileStorage
 from .pool import FilePool, Key
@@ -68,7 +67,7 @@ class OriginStorage(Storage):
         self._pool = FilePool() if pool is None else pool
         self._seen: dict[int, Stamp] = {}
         self._closed = False
-        self._reader = SpanReader(layout, self._pool, self._home, self._borrow)
+        self._reader = SpanReader(layout, self._pool, self._home, self._open, self._failed)
 
     # -- looking -----------------------------------------------------------------------------------------------------
 
@@ -138,23 +137,18 @@ class OriginStorage(Storage):
     def _home(self, file: int) -> Home | None:
         return None if self._origin.files[file] is None else Home(Key(self, file, write=False))
 
-    @contextlib.contextmanager
-    def _borrow(self, key: Key) -> Iterator[int]:
-        try:
-            with self._pool.borrow(key, lambda: self._open(key.file)) as fd:
-                yield fd
-        except OSError as error:
-            raise fault(error, self.path(key.file), "read") from error
+    def _failed(self, file: int, error: OSError) -> StorageError:
+        return fault(error, self.path(file), "read")
 
-    def _open(self, file: int) -> int:
+    def _open(self, file: int) -> Opened:
         if self._closed:  # a read that was abandoned goes on for a while
             raise OSError(errno.EBADF, "the torrent is closed")
         folder, name = os.path.split(self.path(file))
-        fd, status = Beneath(folder).open((name,), os.O_RDONLY)
-        if platform.stamp(status) != self._seen.get(file):
-            os.close(fd)
+        opened = Beneath(folder).open((name,), os.O_RDONLY)
+        if platform.stamp(opened.status) != self._seen.get(file):
+            os.close(opened.fd)
             raise OSError(errno.ESTALE, "the file was changed")
-        return fd
+        return opened
 
     # -- what is not done here ---------------------------------------------------------------------------------------
 

@@ -50,18 +50,26 @@ def pwrite_all(fd: int, data: Buffer, offset: int) -> None:
 
 def pread_full(fd: int, buffers: Sequence[Room], offset: int) -> int:
     """Fill the buffers, end to end; returns how many bytes there were before the end of the file."""
-    done = 0
-    views = [memoryview(buffer) for buffer in buffers]
+    done = _preadv(fd, buffers, offset) if len(buffers) <= limits.MAX_VECTOR else 0
+    if done == sum(map(len, buffers)):  # nearly always
+        return done
+    views = _after([memoryview(buffer) for buffer in buffers], done)
     while views:
         count = _preadv(fd, views[: limits.MAX_VECTOR], offset + done)
         if count == 0:
             break
         done += count
-        while views and count >= len(views[0]):
-            count -= len(views.pop(0))
-        if count:
-            views[0] = views[0][count:]
+        views = _after(views, count)
     return done
+
+
+def _after(views: list[memoryview], count: int) -> list[memoryview]:
+    """What is left of these without their first bytes."""
+    full = 0
+    while full < len(views) and count >= len(views[full]):
+        count -= len(views[full])
+        full += 1
+    return [views[full][count:], *views[full + 1 :]] if count else views[full:]
 
 
 def copy_range(source: int, source_offset: int, target: int, target_offset: int, length: int) -> None:
@@ -94,10 +102,10 @@ def _pwrite(fd: int, data: memoryview, offset: int) -> int:
         return os.write(fd, data)
 
 
-def _preadv(fd: int, views: Sequence[memoryview], offset: int) -> int:
+def _preadv(fd: int, buffers: Sequence[Room], offset: int) -> int:
     if hasattr(os, "preadv"):
-        return os.preadv(fd, views, offset)
-    view = views[0]
+        return os.preadv(fd, buffers, offset)
+    view = buffers[0]
     if hasattr(os, "pread"):
         data = os.pread(fd, len(view), offset)
     else:

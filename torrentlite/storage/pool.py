@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import threading
 from collections import OrderedDict
@@ -35,16 +36,18 @@ class OpenFile:
     Attributes:
         fd: the descriptor.
         device: the number of the file system it is on.
+        users: how many have it.
+        doomed: whether whoever gives it back last closes it.
+        failed: whether opening it failed.
     """
 
-    __slots__ = ("device", "doomed", "fd", "ready", "users")
+    __slots__ = ("device", "doomed", "failed", "fd", "users")
 
     def __init__(self) -> None:
         self.fd = -1
         self.device = 0
         self.users = 1
-        self.doomed = False
-        self.ready = threading.Event()
+        self.doomed = self.failed = False
 
 
 class FilePool:
@@ -61,6 +64,7 @@ class FilePool:
     def __init__(self, limit: int | None = None) -> None:
         self.limit: Final = min(limits.MAX_OPEN_FILES, platform.open_files_limit() // 4) if limit is None else limit
         self._lock = threading.Lock()
+        self._opened = threading.Condition(self._lock)  # one for all: an event for each file took 4 µs to make
         self._files: OrderedDict[Key, OpenFile] = OrderedDict()  # the least recently used first
         self._claims: dict[Hashable, object] = {}
         self.cached = CachedReads()
@@ -71,7 +75,7 @@ class FilePool:
     @contextlib.contextmanager
     def borrow(self, key: Key, opener: Callable[[], int]) -> Iterator[int]:
         """A descriptor for the length of a block; ``opener`` gives it if the pool has none."""
-        file = self._take(key, opener)
+        file = self.take(key, opener)
         try:
             yield file.fd
         finally:
@@ -90,6 +94,24 @@ class FilePool:
         self.trim()
         return opener()
 
+    def take(self, key: Key, opener: Callable[[], int]) -> OpenFile:
+        """Borrow, by a pair of calls. Goes with ``give_back``."""
+        while True:
+            with self._lock:
+                file = self._files.get(key)
+                if file is None:
+                    file = self._files[key] = OpenFile()
+                    break
+                file.users += 1
+                self._files.move_to_end(key)
+                while file.fd < 0 and not file.failed:
+                    self._opened.wait()
+                if file.fd >= 0:
+                    return file
+            # Whoever was opening it failed, and has raised the reason. Try for ourselves.
+        self._open(key, file, opener)
+        return file
+
     def peek(self, key: Key) -> OpenFile | None:
         """Borrow without waiting: None unless the file is open. Goes with ``give_back``."""
         with self._lock:
@@ -101,7 +123,7 @@ class FilePool:
             return file
 
     def give_back(self, file: OpenFile) -> None:
-        """The other half of ``peek``."""
+        """The other half of ``take`` and ``peek``."""
         with self._lock:
             file.users -= 1
             idle = [file.fd] if file.doomed and not file.users else []
@@ -122,9 +144,7 @@ class FilePool:
     def trim(self, keep: int = 0) -> None:
         """Close idle descriptors, the least recently used first, until ``keep`` are open."""
         with self._lock:
-            excess = len(self._files) - keep
-            keys = [key for key, file in self._files.items() if not file.users] if excess > 0 else []
-            idle = [fd for key in keys[:excess] for fd in self._doom(key)]
+            idle = self._excess(keep)
         _close(idle)
 
     def claim(self, path: Hashable, owner: object) -> None:
@@ -142,37 +162,34 @@ class FilePool:
         with self._lock:
             self._claims = {path: other for path, other in self._claims.items() if other is not owner}
 
-    def _take(self, key: Key, opener: Callable[[], int]) -> OpenFile:
-        while True:
-            with self._lock:
-                file = self._files.get(key)
-                opening = file is None
-                if file is None:
-                    file = self._files[key] = OpenFile()
-                else:
-                    file.users += 1
-                    self._files.move_to_end(key)
-            if opening:
-                self._open(key, file, opener)
-                self.trim(self.limit)
-                return file
-            file.ready.wait()
-            if file.fd >= 0:
-                return file
-            # Whoever was opening it failed, and has raised the reason. Try for ourselves.
-
     def _open(self, key: Key, file: OpenFile, opener: Callable[[], int]) -> None:
         """Called without the lock: opening may take long, and must hold up only those who want this file."""
+        fd = -1
         try:
-            file.fd = self.scarce(opener)
-            file.device = os.fstat(file.fd).st_dev
+            fd = self.scarce(opener)
+            file.device = os.fstat(fd).st_dev
         except BaseException:
             with self._lock:
                 if self._files.get(key) is file:
                     del self._files[key]
+                file.failed = True
+                self._opened.notify_all()
+            if fd >= 0:
+                os.close(fd)
             raise
-        finally:
-            file.ready.set()
+        with self._lock:
+            file.fd = fd
+            self._opened.notify_all()
+            idle = self._excess(self.limit)
+        _close(idle)
+
+    def _excess(self, keep: int) -> list[int]:
+        """Take out idle files, the least recently used first, until ``keep`` are left; returns their descriptors."""
+        excess = len(self._files) - keep
+        if excess <= 0:
+            return []
+        idle = (key for key, file in self._files.items() if not file.users)
+        return [fd for key in list(itertools.islice(idle, excess)) for fd in self._doom(key)]
 
     def _doom(self, key: Key) -> list[int]:
         """Take a file out; returns its descriptor if nobody has it."""
