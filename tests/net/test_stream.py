@@ -54,6 +54,35 @@ async def test_small_messages_do_not_wait():
             assert lowat == limits.NOTSENT_LOWAT
 
 
+@pytest.mark.skipif(not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="the system has no such option")
+async def test_more_may_wait_where_it_leaves_fast(mock_clock):
+    usual, most = limits.NOTSENT_LOWAT, limits.MAX_NOTSENT_LOWAT
+    room = memoryview(bytearray(64 << 10))
+    async with tcp_pair() as (one, other):
+
+        async def send(size: int) -> None:
+            for part in [len(room)] * (size // len(room)) + [size % len(room)]:
+                await one.send_vectored([room[:part]])
+                while part:
+                    part -= await other.receive_into(room)
+
+        for bytes_in_time, may_wait in (
+            (1, usual),
+            (usual, usual),
+            (2.5 * usual, 2.5 * usual),
+            (most, most),
+            (2 * most, most),
+            (most - usual, most),  # not worth a call
+            (3 * usual, 3 * usual),
+            (1, usual),
+        ):
+            await send(int(bytes_in_time * limits.NOTSENT_WINDOW / limits.NOTSENT_SECONDS))
+            mock_clock.jump(limits.NOTSENT_WINDOW)
+            await send(1)
+            lowat = one._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
+            assert lowat == pytest.approx(may_wait, rel=0.01)
+
+
 async def test_others_have_their_turn_after_some_receives(monkeypatch):
     turns = 0
     checkpoint = trio.lowlevel.checkpoint

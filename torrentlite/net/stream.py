@@ -34,7 +34,7 @@ _READV: Callable[[int, list[memoryview]], int] | None = getattr(os, "readv", Non
 class TcpStream:
     """A connected TCP socket as a ``Stream`` (see ``network.py`` for what the methods promise)."""
 
-    __slots__ = ("_in_a_row", "_send", "_sock", "_unread", "local", "remote")
+    __slots__ = ("_in_a_row", "_lowat", "_send", "_sent", "_since", "_sock", "_unread", "local", "remote")
 
     def __init__(self, sock: trio.socket.SocketType) -> None:
         """Take over a connected socket. Raises OSError where it is connected no more; it stays the caller's then."""
@@ -45,6 +45,8 @@ class TcpStream:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if hasattr(socket, "TCP_NOTSENT_LOWAT"):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, limits.NOTSENT_LOWAT)
+        self._lowat = limits.NOTSENT_LOWAT
+        self._sent, self._since = 0, 0.0
         self._sock = sock
         self._send: Callable[[list[Buffer]], Awaitable[int]] = getattr(sock, "sendmsg", None) or self._send_joined
         self._unread = b""
@@ -83,6 +85,7 @@ class TcpStream:
         """See ``Stream.send_vectored``. Views count in bytes."""
         pending: list[Buffer] = list(views)
         start = 0
+        self._adapt(sum(map(len, pending)))
         try:
             while start < len(pending):
                 sent = await self._send(
@@ -95,6 +98,20 @@ class TcpStream:
                     pending[start] = memoryview(pending[start])[sent:]
         except (OSError, trio.ClosedResourceError) as error:
             raise NetworkError(f"{self.remote}: {reason(error)}") from error
+
+    def _adapt(self, size: int) -> None:
+        """Let as much wait in the system as this connection sends in NOTSENT_SECONDS, within the limits."""
+        now = trio.current_time()
+        passed = now - self._since
+        if passed >= limits.NOTSENT_WINDOW:
+            usual = int(self._sent / passed * limits.NOTSENT_SECONDS)
+            lowat = max(limits.NOTSENT_LOWAT, min(usual, limits.MAX_NOTSENT_LOWAT))
+            self._sent, self._since = 0, now
+            if not self._lowat <= 2 * lowat <= 4 * self._lowat and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+                with contextlib.suppress(OSError, trio.ClosedResourceError):  # the send itself will tell
+                    self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, lowat)
+                self._lowat = lowat
+        self._sent += size
 
     async def _send_joined(self, parts: list[Buffer]) -> int:
         return await self._sock.send(b"".join(parts))  # where there is no sendmsg (Windows)
