@@ -77,7 +77,7 @@ async def test_more_may_wait_where_it_leaves_fast(mock_clock):
             (1, usual),
         ):
             await send(int(bytes_in_time * limits.NOTSENT_WINDOW / limits.NOTSENT_SECONDS))
-            mock_clock.jump(limits.NOTSENT_WINDOW)
+            mock_clock.jump(1.001 * limits.NOTSENT_WINDOW)
             await send(1)
             lowat = one._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
             assert lowat == pytest.approx(may_wait, rel=0.01)
