@@ -36,7 +36,7 @@ class Counted:
 
 
 def make(beneath: Beneath, *path: str) -> None:
-    fd, _ = beneath.open(path, os.O_RDWR, create=True)
+    fd = beneath.create(path)
     os.write(fd, b"ours")
     os.close(fd)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pathlib
 
@@ -12,6 +13,7 @@ from torrentlite import limits
 from torrentlite.errors import StorageError
 from torrentlite.storage import platform
 from torrentlite.storage.files import FileStorage
+from torrentlite.storage.storage import SyncFailure
 
 
 @pytest.fixture
@@ -114,3 +116,105 @@ def test_meddled_with(
     with pytest.raises(StorageError):
         read(storage, 128, 60)
     assert read_now(storage, 0, 70) == shape.content(0)
+
+
+@pytest.fixture
+def many(tmp_path: pathlib.Path) -> Home:
+    """Twenty files, each in one piece, and one in two."""
+    return Home(tmp_path, Shape({f"{n % 3}/{n}": letters(64 if n < 20 else 100, n) for n in range(21)}))
+
+
+def flushes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The sizes of the files that are flushed from here on."""
+    seen: list[int] = []
+    monkeypatch.setattr(platform, "flush", lambda fd: seen.append(os.fstat(fd).st_size))
+    return seen
+
+
+def written(home: Home) -> FileStorage:
+    storage = opened(home)
+    for piece, data in enumerate(home.shape.pieces):
+        storage.pwrite(piece * 64, data)
+    return storage
+
+
+@pytest.mark.parametrize("memory", [True, False])
+def test_what_is_flushed(many: Home, monkeypatch: pytest.MonkeyPatch, memory: bool) -> None:
+    in_memory(monkeypatch, memory)
+    seen = flushes(monkeypatch)
+    storage = written(many)
+    stamps = storage.sync(many.shape.all)
+    assert sorted(seen) == ([100] if memory else [64] * 20 + [100])
+    assert storage.finish(many.shape.all) == sorted(many.shape.all)
+    assert stamps == {file: platform.stamp(os.stat(many.final(file))) for file in many.shape.all}
+
+
+def test_a_few_are_flushed_as_anywhere(home: Home, shape: Shape, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_memory(monkeypatch, True)
+    seen = flushes(monkeypatch)
+    for file in shape.all:
+        home.final(file).unlink()
+    storage = opened(home)
+    storage.pwrite(0, shape.data)
+    storage.sync(shape.all)
+    assert sorted(seen) == [50, 60, 70]
+
+
+async def test_nothing_is_hashed_again(many: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_memory(monkeypatch, True)
+    disk = many.disk()
+    await many.open(disk)
+    await disk.write_pieces(list(enumerate(many.shape.pieces)))
+    await disk.commit(many.shape.full)
+    await disk.close(many.shape.full)
+    assert await many.open(disk) == many.shape.full
+    assert many.hashed == 0
+    await disk.close(many.shape.full)
+    many.final(7).write_bytes(many.shape.content(7))
+    assert await many.open(disk) == many.shape.full
+    assert many.hashed == 64, "it looks different from what was written"
+    await disk.close(many.shape.full)
+
+
+def test_a_flush_that_fails_leaves_no_stamp(many: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was written before a failure is flushed, and looked at, by the next one."""
+    in_memory(monkeypatch, True)
+    storage = written(many)
+    real = platform.flush
+
+    def failing(fd: int) -> None:
+        raise OSError(errno.EIO, "no")
+
+    monkeypatch.setattr(platform, "flush", failing)
+    with pytest.raises(SyncFailure):
+        storage.sync(many.shape.all)
+    monkeypatch.setattr(platform, "flush", real)
+    seen = flushes(monkeypatch)
+    storage.sync(many.shape.all)
+    assert sorted(seen) == [64] * 20 + [100]
+
+
+@pytest.mark.parametrize("what", ["replaced", "link", "cut", "gone", "hard link"])
+def test_meddled_with_before_it_is_named(
+    many: Home, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    in_memory(monkeypatch, True)
+    storage = written(many)
+    storage.sync(many.shape.all)
+    part = many.part(4)
+    match what:
+        case "replaced":
+            part.rename(tmp_path / "moved")
+            part.write_bytes(bytes(64))
+        case "link":
+            part.rename(tmp_path / "moved")
+            part.symlink_to(tmp_path / "moved")
+        case "cut":
+            os.truncate(part, 63)
+        case "gone":
+            part.unlink()
+        case _:
+            os.link(part, tmp_path / "second")
+    with pytest.raises(StorageError):
+        storage.finish(many.shape.all)
+    assert not many.final(4).exists()

@@ -9,13 +9,15 @@ import stat
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from .. import limits
 from . import platform
 
 Path = tuple[str, ...]
 """Components below the save folder."""
+
+_CREATE: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL
 
 
 class Opened(NamedTuple):
@@ -26,30 +28,33 @@ class Opened(NamedTuple):
 
 
 class _Holding:
-    """The folders that one thread holds open, each with what it looked like. The one above it is held too."""
+    """The folders that one thread holds open. The one above each is held too."""
 
     def __init__(self) -> None:
-        self.folders: dict[Path, tuple[platform.Handle, os.stat_result]] = {}
+        self.folders: dict[Path, _Held] = {}
         self.lent = 0  # how many are in use, so that none may be closed
 
     def let_go(self) -> None:
         while self.folders:
-            platform.close_folder(self.folders.popitem()[1][0])
+            platform.close_folder(self.folders.popitem()[1].folder)
 
 
-class _Lent:
-    """One of them, for the length of a block; four times a file, so not by a generator, which takes twice as long."""
+class _Held:
+    """One of them, and what it looked like. It is lent by ``with``, three times a file, so not by a generator."""
 
-    def __init__(self, held: _Holding, folder: platform.Handle) -> None:
-        self._held = held
-        self._folder = folder
+    __slots__ = ("_holding", "folder", "status")
+
+    def __init__(self, holding: _Holding, folder: platform.Handle) -> None:
+        self._holding = holding
+        self.folder = folder
+        self.status = platform.stat_folder(folder)
 
     def __enter__(self) -> platform.Handle:
-        self._held.lent += 1
-        return self._folder
+        self._holding.lent += 1
+        return self.folder
 
     def __exit__(self, *_: object) -> None:
-        self._held.lent -= 1
+        self._holding.lent -= 1
 
 
 class Beneath:
@@ -88,28 +93,34 @@ class Beneath:
             self._local.held = None
             held.let_go()
 
-    def open(self, path: Path, flags: int, *, create: bool = False, executable: bool = False) -> Opened:
-        """Open a regular file.
+    def open(self, path: Path, flags: int) -> Opened:
+        """Open a regular file that exists.
 
         Args:
             path: where.
             flags: ``os.O_RDONLY`` or ``os.O_RDWR``.
-            create: it must not exist yet, and is made, with the folders above it.
-            executable: give a new file the right to be executed.
         """
-        if create:
-            flags |= os.O_CREAT | os.O_EXCL
-        with self._folder(path[:-1], create=create) as folder:
-            fd = platform.open_in(folder, path[-1], flags, 0o777 if executable else 0o666)
+        with self._folder(path[:-1]) as folder:
+            fd = platform.open_in(folder, path[-1], flags)
         try:
             status = os.fstat(fd)
             _refuse_others(status, writing=flags & os.O_RDWR != 0)
         except BaseException:
             os.close(fd)
             raise
-        if create:
-            self._note(path[:-1])
         return Opened(fd, status)
+
+    def create(self, path: Path, *, executable: bool = False) -> int:
+        """Make a file that must not exist yet, with the folders above it, and open it to be read and written.
+
+        Args:
+            path: where.
+            executable: give it the right to be executed.
+        """
+        with self._folder(path[:-1], create=True) as folder:
+            fd = platform.open_in(folder, path[-1], _CREATE, 0o777 if executable else 0o666)
+        self._note(path[:-1])
+        return fd
 
     def stat(self, path: Path) -> os.stat_result | None:
         """The status of what is there (a link's own), or None when nothing is."""
@@ -130,8 +141,8 @@ class Beneath:
             try:
                 platform.rename_in(folder, old[-1], target, new[-1], replace=replace)
             finally:  # a call that was interrupted (EINTR) fails, and may have done it
-                self._note(old[:-1])
-                self._note(new[:-1])
+                for above in {old[:-1], new[:-1]}:
+                    self._note(above)
 
     def remove(self, path: Path) -> None:
         """Remove a file, if it is there."""
@@ -162,8 +173,7 @@ class Beneath:
         held = self._held()
         if held is None:
             return self._walk(path, create=create)
-        lent = held.folders.get(path)
-        return _Lent(held, lent[0] if lent is not None else self._hold(held, path, create=create))
+        return held.folders.get(path) or self._hold(held, path, create=create)
 
     @contextlib.contextmanager
     def _walk(self, path: Path, *, create: bool) -> Iterator[platform.Handle]:
@@ -207,7 +217,7 @@ class Beneath:
         held: _Holding | None = getattr(self._local, "held", None)
         return held
 
-    def _hold(self, held: _Holding, path: Path, *, create: bool) -> platform.Handle:
+    def _hold(self, held: _Holding, path: Path, *, create: bool) -> _Held:
         if len(held.folders) + len(path) >= self._most and not held.lent:
             self._check_held(held)
             held.let_go()
@@ -216,26 +226,28 @@ class Beneath:
             if here in held.folders:
                 continue
             if depth:
-                folder = self._step(held.folders[here[:-1]][0], here[:-1], here[-1], create=create)
+                folder = self._step(held.folders[here[:-1]].folder, here[:-1], here[-1], create=create)
             else:
                 folder = self._root(create=create)
             try:
-                held.folders[here] = folder, platform.stat_folder(folder)
+                held.folders[here] = _Held(held, folder)
             except BaseException:
                 platform.close_folder(folder)
                 raise
-        return held.folders[path][0]
+        return held.folders[path]
 
     def _check_held(self, held: _Holding) -> None:
         """Each folder still lies in the one above it, and the topmost one where the user named it."""
-        for path, (_, status) in held.folders.items():
-            there = platform.stat_in(held.folders[path[:-1]][0], path[-1]) if path else os.stat(self.root)
-            if not os.path.samestat(there, status):
+        for path, here in held.folders.items():
+            there = platform.stat_in(held.folders[path[:-1]].folder, path[-1]) if path else os.stat(self.root)
+            if not os.path.samestat(there, here.status):
                 raise OSError(errno.ESTALE, "a folder was replaced by another program", self.name(path))
 
     def _note(self, folder: Path) -> None:
-        with self._lock:
-            self._changed.add(folder)
+        """After the change: if it is noted already, it is not flushed yet."""
+        if folder not in self._changed:
+            with self._lock:
+                self._changed.add(folder)
 
 
 def _refuse_others(status: os.stat_result, *, writing: bool) -> None:

@@ -61,7 +61,7 @@ class FileStorage(Storage):
         self._wanted: frozenset[int] = frozenset()
         self._where = Whereabouts(info, self._beneath, self._names, self._pool, owner=self)
         self._resized, self._doubled = set[int](), set[int]()  # see ``Survey``
-        self._dirty: set[int] = set()
+        self._dirty: dict[int, Stamp | None] = {}  # with its stamp where nothing has to be flushed
         self._dirty_lock = threading.Lock()
         self._reader = SpanReader(
             self._layout, self._pool, self._home, self._open_to_read, self._read_failed, self._beneath.holding
@@ -72,7 +72,8 @@ class FileStorage(Storage):
     def prepare(self, wanted: frozenset[int]) -> Found:
         """See ``Storage.prepare``."""
         self._pool.discard_all(self)
-        seen = survey(self._info, self._names, self._beneath, wanted, overwrite=self._overwrite)
+        with about(self._beneath.root), self._beneath.holding():
+            seen = survey(self._info, self._names, self._beneath, wanted, overwrite=self._overwrite)
         self._wanted = wanted
         self._where.begin(seen)
         self._resized, self._doubled = seen.resized, seen.doubled
@@ -170,30 +171,45 @@ class FileStorage(Storage):
                 offset += span.length
 
     def _write(self, file: int, view: memoryview, offset: int) -> None:
+        key = Key(self, file, write=True)
         try:
-            with self._borrow(Key(self, file, write=True)) as fd:
-                self._where.check_size(file, os.fstat(fd))
-                platform.pwrite_all(fd, view, offset)
-        finally:
-            # Not before the write: a sync in between would take the mark away, and leave the data.
-            with self._dirty_lock:
-                self._dirty.add(file)
-
-    def _write_whole(self, file: int, view: memoryview) -> None:
-        """Write all of a file at once: four calls to the system, and nothing to be kept open for others to use."""
-        try:
-            fd, status = self._pool.scarce(lambda: self._where.open(file, write=True))
+            opened = self._pool.take(key, lambda: self._where.open_to_write(file))
             try:
-                self._where.check_size(file, status)
-                platform.pwrite_all(fd, view, 0)
+                self._where.check_size(file, os.fstat(opened.fd))
+                platform.pwrite_all(opened.fd, view, offset)
             finally:
-                os.close(fd)
-            self._where.sized.add(file)
+                self._pool.give_back(opened)
         except OSError as error:
             raise self._fault(file, error, "write to") from error
         finally:
-            with self._dirty_lock:
-                self._dirty.add(file)
+            self._wrote(file, None)
+
+    def _write_whole(self, file: int, view: memoryview) -> None:
+        """Write all of a file at once: four calls to the system, and nothing to be kept open for others to use."""
+        stamp = None
+        try:
+            fd = self._pool.scarce(lambda: self._where.create(file))
+            if fd is None:
+                fd, status = self._pool.scarce(lambda: self._where.open(file, write=True))
+                self._where.check_size(file, status)
+            try:
+                platform.pwrite_all(fd, view, 0)
+            finally:
+                status = os.fstat(fd)
+                os.close(fd)
+            self._where.know(file, status)
+            self._where.sized.add(file)
+            if self._pool.cached.in_memory(status.st_dev):
+                stamp = platform.stamp(status)
+        except OSError as error:
+            raise self._fault(file, error, "write to") from error
+        finally:
+            self._wrote(file, stamp)
+
+    def _wrote(self, file: int, stamp: Stamp | None) -> None:
+        """Not called before the write: a sync in between would take the mark away, and leave the data."""
+        with self._dirty_lock:
+            self._dirty[file] = stamp
 
     def _holds(self, file: int, offset: int, data: memoryview) -> bool:
         """Whether a finished file has these bytes there."""
@@ -212,11 +228,16 @@ class FileStorage(Storage):
     def sync(self, files: Iterable[int] = ()) -> dict[int, Stamp]:
         """See ``Storage.sync``."""
         with self._dirty_lock:
-            dirty, self._dirty = self._dirty, set()
-        dirty.update(self._aside if self._where.places[file] is Place.ASIDE else file for file in files)
+            dirty, self._dirty = self._dirty, {}
+        for file in files:
+            dirty.setdefault(self._aside if self._where.places[file] is Place.ASIDE else file, None)
         # Nothing was ever written to those that do not exist.
         todo = [file for file in sorted(dirty) if file in self._where.exist or self._where.place(file) is Place.FINAL]
         stamps: dict[int, Stamp] = {}
+        if len(todo) >= limits.FLUSH_TOGETHER:
+            # Four calls for each, of thousands, and none that does anything. They are looked at when they are named.
+            stamps = {file: stamp for file in todo if (stamp := dirty[file]) is not None}
+            todo = [file for file in todo if file not in stamps]
         failed: dict[int, Exception] = {}
         try:
             with self._beneath.holding():
@@ -229,7 +250,7 @@ class FileStorage(Storage):
         if failed:
             cause = next(iter(failed.values()))
             with self._dirty_lock:
-                self._dirty |= dirty  # their stamps are out of date: the next one tries them all again
+                self._dirty.update(dict.fromkeys(dirty))  # their stamps are out of date: the next one tries them all
             if self._aside in failed:
                 failed.update((file, cause) for file, place in enumerate(self._where.places) if place is Place.ASIDE)
             raise SyncFailure(frozenset(failed.keys() - {self._aside})) from cause
@@ -411,7 +432,7 @@ class FileStorage(Storage):
     def _fill(self, temporary: Path, file: int, home: Home, ranges: Sequence[tuple[int, int]]) -> None:
         """Make a file with these ranges of another one, and flush it."""
         executable = self._info.files[file].executable
-        target = self._beneath.open(temporary, os.O_RDWR, create=True, executable=executable).fd
+        target = self._beneath.create(temporary, executable=executable)
         try:
             os.ftruncate(target, self._layout.file_lengths[file])
             for offset, length in ranges:
@@ -427,7 +448,7 @@ class FileStorage(Storage):
             self._where.inodes.pop(file, None)
             self._where.sized.discard(file)
         with self._dirty_lock:
-            self._dirty.add(self._aside if place is Place.ASIDE else file)
+            self._dirty[self._aside if place is Place.ASIDE else file] = None
         self._pool.discard(self, file)
 
     def close(self) -> None:

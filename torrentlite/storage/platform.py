@@ -39,13 +39,15 @@ _position_lock = threading.Lock()  # for systems where a read at an offset has t
 
 def pwrite_all(fd: int, data: Buffer, offset: int) -> None:
     """Write all of it, however the system cuts it up."""
-    view = memoryview(data)
-    while view:
-        written = _pwrite(fd, view, offset)
+    left = len(data)
+    while left:
+        written = _pwrite(fd, data, offset)
         if written <= 0:
             raise OSError(errno.EIO, "nothing was written")
-        view = view[written:]
-        offset += written
+        left -= written
+        if left:
+            data = memoryview(data)[written:]
+            offset += written
 
 
 def pread_full(fd: int, buffers: Sequence[Room], offset: int) -> int:
@@ -94,7 +96,7 @@ def copy_range(source: int, source_offset: int, target: int, target_offset: int,
         source_offset, target_offset, length = source_offset + count, target_offset + count, length - count
 
 
-def _pwrite(fd: int, data: memoryview, offset: int) -> int:
+def _pwrite(fd: int, data: Buffer, offset: int) -> int:
     if hasattr(os, "pwrite"):
         return os.pwrite(fd, data, offset)
     with _position_lock:

@@ -179,10 +179,9 @@ class _Surveyor:
             start, length = layout.file_offsets[file], layout.file_lengths[file]
             if not length or place is Place.NOWHERE:
                 continue
-            extents: Iterable[tuple[int, int]] = ()  # in the torrent's bytes, as everything here
-            end = start  # of the file that has them
+            extents: Iterable[tuple[int, int]]  # in the torrent's bytes, as everything here
             if place is Place.FINAL:
-                end = start + self._stamps[file].size
+                end = start + self._stamps[file].size  # of the file that has them
                 extents = [(start, end)]
             elif file in self._survey.exist:
                 end = start + self._stamps[file].size
@@ -190,6 +189,9 @@ class _Surveyor:
             elif place is Place.ASIDE and aside:
                 end = self._stamps[keeper].size
                 extents = itertools.islice(aside, bisect.bisect_right(aside, start, key=lambda extent: extent[1]), None)
+            else:
+                flags.clear(layout.pieces_of_bytes(start, length))
+                continue
             self._take_out_holes(flags, range(start, start + length), extents, end)
         return flags.bits()
 

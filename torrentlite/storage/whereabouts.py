@@ -86,12 +86,26 @@ class Whereabouts:
         path = self.path(file)
         if not write:
             return self._known(file, self._beneath.open(path, os.O_RDONLY))
+        if file not in self.exist:
+            fd = self._make(file, path)
+            return self._known(file, Opened(fd, os.fstat(fd)))
         self._pool.claim((self._claimed, path), self._owner)
-        create = file not in self.exist
-        executable = file != self._aside and self._info.files[file].executable
-        opened = self._known(file, self._beneath.open(path, os.O_RDWR, create=create, executable=executable))
+        return self._known(file, self._beneath.open(path, os.O_RDWR))
+
+    def create(self, file: int) -> int | None:
+        """Make a file and open it to be written, or return None if it exists. ``know`` it before closing it."""
+        with self._making[file % len(self._making)]:
+            if file in self.exist:
+                return None
+            if self.closed:
+                raise OSError(errno.EBADF, "the torrent is closed")
+            return self._make(file, self.path(file))
+
+    def _make(self, file: int, path: Path) -> int:
+        self._pool.claim((self._claimed, path), self._owner)
+        fd = self._beneath.create(path, executable=file != self._aside and self._info.files[file].executable)
         self.exist.add(file)
-        return opened
+        return fd
 
     def open_to_write(self, file: int) -> int:
         """Open a file that parts are written to. It has its full size afterwards."""
@@ -109,11 +123,18 @@ class Whereabouts:
 
     def _known(self, file: int, opened: Opened) -> Opened:
         """This descriptor, if it is of the file that was there before; one of another file is closed."""
-        inode = platform.inode(opened.status)
-        if self.inodes.setdefault(file, inode) != inode:
+        try:
+            self.know(file, opened.status)
+        except OSError:
             os.close(opened.fd)
-            raise OSError(errno.ESTALE, "it was replaced by another program")
+            raise
         return opened
+
+    def know(self, file: int, status: os.stat_result) -> None:
+        """This is the file, from now on or since it was first opened."""
+        inode = platform.inode(status)
+        if self.inodes.setdefault(file, inode) != inode:
+            raise OSError(errno.ESTALE, "it was replaced by another program")
 
     def check_size(self, file: int, status: os.stat_result) -> None:
         """Nobody has cut a file short that had its full size."""
