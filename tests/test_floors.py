@@ -26,6 +26,7 @@ FLOORS = {
     "torrentlite.session": 4,
     "torrentlite.httpfiles": 4,
     "torrentlite.loading": 4,
+    "torrentlite.making": 4,
     "torrentlite.verifying": 4,
     "torrentlite.checksum": 4,
     "torrentlite.loops": 4,

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "session": ("Session", "create", "fetch", "load", "open_session"),
+    "session": ("Session", "fetch", "open_session"),
+    "making": ("create",),
+    "loading": ("load",),
     "settings": ("Settings",),
     "storage.memory": ("CacheStorage", "MemoryStorage"),
     "storage.storage": ("Found", "Stamp", "Storage"),
@@ -98,11 +100,15 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
+    from .loading import (
+        load as load,
+    )
+    from .making import (
+        create as create,
+    )
     from .session import (
         Session as Session,
-        create as create,
         fetch as fetch,
-        load as load,
         open_session as open_session,
     )
     from .swarm.reader import (

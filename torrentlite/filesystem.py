@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import trio
 
-from . import session
+from . import loading, session
 from .blocking.portal import Portal
 from .errors import NoSuchFileError
 from .metainfo.magnet import Magnet
@@ -156,7 +156,7 @@ class TorrentFileSystem(AbstractFileSystem):
         assert self._source is not None
         if isinstance(self._source, bytes):
             return Metainfo.from_bytes(self._source)
-        return await session.load(self._source)
+        return await loading.load(self._source)
 
     @property
     def torrent(self) -> Torrent:

@@ -10,25 +10,34 @@ import trio
 
 from .errors import NetworkError, SourceError
 from .limits import LOAD_DEADLINE, MAX_TORRENT_FILE
+from .loops import require_trio
 from .metainfo.magnet import Magnet
 from .metainfo.metainfo import Metainfo
 from .metainfo.text import display
 from .net.http import HttpClient
 from .net.network import RealNetwork
+from .settings import USER_AGENT
 from .tracker.redact import redact
 from .wire.address import Scope
 
 _HASH = re.compile(r"[0-9A-Fa-f]{40}|[A-Za-z2-7]{32}")
 
 
-async def load_source(source: str | PathLike[str], *, user_agent: str) -> Metainfo | Magnet:
-    """See ``torrentlite.load``."""
+async def load(source: str | PathLike[str]) -> Metainfo | Magnet:
+    """Read a .torrent from a path or an http(s) URL, or understand a magnet link or info-hash.
+
+    Raises:
+        SourceError: there is no such file, or the server says so (HTTP 4xx).
+        MetainfoError: it is no usable .torrent. MagnetError: no usable link.
+        NetworkError: no answer.
+    """
+    require_trio("load")
     text = os.fspath(source)
     if isinstance(source, str):
         if text[:7].lower() == "magnet:" or (_HASH.fullmatch(text) and not await trio.Path(text).exists()):
             return Magnet.parse(text)
         if re.match(r"https?://", text, re.IGNORECASE):
-            return await _from_url(text, user_agent)
+            return await _from_url(text)
     # Abandoned when cancelled: a read owns nothing, and a FIFO may have nobody at its other end.
     return await trio.to_thread.run_sync(_from_path, text, abandon_on_cancel=True)
 
@@ -46,8 +55,8 @@ def _from_path(path: str) -> Metainfo:
     return Metainfo.from_bytes(data)
 
 
-async def _from_url(url: str, user_agent: str) -> Metainfo:
-    http = HttpClient(RealNetwork(), user_agent=user_agent)
+async def _from_url(url: str) -> Metainfo:
+    http = HttpClient(RealNetwork(), user_agent=USER_AGENT)
     try:
         reply = await http.get(url, within=Scope.LOOPBACK, max_bytes=MAX_TORRENT_FILE, timeout=LOAD_DEADLINE)
     finally:

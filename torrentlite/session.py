@@ -29,11 +29,10 @@ from .metainfo.metainfo import Metainfo
 from .net.http import HttpClient
 from .net.udp import UdpPort
 from .net.url import parse_url
-from .settings import Settings
+from .settings import USER_AGENT, Settings
 from .stats import SessionStats, TorrentStats
 from .storage.disk import Disk
 from .storage.journal import Journal
-from .storage.offload import ThreadOffload
 from .storage.origin import open_storage
 from .storage.pool import FilePool
 from .storage.storage import Storage
@@ -55,7 +54,6 @@ from .wire.clients import make_peer_id
 
 log = logging.getLogger("torrentlite")
 
-USER_AGENT = f"torrentlite/{__version__}"
 
 if TYPE_CHECKING:
     import typing_extensions
@@ -365,69 +363,6 @@ async def _shielded(close: Callable[[], Awaitable[None]]) -> None:
         await close()
 
 
-async def create(
-    path: str | PathLike[str],
-    *,
-    trackers: Iterable[str] = (),
-    web_seeds: Iterable[str] = (),
-    private: bool = False,
-    comment: str = "",
-    piece_length: int | None = None,
-    name: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
-    state_dir: str | PathLike[str] | None = None,
-) -> Metainfo:
-    """Hash a file or folder, with all cores, and make the metainfo of it.
-
-    ``session.add`` does not hash it again.
-
-    Args:
-        path: the file or folder.
-        trackers: announce URLs, a tier each.
-        web_seeds: URLs where the same data lies.
-        private: peers only from the trackers (BEP 27).
-        comment: free text.
-        piece_length: bytes, a power of two from 16 KiB; None to choose by size.
-        name: the name in the torrent; None for the path's.
-        progress: called with (bytes done, bytes in all).
-        state_dir: where results are remembered, so that unchanged files are not hashed again; None for nowhere.
-
-    Raises:
-        StorageError: a file cannot be read, or changed while it was read; it is named.
-        MetainfoError: nothing to share, or the piece length is not allowed.
-    """
-    from .storage.hashing import create_metainfo
-
-    require_trio("create")
-    return await create_metainfo(
-        pathlib.Path(path),
-        trackers=tuple((url,) for url in trackers),
-        web_seeds=tuple(web_seeds),
-        private=private,
-        comment=comment,
-        created_by=USER_AGENT,
-        piece_length=piece_length,
-        name=name,
-        progress=progress,
-        state_dir=pathlib.Path(state_dir) if state_dir is not None else None,
-        offload=ThreadOffload(),
-    )
-
-
-async def load(source: str | PathLike[str]) -> Metainfo | Magnet:
-    """Read a .torrent from a path or an http(s) URL, or understand a magnet link or info-hash.
-
-    Raises:
-        SourceError: there is no such file, or the server says so (HTTP 4xx).
-        MetainfoError: it is no usable .torrent. MagnetError: no usable link.
-        NetworkError: no answer.
-    """
-    from .loading import load_source
-
-    require_trio("load")
-    return await load_source(source, user_agent=USER_AGENT)
-
-
 async def fetch(
     source: str | PathLike[str],
     save_to: str | PathLike[str] = ".",
@@ -462,6 +397,8 @@ async def fetch(
         ValueError: ``sha256`` is no SHA-256.
         TorrentError: as ``load``, ``open_session`` and ``Torrent.wait_complete``.
     """
+    from .loading import load
+
     require_trio("fetch")
     expected = parse_sha256(sha256) if sha256 is not None else None
     found = await load(source)

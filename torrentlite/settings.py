@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+from typing import Final
+
+from . import __version__
+
+USER_AGENT: Final = f"torrentlite/{__version__}"
+"""What we call ourselves where nothing else was chosen."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar
 
-from .. import session, verifying
+from .. import loading, making, session, verifying
 from ..loops import require_asyncio
 from .guest import guest
 
@@ -27,7 +27,7 @@ def _in_asyncio(function: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[An
     return call
 
 
-create = _in_asyncio(session.create)
-load = _in_asyncio(session.load)
+create = _in_asyncio(making.create)
+load = _in_asyncio(loading.load)
 fetch = _in_asyncio(session.fetch)
 verify = _in_asyncio(verifying.verify)

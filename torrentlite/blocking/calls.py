@@ -6,7 +6,7 @@ import functools
 from collections.abc import Awaitable, Callable
 from typing import ParamSpec, TypeVar
 
-from .. import session, verifying
+from .. import loading, making, session, verifying
 from ..loops import require_no_loop
 from .portal import Call, Portal
 
@@ -31,7 +31,7 @@ def _blocking(function: Callable[P, Awaitable[T]]) -> Callable[P, T]:
     return call
 
 
-create = _blocking(session.create)
-load = _blocking(session.load)
+create = _blocking(making.create)
+load = _blocking(loading.load)
 fetch = _blocking(session.fetch)
 verify = _blocking(verifying.verify)

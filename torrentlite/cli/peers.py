@@ -14,7 +14,7 @@ from ..metainfo.text import display
 from ..net.http import HttpClient
 from ..net.network import RealNetwork
 from ..net.udp import UdpPort
-from ..session import USER_AGENT
+from ..settings import USER_AGENT
 from ..tracker.announce import AnnounceRequest
 from ..tracker.client import TrackerClient
 from ..tracker.redact import redact
