@@ -54,6 +54,14 @@ def test_pieces_of_files_and_files_of_pieces(layout: Layout) -> None:
 
 
 @given(WITH_DATA, st.data())
+def test_files_of_a_run(layout: Layout, data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, layout.piece_count))
+    run = range(start, data.draw(st.integers(start, layout.piece_count)))
+    full = {file for piece in run for file in layout.files_of_piece(piece)}
+    assert {file for file in layout.files_of_run(run) if layout.file_lengths[file]} == full
+
+
+@given(WITH_DATA, st.data())
 def test_bytes_of_a_set_of_pieces(layout: Layout, data: st.DataObject) -> None:
     pieces = data.draw(st.sets(st.integers(0, layout.piece_count - 1), max_size=5))
     assert layout.bytes_of_pieces(bitfield.of(pieces)) == sum(map(layout.piece_size, pieces))

@@ -109,6 +109,13 @@ class Layout:
         """The files (not the empty ones) that a piece has bytes of."""
         return [span.file for span in self.spans(self.offset(piece), self.piece_size(piece))]
 
+    def files_of_run(self, pieces: range) -> range:
+        """The files that lie in these pieces (a run: its step is 1) or reach into them, and empty ones among them."""
+        if not pieces:
+            return range(0)
+        first = bisect.bisect_right(self.file_offsets, self.offset(pieces.start)) - 1
+        return range(first, bisect.bisect_left(self.file_offsets, self.offset(pieces.stop), first))
+
     def bytes_of_pieces(self, pieces: int) -> int:
         """Bytes in a set of pieces, given as an int with bit ``i`` for piece ``i``."""
         if not self.piece_count:

@@ -7,13 +7,15 @@ import errno
 import os
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar, TypeVarTuple
 
 from .. import limits
 from . import platform
 
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 Path = tuple[str, ...]
 """Components below the save folder."""
 
@@ -40,7 +42,7 @@ class _Holding:
 
 
 class _Held:
-    """One of them, and what it looked like. It is lent by ``with``, three times a file, so not by a generator."""
+    """One of them, and what it looked like. With another one at the same time, it is lent for the length of a block."""
 
     __slots__ = ("_holding", "folder", "status")
 
@@ -100,8 +102,7 @@ class Beneath:
             path: where.
             flags: ``os.O_RDONLY`` or ``os.O_RDWR``.
         """
-        with self._folder(path[:-1]) as folder:
-            fd = platform.open_in(folder, path[-1], flags)
+        fd = self._do(platform.open_in, path, flags)
         try:
             status = os.fstat(fd)
             _refuse_others(status, writing=flags & os.O_RDWR != 0)
@@ -117,16 +118,14 @@ class Beneath:
             path: where.
             executable: give it the right to be executed.
         """
-        with self._folder(path[:-1], create=True) as folder:
-            fd = platform.open_in(folder, path[-1], _CREATE, 0o777 if executable else 0o666)
+        fd = self._do(platform.open_in, path, _CREATE, 0o777 if executable else 0o666, create=True)
         self._note(path[:-1])
         return fd
 
     def stat(self, path: Path) -> os.stat_result | None:
         """The status of what is there (a link's own), or None when nothing is."""
         try:
-            with self._folder(path[:-1]) as folder:
-                return platform.stat_in(folder, path[-1])
+            return self._do(platform.stat_in, path)
         except FileNotFoundError:
             return None
 
@@ -146,8 +145,8 @@ class Beneath:
 
     def remove(self, path: Path) -> None:
         """Remove a file, if it is there."""
-        with contextlib.suppress(FileNotFoundError), self._folder(path[:-1]) as folder:
-            platform.remove_in(folder, path[-1])
+        with contextlib.suppress(FileNotFoundError):
+            self._do(platform.remove_in, path)
 
     def flush_names(self) -> None:
         """Put on the disk what names were created and changed: a file is safe only if the way to it is."""
@@ -168,12 +167,18 @@ class Beneath:
         """This path as text."""
         return os.path.join(self.root, *path)
 
+    def _do(self, call: Callable[[platform.Handle, str, *Ts], T], path: Path, *more: *Ts, create: bool = False) -> T:
+        """Call something of ``platform`` for a name in its folder."""
+        held = self._held()
+        if held is not None:
+            return call(self._lend(held, path[:-1], create=create).folder, path[-1], *more)
+        with self._walk(path[:-1], create=create) as folder:
+            return call(folder, path[-1], *more)
+
     def _folder(self, path: Path, *, create: bool = False) -> AbstractContextManager[platform.Handle]:
         """Open a folder, from the root down. With ``create``, what is missing is made."""
         held = self._held()
-        if held is None:
-            return self._walk(path, create=create)
-        return held.folders.get(path) or self._hold(held, path, create=create)
+        return self._walk(path, create=create) if held is None else self._lend(held, path, create=create)
 
     @contextlib.contextmanager
     def _walk(self, path: Path, *, create: bool) -> Iterator[platform.Handle]:
@@ -216,6 +221,9 @@ class Beneath:
     def _held(self) -> _Holding | None:
         held: _Holding | None = getattr(self._local, "held", None)
         return held
+
+    def _lend(self, held: _Holding, path: Path, *, create: bool) -> _Held:
+        return held.folders.get(path) or self._hold(held, path, create=create)
 
     def _hold(self, held: _Holding, path: Path, *, create: bool) -> _Held:
         if len(held.folders) + len(path) >= self._most and not held.lent:

@@ -27,7 +27,7 @@ from .offload import Offload
 from .reader import join
 from .resume import sort_pieces
 from .room import check_room
-from .runs import complete_files, union
+from .runs import complete_files, runs, union
 from .storage import NO_STAMP, Buffer, Found, InTheWay, Room, Stamp, Storage, SyncFailure
 from .turns import Turns
 
@@ -59,6 +59,7 @@ class Disk:
         self._journal = journal
         self._opened = False
         self._wanted: frozenset[int] = frozenset()
+        self._solid = frozenset(file for file in info.wanted_files if self._layout.file_lengths[file])
         self._synced = self._unsynced = self._unsure = 0
         self._stamps: dict[int, Stamp] = {}
         self._new_stamps: dict[int, Stamp] = {}  # those that the journal does not have yet
@@ -363,8 +364,7 @@ class Disk:
 
     def _files_of(self, pieces: int) -> set[int]:
         """The real files that these pieces have bytes of."""
-        files = {file for piece in bitfield.members(pieces) for file in self._layout.files_of_piece(piece)}
-        return {file for file in files if not self._info.files[file].pad}
+        return {file for run in runs(pieces) for file in self._layout.files_of_run(run)} & self._solid
 
     # -- files -------------------------------------------------------------------------------------------------------
 

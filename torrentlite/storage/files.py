@@ -162,8 +162,8 @@ class FileStorage(Storage):
                     case Place.FINAL:
                         if not self._holds(span.file, span.offset, view):
                             raise InTheWay(span.file)
-                    case Place.PART if span.length == self._layout.file_lengths[span.file]:
-                        self._write_whole(span.file, view)
+                    case Place.PART if self._layout.file_lengths[span.file] <= self._layout.piece_length:
+                        self._write_once(span.file, view, span.offset)
                     case Place.PART:
                         self._write(span.file, view, span.offset)
                     case Place.ASIDE:
@@ -184,22 +184,28 @@ class FileStorage(Storage):
         finally:
             self._wrote(file, None)
 
-    def _write_whole(self, file: int, view: memoryview) -> None:
-        """Write all of a file at once: four calls to the system, and nothing to be kept open for others to use."""
+    def _write_once(self, file: int, view: memoryview, offset: int) -> None:
+        """Write to a file that is written to once, or twice: nothing is kept open for others to use."""
         stamp = None
+        whole = len(view) == self._layout.file_lengths[file]
         try:
             fd = self._pool.scarce(lambda: self._where.create(file))
+            created = fd is not None
             if fd is None:
-                fd, status = self._pool.scarce(lambda: self._where.open(file, write=True))
-                self._where.check_size(file, status)
+                fd = self._pool.scarce(lambda: self._where.open_to_write(file))
             try:
-                platform.pwrite_all(fd, view, 0)
+                try:
+                    if created and not whole:
+                        os.ftruncate(fd, self._layout.file_lengths[file])
+                    platform.pwrite_all(fd, view, offset)
+                finally:
+                    status = os.fstat(fd)
+                    if created:
+                        self._where.know(file, status)
             finally:
-                status = os.fstat(fd)
                 os.close(fd)
-            self._where.know(file, status)
             self._where.sized.add(file)
-            if self._pool.cached.in_memory(status.st_dev):
+            if whole and self._pool.cached.in_memory(status.st_dev):
                 stamp = platform.stamp(status)
         except OSError as error:
             raise self._fault(file, error, "write to") from error

@@ -132,7 +132,7 @@ class FilePool:
     def discard(self, owner: object, file: int) -> None:
         """The file has moved or changed its name: the next borrower opens it anew."""
         with self._lock:
-            idle = [fd for write in (False, True) for fd in self._doom(Key(owner, file, write))]
+            idle = self._doom(Key(owner, file, False)) + self._doom(Key(owner, file, True))
         _close(idle)
 
     def discard_all(self, owner: object) -> None:

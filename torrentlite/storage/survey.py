@@ -122,6 +122,8 @@ class _Surveyor:
 
     def _place(self, file: int) -> Place:
         wanted = file in self._wanted
+        if not self._exists(self._names.final(file)[:-1]):
+            return Place.PART if wanted and not self._survey.aside else Place.ASIDE
         final, part = self._status(self._names.final(file)), self._status(self._names.part(file))
         for status, path in ((final, self._names.final(file)), (part, self._names.part(file))):
             if status is not None and not stat.S_ISREG(status.st_mode):
