@@ -94,7 +94,6 @@ class Availability:
             return False
         flags[at] = byte | flag
         holdings.count += 1
-        holdings.stale = True
         flags = self._once
         byte = flags[at]
         if not byte & flag:

@@ -20,18 +20,17 @@ class PieceSet:
         count: how many pieces are in the set.
         flags: the set as a bit field, bit ``i & 7`` of byte ``i >> 3`` for piece ``i``. Others only read it, but for
             ``Availability.gain``, which puts pieces in.
-        stale: whether it has changed since ``bits`` was looked at.
         total: how many pieces there are.
     """
 
-    __slots__ = ("_bits", "count", "flags", "stale", "total")
+    __slots__ = ("_bits", "_bits_of", "count", "flags", "total")
 
     def __init__(self, bits: int, total: int) -> None:
         self.total: Final = total
         self.count = bits.bit_count()
         self._bits = bits
+        self._bits_of = self.count  # the count at which they were looked at; -1 after a piece was taken out
         self.flags: Final = bytearray(bits.to_bytes((total + 7) // 8, "little"))
-        self.stale = False
 
     def __contains__(self, piece: int) -> bool:
         return bool(self.flags[piece >> 3] >> (piece & 7) & 1)
@@ -44,7 +43,7 @@ class PieceSet:
             return False
         self.flags[at] ^= flag
         self.count -= 1
-        self.stale = True
+        self._bits_of = -1
         return True
 
     @property
@@ -55,9 +54,9 @@ class PieceSet:
     @property
     def bits(self) -> int:
         """The set as an int, bit ``i`` for piece ``i``."""
-        if self.stale:
+        if self._bits_of != self.count:
             self._bits = int.from_bytes(self.flags, "little")
-            self.stale = False
+            self._bits_of = self.count
         return self._bits
 
 
