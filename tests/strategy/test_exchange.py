@@ -84,18 +84,11 @@ class Exchange:
             assert remote.has >> block.piece & 1
             assert only is None or only >> block.piece & 1
         remote.queue += blocks
-        self.taken_over(remote, {block.piece for block in blocks})
+        for other, block in self.picker.overtaken():
+            assert other is not remote
+            other.queue.remove(block)
+            other.late.append(block)
         return blocks
-
-    def taken_over(self, remote: Remote, pieces: set[int]) -> None:
-        """What others owe of pieces that are this one's alone now is not counted as asked for, and comes late."""
-        downloads = self.picker._partials.all
-        alone = {piece for piece in pieces if piece in downloads and downloads[piece].owner is remote}
-        for other in self.remotes if alone else ():
-            if other is not remote:
-                late = [block for block in other.queue if block.piece in alone]
-                other.queue = [block for block in other.queue if block.piece not in alone]
-                other.late += late
 
     def give_up(self, remote: Remote, blocks: list[Block]) -> None:
         for block in blocks:

@@ -748,7 +748,10 @@ def test_a_proven_peer_does_not_wait_for_one_that_is_not() -> None:
     picker.add_peer("c", 1)
     picker._hands["c"].trust += 1
     assert picker.pick("c", 4, limits.STALLED_AFTER - 1) == []
+    assert picker.overtaken() == []
     assert picker.pick("c", 4, limits.STALLED_AFTER) == blocks, "though they are asked of the other"
+    assert picker.overtaken() == [("b", block) for block in blocks]
+    assert picker.overtaken() == [], "it is told once"
     assert not deliver(picker, "b", blocks[1:2])[0].accepted
     picker.released("b", blocks)
     assert picker.pick("b", 4, limits.STALLED_AFTER) == []

@@ -107,9 +107,12 @@ class Choice(Generic[P]):
     Args:
         hands: of the connected peers.
         checking: pieces that wait for their verdict.
+
+    Attributes:
+        overtaken: what owners of pieces were asked for when others took these over.
     """
 
-    __slots__ = ("_availability", "_checking", "_hands", "_layout", "_partials", "_wants")
+    __slots__ = ("_availability", "_checking", "_hands", "_layout", "_partials", "_wants", "overtaken")
 
     def __init__(
         self,
@@ -126,6 +129,7 @@ class Choice(Generic[P]):
         self._partials = partials
         self._hands = hands
         self._checking = checking
+        self.overtaken: list[tuple[P, Block]] = []
 
     def sources(self, asker: Asker[P]) -> Iterator[PieceDownload[P]]:
         """Pieces with free blocks for this asker, the best first; a piece is begun only when it is reached.
@@ -406,6 +410,7 @@ class Choice(Generic[P]):
             owner = self._hands.get(download.owner) if download.owner is not None else None
             if owner is not None:
                 owner.downloads.pop(download.piece, None)
+                self.overtaken += [(owner.peer, block) for block in download.requested_of(owner.peer)]
             download.restart(asker.peer, asker.now)
         self._partials.sort_in(download)
 

@@ -276,6 +276,11 @@ class Picker(Generic[P]):
                 return blocks
         return blocks if blocks or share is not None else self._choice.contest(asker, count)
 
+    def overtaken(self) -> list[tuple[P, Block]]:
+        """What others are asked for in vain since the latest picks: to be cancelled. It is told once."""
+        cancelled, self._choice.overtaken = self._choice.overtaken, []
+        return cancelled
+
     def pick_run(
         self,
         peer: P,

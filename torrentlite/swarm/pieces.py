@@ -149,8 +149,7 @@ class Pieces:
 
     def want(self, pieces: int) -> None:
         """Fetch these from now on; what was asked for in vain is cancelled."""
-        for peer, block in self.picker.set_wanted(pieces):
-            peer.cancel(block)
+        self._cancel(self.picker.set_wanted(pieces))
         for piece in list(self._spills):
             if not self.lacks(piece):  # its blocks are forgotten: written later they might meet a new copy
                 self._forget_spills(piece)
@@ -167,7 +166,9 @@ class Pieces:
         if self.trouble is not None:
             return []
         slow, alone = peer.is_slow(now, self.fastest), self.blame.parole(peer.key)
-        return self.picker.pick(peer, count, now, only=only, slow=slow, whole_piece=alone, share=share)
+        blocks = self.picker.pick(peer, count, now, only=only, slow=slow, whole_piece=alone, share=share)
+        self._cancel(self.picker.overtaken())
+        return blocks
 
     def pick_run(
         self, source: Source, count: int, now: float, *, only: int | None = None, follow: int = -1, in_order: bool
@@ -176,9 +177,15 @@ class Pieces:
         if self.trouble is not None:
             return []
         slow, alone = source.is_slow(now, self.fastest), self.blame.parole(source.key)
-        return self.picker.pick_run(
+        blocks = self.picker.pick_run(
             source, count, now, only=only, follow=follow, in_order=in_order, slow=slow, whole_piece=alone
         )
+        self._cancel(self.picker.overtaken())
+        return blocks
+
+    def _cancel(self, requests: list[tuple[Source, Block]]) -> None:
+        for source, block in requests:
+            source.cancel(block)
 
     def came(self, size: int, now: float) -> None:
         """So many bytes of blocks have come, of use or not."""
