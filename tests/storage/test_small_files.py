@@ -9,9 +9,8 @@ import pathlib
 import pytest
 
 from tests.storage.worlds import Home, Shape, letters
-from torrentlite import limits
 from torrentlite.errors import StorageError
-from torrentlite.storage import platform
+from torrentlite.storage import platform, reader
 from torrentlite.storage.files import FileStorage
 from torrentlite.storage.storage import SyncFailure
 
@@ -67,7 +66,7 @@ def test_a_large_one_is_opened_by_a_thread(home: Home, shape: Shape, monkeypatch
     in_memory(monkeypatch, True)
     storage = opened(home)
     assert read(storage, 0, len(shape.data)) == shape.data
-    monkeypatch.setattr(limits, "READ_CHUNK", 60)
+    monkeypatch.setattr(reader, "_SMALL", 60)
     assert read_now(storage, 128, 60) == shape.content(3)
     assert read_now(storage, 0, 70) is None
     assert read(storage, 0, 20) == shape.data[:20]

@@ -7,15 +7,18 @@ import errno
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from .. import limits
 from ..errors import StorageError
-from ..metainfo.layout import Block, Layout, Span
+from ..metainfo.layout import BLOCK_SIZE, Block, Layout, Span
 from . import platform
 from .beneath import Opened
 from .pool import FilePool, Key
 from .storage import Room
+
+_SMALL: Final = limits.UPLOAD_BATCH_BLOCKS * BLOCK_SIZE
+"""Bytes of a file that a batch of blocks has most of, so that to have it open still would not help the next batch."""
 
 
 class Home(NamedTuple):
@@ -85,7 +88,7 @@ class SpanReader:
                 return pool.cached.fill(file.fd, file.device, views, span.offset + home.shift, span.length)
             finally:
                 pool.give_back(file)
-        if self._memory is None or key.file != span.file or self._layout.file_lengths[span.file] > limits.READ_CHUNK:
+        if self._memory is None or key.file != span.file or self._layout.file_lengths[span.file] > _SMALL:
             return False  # opening may wait for a disk
         # In memory it waits for none, and a hop to a thread for every batch was much of what serving them took.
         fd, status = self._opener(key.file)
