@@ -188,7 +188,7 @@ NOTSENT_SECONDS: Final = 0.002
 MAX_NOTSENT_LOWAT: Final = 1 << 20
 """A connection that sends so fast that the above is less than 2 milliseconds' work of it may have as much wait as is,
 up to 1 MiB: at 800 MiB/s each batch of 512 KiB else took several sends with a turn of the loop between them, and a GiB
-0.68 s of CPU instead of 0.61. With 5 milliseconds, fifty fetchers together were served 1 % slower."""
+0.68 s of CPU instead of 0.61. With 5 milliseconds fifty fetchers took 4.53 s instead of 4.48 with none of this."""
 NOTSENT_WINDOW: Final = 0.05
 """Seconds over which that rate is measured: so soon a connection that has become slow lets less wait."""
 PENDING_REPLIES: Final = 1024

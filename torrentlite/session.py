@@ -23,6 +23,7 @@ from . import __version__
 from .checksum import check_sha256, parse_sha256, the_one_file
 from .errors import DuplicateTorrentError, NoPeersError
 from .limits import LEAVE_TIMEOUT, PROGRESS_INTERVAL, TICK
+from .loading import load
 from .loops import require_trio
 from .metainfo.magnet import Magnet
 from .metainfo.metainfo import Metainfo
@@ -397,8 +398,6 @@ async def fetch(
         ValueError: ``sha256`` is no SHA-256.
         TorrentError: as ``load``, ``open_session`` and ``Torrent.wait_complete``.
     """
-    from .loading import load
-
     require_trio("fetch")
     expected = parse_sha256(sha256) if sha256 is not None else None
     found = await load(source)

@@ -71,7 +71,7 @@ async def test_more_may_wait_where_it_leaves_fast(mock_clock):
             (usual, usual),
             (2.5 * usual, 2.5 * usual),
             (most, most),
-            (2 * most, most),
+            (3 * most, most),
             (most - usual, most),  # not worth a call
             (3 * usual, 3 * usual),
             (1, usual),

@@ -49,6 +49,29 @@ def read(storage: FileStorage, offset: int, size: int) -> bytes:
     return b"".join(buffers)
 
 
+def meddle(path: pathlib.Path, what: str, outside: pathlib.Path) -> None:
+    """What another program may do to a file of ours."""
+    size = path.stat().st_size
+    match what:
+        case "replaced":
+            path.rename(outside / "moved")
+            path.write_bytes(bytes(size))
+        case "link":
+            path.rename(outside / "moved")
+            path.symlink_to(outside / "moved")
+        case "cut":
+            os.truncate(path, size - 1)
+        case "gone":
+            path.unlink()
+        case "folder":
+            path.parent.rename(outside / "b")
+            path.parent.symlink_to(outside / "b")
+        case "hard link":
+            os.link(path, outside / "second")
+        case _:
+            raise ValueError(what)
+
+
 @pytest.mark.parametrize("memory", [True, False])
 def test_where_they_are_read(home: Home, shape: Shape, monkeypatch: pytest.MonkeyPatch, memory: bool) -> None:
     in_memory(monkeypatch, memory)
@@ -96,21 +119,7 @@ def test_meddled_with(
     in_memory(monkeypatch, True)
     storage = opened(home)
     assert read(storage, 0, len(shape.data)) == shape.data
-    final = home.final(3)
-    match what:
-        case "replaced":
-            final.rename(tmp_path / "moved")
-            final.write_bytes(bytes(60))
-        case "link":
-            final.rename(tmp_path / "moved")
-            final.symlink_to(tmp_path / "moved")
-        case "cut":
-            os.truncate(final, 59)
-        case "gone":
-            final.unlink()
-        case _:
-            final.parent.rename(tmp_path / "b")
-            final.parent.symlink_to(tmp_path / "b")
+    meddle(home.final(3), what, tmp_path)
     assert read_now(storage, 0, len(shape.data)) is None
     with pytest.raises(StorageError):
         read(storage, 128, 60)
@@ -200,20 +209,7 @@ def test_meddled_with_before_it_is_named(
     in_memory(monkeypatch, True)
     storage = written(many)
     storage.sync(many.shape.all)
-    part = many.part(4)
-    match what:
-        case "replaced":
-            part.rename(tmp_path / "moved")
-            part.write_bytes(bytes(64))
-        case "link":
-            part.rename(tmp_path / "moved")
-            part.symlink_to(tmp_path / "moved")
-        case "cut":
-            os.truncate(part, 63)
-        case "gone":
-            part.unlink()
-        case _:
-            os.link(part, tmp_path / "second")
+    meddle(many.part(4), what, tmp_path)
     with pytest.raises(StorageError):
         storage.finish(many.shape.all)
     assert not many.final(4).exists()

@@ -108,7 +108,7 @@ class TcpStream:
             lowat = max(limits.NOTSENT_LOWAT, min(usual, limits.MAX_NOTSENT_LOWAT))
             self._sent, self._since = 0, now
             if not self._lowat <= 2 * lowat <= 4 * self._lowat and hasattr(socket, "TCP_NOTSENT_LOWAT"):
-                with contextlib.suppress(OSError, trio.ClosedResourceError):  # the send itself will tell
+                with contextlib.suppress(OSError):  # the send itself will tell
                     self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, lowat)
                 self._lowat = lowat
         self._sent += size

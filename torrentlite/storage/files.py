@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -63,9 +64,8 @@ class FileStorage(Storage):
         self._resized, self._doubled = set[int](), set[int]()  # see ``Survey``
         self._dirty: dict[int, Stamp | None] = {}  # with its stamp where nothing has to be flushed
         self._dirty_lock = threading.Lock()
-        self._reader = SpanReader(
-            self._layout, self._pool, self._home, self._open_to_read, self._read_failed, self._beneath.holding
-        )
+        opener, failed = functools.partial(self._where.open, write=False), functools.partial(self._fault, doing="read")
+        self._reader = SpanReader(self._layout, self._pool, self._home, opener, failed, self._beneath.holding)
 
     # -- looking -----------------------------------------------------------------------------------------------------
 
@@ -123,12 +123,6 @@ class FileStorage(Storage):
         if place is Place.ASIDE:
             return Home(Key(self, self._aside, write=False), self._layout.file_offsets[file])
         return Home(Key(self, file, write=False))
-
-    def _open_to_read(self, file: int) -> Opened:
-        return self._where.open(file, write=False)
-
-    def _read_failed(self, file: int, error: OSError) -> StorageError:
-        return self._fault(file, error, "read")
 
     def _fault(self, file: int, error: OSError, doing: str) -> StorageError:
         return fault(error, self._beneath.name(self._where.path(file)), doing)
