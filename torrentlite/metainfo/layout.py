@@ -9,16 +9,10 @@ import bisect
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
+from ..wire.block import Block as Block  # most who need a layout need its blocks
+
 BLOCK_SIZE: Final = 16 * 1024
 """What peers ask for at a time. BEP 3: "All current implementations use 2^14 (16 kiB)"."""
-
-
-class Block(NamedTuple):
-    """A part of a piece: what one request asks for."""
-
-    piece: int
-    begin: int
-    length: int
 
 
 class Span(NamedTuple):

@@ -10,6 +10,7 @@ from ..metainfo.layout import BLOCK_SIZE, Block
 from ..wire import messages as wm
 
 _STRIDE: Final = wm.PIECE_HEADER_SIZE + BLOCK_SIZE
+_STARTS: Final = range(0, UPLOAD_BATCH_BLOCKS * _STRIDE, _STRIDE)
 
 
 class Batch:
@@ -29,18 +30,20 @@ class Batch:
 
     def lay(self, blocks: Sequence[Block]) -> list[memoryview]:
         """Write the headers of as many blocks as there is room for; returns where each of these is to be read to."""
-        memory, places = self._memory, self._places
-        write = wm.write_piece_header
+        memory, write = self._memory, wm.write_piece_header
+        if len(blocks) <= len(self._places) and all(length == BLOCK_SIZE for _, _, length in blocks):  # nearly always
+            for at, (piece, begin, _) in zip(_STARTS, blocks, strict=False):
+                write(memory, at, piece, begin, BLOCK_SIZE)
+            self._count, self._end = len(blocks), len(blocks) * _STRIDE
+            return self._places[: len(blocks)]
         views: list[memoryview] = []
         at, most = 0, len(memory)
-        for number, (piece, begin, length) in enumerate(blocks):
+        for piece, begin, length in blocks:
             start = at + wm.PIECE_HEADER_SIZE
             if start + length > most:
                 break
             write(memory, at, piece, begin, length)
-            # Nearly always all blocks are of the usual size, and then these views need not be made again.
-            usual = length == BLOCK_SIZE and at == number * _STRIDE
-            views.append(places[number] if usual else memory[start : start + length])
+            views.append(memory[start : start + length])
             at = start + length
         self._count, self._end = len(views), at
         return views

@@ -43,8 +43,6 @@ from .uploads import Uploads
 if TYPE_CHECKING:
     from .swarm import Swarm
 
-_make = tuple.__new__  # the constructor of a named tuple, in half of its time
-
 
 class Peer:
     """A peer of one torrent, from handshake to goodbye.
@@ -377,7 +375,7 @@ class Peer:
         """Queue requests, or refuse them."""
         pieces = self.swarm.pieces
         for piece, run in itertools.groupby(messages, operator.itemgetter(0)):
-            blocks = [_make(Block, message) for message in run]
+            blocks: list[Block] = list(run)
             # Nothing is negative on the wire, and PeerWire has refused what is empty.
             end = max(begin + length for _, begin, length in blocks)
             if pieces is None or not pieces.layout.holds(piece, 0, end):

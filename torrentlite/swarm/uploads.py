@@ -32,6 +32,9 @@ class Uploads:
     def add(self, blocks: Sequence[Block]) -> list[Block]:
         """Queue requests; returns those for which there is no room. Asking twice for the same is asking once."""
         queue = self._queue
+        if len(queue) + len(blocks) <= self.limit:
+            queue.update(dict.fromkeys(blocks))
+            return []
         fresh = [block for block in blocks if block not in queue]
         room = max(0, self.limit - len(queue))
         queue.update(dict.fromkeys(fresh[:room]))
