@@ -1,6 +1,9 @@
 import contextlib
 import errno
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
@@ -12,7 +15,7 @@ from torrentlite import limits
 from torrentlite.errors import NetworkError
 from torrentlite.net import stream as stream_module
 from torrentlite.net.network import Stream
-from torrentlite.net.stream import TcpStream, reason
+from torrentlite.net.stream import TcpStream, reason, take_over
 
 
 @contextlib.asynccontextmanager
@@ -23,8 +26,12 @@ async def tcp_pair(host: str = "127.0.0.1") -> AsyncIterator[tuple[TcpStream, Tc
         listening.listen()
         await near.connect(listening.getsockname()[:2])
         far, _ = await listening.accept()
-        with far:
-            yield TcpStream(near), TcpStream(far)
+        one, other = take_over(near), take_over(far)
+        try:
+            yield one, other
+        finally:
+            one.close()
+            other.close()
 
 
 async def read_all(stream: Stream, size: int = 65536) -> bytes:
@@ -104,12 +111,56 @@ async def test_others_have_their_turn_after_some_receives(monkeypatch):
     assert seen == [0] * limits.RECEIVES_IN_A_ROW + [1] * (limits.RECEIVES_IN_A_ROW + 1) + [2]
 
 
-async def test_receiving_without_readv(monkeypatch):
-    monkeypatch.setattr(stream_module, "_READV", None)
-    async with tcp_pair() as (one, other):
-        await one.send_vectored([b"abc"])
-        await one.aclose()
-        assert await read_all(other) == b"abc"
+async def test_others_have_their_turn_after_some_sends(monkeypatch):
+    turns = 0
+    checkpoint = trio.lowlevel.checkpoint
+
+    async def turn():
+        nonlocal turns
+        turns += 1
+        await checkpoint()
+
+    async with tcp_pair() as (one, _):
+        monkeypatch.setattr(trio.lowlevel, "checkpoint", turn)
+        seen = []
+        for _ in range(2 * (limits.SENDS_IN_A_ROW + 1)):
+            await one.send_vectored([b"x"])
+            seen.append(turns)
+        monkeypatch.undo()
+    assert seen == [0] * limits.SENDS_IN_A_ROW + [1] * (limits.SENDS_IN_A_ROW + 1) + [2]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGPIPE"), reason="no such signal here")
+def test_a_peer_that_has_left_ends_no_program_that_has_sigpipe_at_its_default():
+    program = """
+import signal, socket, trio
+from torrentlite.errors import NetworkError
+from torrentlite.net.stream import take_over
+
+async def main():
+    near, far = trio.socket.socket(), trio.socket.socket()
+    await near.bind(("127.0.0.1", 0))
+    near.listen()
+    await far.connect(near.getsockname())
+    stream = take_over(far)
+    (await near.accept())[0].close()
+    while True:
+        try:
+            await stream.send_vectored([b"x" * 1000])
+        except NetworkError as error:
+            print(error)
+            break
+    try:  # the first error may be that of the reset
+        await stream.send_vectored([b"x"])
+    except NetworkError as error:
+        print(error)
+
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+trio.run(main)
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    assert run.returncode == 0, run
+    assert "Broken pipe" in run.stdout
 
 
 async def test_what_is_there_is_not_received_once_cancelled():
@@ -160,7 +211,9 @@ class Socket:
         self.taken = bytearray()
         self.calls = 0
 
-    async def sendmsg(self, buffers) -> int:
+    def sendmsg(self, buffers, ancillary, flags) -> int:
+        assert not ancillary
+        assert flags == getattr(socket, "MSG_NOSIGNAL", 0)
         self.calls += 1
         if len(buffers) > stream_module.IOV_MAX:
             raise OSError(errno.EMSGSIZE, "Message too long")
@@ -214,8 +267,8 @@ async def test_without_sendmsg():
     class Plain(Socket):
         sendmsg = property()  # raises AttributeError, as where there is none
 
-        async def send(self, data) -> int:
-            return await Socket.sendmsg(self, [data])
+        def send(self, data, flags) -> int:
+            return Socket.sendmsg(self, [data], (), flags)
 
     sock = Plain([1, 2])
     await TcpStream(sock).send_vectored([b"abc", b"def"])

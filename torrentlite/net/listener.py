@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import socket
@@ -11,7 +12,7 @@ import trio
 from .. import limits
 from ..errors import ListenError, NetworkError
 from .sockets import open_sockets
-from .stream import TcpStream, address_of, reason
+from .stream import TcpStream, address_of, reason, take_over
 
 log = logging.getLogger(__name__)
 
@@ -46,10 +47,8 @@ class TcpListener:
                     log.warning("cannot accept at %s: %s; trying again", self.address, reason(error))
                     await trio.sleep(limits.ACCEPT_PAUSE)
                 continue
-            try:
-                return TcpStream(sock)
-            except OSError:  # reset before we looked at it
-                sock.close()
+            with contextlib.suppress(OSError):  # reset before we looked at it
+                return take_over(sock)
 
     def close(self) -> None:
         """See ``Listener.close``."""

@@ -19,7 +19,7 @@ from ..wire.address import Address, Scope, parse_host
 from .datagrams import UdpDatagrams, open_datagrams
 from .listener import TcpListener, open_listeners
 from .multicast import UdpMulticast, open_multicast, source_for
-from .stream import TcpStream, reason
+from .stream import TcpStream, reason, take_over
 from .url import check_name
 
 
@@ -212,7 +212,7 @@ class RealNetwork:
                 if self._host:
                     await sock.bind((self._host, 0))
                 await sock.connect((address.host, address.port))
-                return TcpStream(sock)
+                return take_over(sock)
             except BaseException:
                 sock.close()
                 raise

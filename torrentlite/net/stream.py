@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import trio
@@ -27,17 +28,22 @@ def _iov_max() -> int:
 IOV_MAX = _iov_max()
 """Buffers that one ``sendmsg`` takes; more is EMSGSIZE."""
 
-# ``recv_into`` of a Trio socket lets all other tasks have their turn after each success, with a look at all sockets.
-_READV: Callable[[int, list[memoryview]], int] | None = getattr(os, "readv", None)
+# In a program that has SIGPIPE back at its default a peer that has left would else end it.
+_NOSIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
 
 
 class TcpStream:
-    """A connected TCP socket as a ``Stream`` (see ``network.py`` for what the methods promise)."""
+    """A connected TCP socket as a ``Stream`` (see ``network.py`` for what the methods promise).
 
-    __slots__ = ("_in_a_row", "_lowat", "_send", "_sent", "_since", "_sock", "_unread", "local", "remote")
+    The socket is the system's and not Trio's, which let all other tasks have their turn after each call, with a look
+    at all sockets: here some calls follow one another.
+    """
 
-    def __init__(self, sock: trio.socket.SocketType) -> None:
-        """Take over a connected socket. Raises OSError where it is connected no more; it stays the caller's then."""
+    __slots__ = ("_lowat", "_received_in_a_row", "_send", "_sent", "_sent_in_a_row", "_since", "_sock", "_unread",
+                 "local", "remote")  # fmt: skip
+
+    def __init__(self, sock: socket.socket) -> None:
+        """Take over a connected, non-blocking socket. Raises OSError where it is connected no more; close it then."""
         self.local = address_of(sock.getsockname())
         self.remote = address_of(sock.getpeername())
         with contextlib.suppress(OSError):  # macOS: EINVAL for a connection that was reset meanwhile
@@ -48,9 +54,10 @@ class TcpStream:
         self._lowat = limits.NOTSENT_LOWAT
         self._sent, self._since = 0, 0.0
         self._sock = sock
-        self._send: Callable[[list[Buffer]], Awaitable[int]] = getattr(sock, "sendmsg", None) or self._send_joined
+        self._send: Callable[[Sequence[Buffer], Sequence[Any], int], int]
+        self._send = getattr(sock, "sendmsg", None) or self._send_joined
         self._unread = b""
-        self._in_a_row = 0  # receives that found something, without a turn for other tasks
+        self._received_in_a_row = self._sent_in_a_row = 0  # what went at once, without a turn for other tasks
 
     def __repr__(self) -> str:
         return f"<TcpStream {self.local} - {self.remote}>"
@@ -64,19 +71,12 @@ class TcpStream:
             self._unread = self._unread[size:]
             return size
         try:
-            if _READV is None:
-                return await self._sock.recv_into(buffer)
             while True:
-                if self._in_a_row < limits.RECEIVES_IN_A_ROW:
-                    self._in_a_row += 1
-                    await trio.lowlevel.checkpoint_if_cancelled()
-                else:
-                    self._in_a_row = 0
-                    await trio.lowlevel.checkpoint()
+                self._received_in_a_row = await _turn(self._received_in_a_row, limits.RECEIVES_IN_A_ROW)
                 try:
-                    return _READV(self._sock.fileno(), [buffer])
+                    return self._sock.recv_into(buffer)
                 except BlockingIOError:
-                    self._in_a_row = 0
+                    self._received_in_a_row = 0
                     await trio.lowlevel.wait_readable(self._sock)
         except (OSError, trio.ClosedResourceError) as error:
             raise NetworkError(f"{self.remote}: {reason(error)}") from error
@@ -88,9 +88,13 @@ class TcpStream:
         self._adapt(sum(map(len, pending)))
         try:
             while start < len(pending):
-                sent = await self._send(
-                    pending[start : start + IOV_MAX] if start or len(pending) > IOV_MAX else pending
-                )
+                self._sent_in_a_row = await _turn(self._sent_in_a_row, limits.SENDS_IN_A_ROW)
+                try:
+                    sent = self._send(pending[start : start + IOV_MAX], (), _NOSIGNAL)
+                except BlockingIOError:
+                    self._sent_in_a_row = 0
+                    await trio.lowlevel.wait_writable(self._sock)
+                    continue
                 while start < len(pending) and sent >= len(pending[start]):
                     sent -= len(pending[start])
                     start += 1
@@ -113,8 +117,8 @@ class TcpStream:
                 self._lowat = lowat
         self._sent += size
 
-    async def _send_joined(self, parts: list[Buffer]) -> int:
-        return await self._sock.send(b"".join(parts))  # where there is no sendmsg (Windows)
+    def _send_joined(self, parts: Sequence[Buffer], _: object, flags: int) -> int:
+        return self._sock.send(b"".join(parts), flags)  # where there is no sendmsg (Windows)
 
     def unread(self, data: bytes) -> None:
         """See ``Stream.unread``."""
@@ -128,7 +132,29 @@ class TcpStream:
     def close(self) -> None:
         """See ``Stream.close``."""
         self._unread = b""
-        self._sock.close()
+        if self._sock.fileno() >= 0:
+            trio.lowlevel.notify_closing(self._sock)
+            self._sock.close()
+
+
+def take_over(sock: trio.socket.SocketType) -> TcpStream:
+    """A stream of a connected socket. Raises OSError where it is connected no more; in any case the socket is gone."""
+    plain = socket.socket(sock.family, sock.type, sock.proto, fileno=sock.detach())
+    try:
+        plain.setblocking(False)
+        return TcpStream(plain)
+    except BaseException:
+        plain.close()
+        raise
+
+
+async def _turn(in_a_row: int, most: int) -> int:
+    """Let other tasks have their turn if that many calls went without one; returns how many do with the next."""
+    if in_a_row < most:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        return in_a_row + 1
+    await trio.lowlevel.checkpoint()
+    return 0
 
 
 def address_of(sockaddr: Any) -> Address:
@@ -140,7 +166,7 @@ def address_of(sockaddr: Any) -> Address:
 
 def reason(error: BaseException) -> str:
     """What went wrong, in the system's own words, without numbers and class names."""
-    if isinstance(error, trio.ClosedResourceError):
+    if isinstance(error, trio.ClosedResourceError) or (isinstance(error, OSError) and error.errno == errno.EBADF):
         return "closed"
     if isinstance(error, OSError) and error.strerror:
         # Trio's words for a failed connect name the address once more.
