@@ -22,6 +22,8 @@ from typing import Any
 from . import bare
 
 Peers = list[tuple[str, int]]
+CONNECTIONS = 1000
+"""That a session may have, of whomever: nobody shall be refused."""
 
 
 def usage(since: float = 0.0) -> dict[str, float]:
@@ -42,6 +44,13 @@ class Transfer:
         print(json.dumps({"seconds": seconds, **usage(self._before), **more}), flush=True)
 
 
+def tl_settings() -> Any:
+    """Of a session on loopback: its defaults, with as many connections as the others may have."""
+    import torrentlite
+
+    return torrentlite.Settings(host="127.0.0.1", connections=CONNECTIONS, connections_per_torrent=CONNECTIONS)
+
+
 async def tl_seed(torrent: bytes, folder: pathlib.Path, count: int) -> None:
     """Seed with torrentlite, in so many sessions."""
     import contextlib
@@ -53,7 +62,7 @@ async def tl_seed(torrent: bytes, folder: pathlib.Path, count: int) -> None:
     async with contextlib.AsyncExitStack() as stack:
         ports = []
         for _ in range(count):
-            session = await stack.enter_async_context(torrentlite.open_session(torrentlite.Settings(host="127.0.0.1")))
+            session = await stack.enter_async_context(torrentlite.open_session(tl_settings()))
             await session.add(torrent, folder).wait_complete()
             ports.append(session.port)
         before = usage()["cpu"]  # imports, and the check of what it has, are not what seeding costs
@@ -66,8 +75,7 @@ async def tl_fetch(torrent: bytes, folder: pathlib.Path, peers: Peers) -> None:
     """Fetch with torrentlite."""
     import torrentlite
 
-    settings = torrentlite.Settings(host="127.0.0.1", connections=1000, connections_per_torrent=1000)
-    async with torrentlite.open_session(settings) as session:
+    async with torrentlite.open_session(tl_settings()) as session:
         transfer = Transfer()
         share = session.add(torrent, folder, peers=peers)
         await share.wait_complete()
@@ -106,7 +114,7 @@ def lt_session(fast: bool, *, plugins: bool = True, **more: int) -> object:
             # torrentlite speaks no MSE: libtorrent would try that first, and come back for a plain one after a second.
             "out_enc_policy": int(lt.enc_policy.pe_disabled),
             "in_enc_policy": int(lt.enc_policy.pe_disabled),
-            "connections_limit": 1000,
+            "connections_limit": CONNECTIONS,
             "connection_speed": 1000,  # of 200 peers none shall have to wait for its turn to be dialled
             **more,
         }
