@@ -90,7 +90,9 @@ async def test_more_may_wait_where_it_leaves_fast(mock_clock):
             assert lowat == pytest.approx(may_wait, rel=0.01)
 
 
-async def test_others_have_their_turn_after_some_receives(monkeypatch):
+@pytest.mark.parametrize("sending", [True, False])
+async def test_others_have_their_turn_after_some_calls(monkeypatch, sending):
+    most = limits.SENDS_IN_A_ROW if sending else limits.RECEIVES_IN_A_ROW
     turns = 0
     checkpoint = trio.lowlevel.checkpoint
 
@@ -100,40 +102,24 @@ async def test_others_have_their_turn_after_some_receives(monkeypatch):
         await checkpoint()
 
     async with tcp_pair() as (one, other):
-        await one.send_vectored([bytes(2 * (limits.RECEIVES_IN_A_ROW + 1))])
+        await one.send_vectored([bytes(2 * (most + 1))])
         await trio.lowlevel.wait_readable(other._sock)
         monkeypatch.setattr(trio.lowlevel, "checkpoint", turn)
         seen = []
-        for _ in range(2 * (limits.RECEIVES_IN_A_ROW + 1)):
-            assert await other.receive_into(memoryview(bytearray(1))) == 1
+        for _ in range(2 * (most + 1)):
+            if sending:
+                await other.send_vectored([b"x"])
+            else:
+                assert await other.receive_into(memoryview(bytearray(1))) == 1
             seen.append(turns)
         monkeypatch.undo()
-    assert seen == [0] * limits.RECEIVES_IN_A_ROW + [1] * (limits.RECEIVES_IN_A_ROW + 1) + [2]
-
-
-async def test_others_have_their_turn_after_some_sends(monkeypatch):
-    turns = 0
-    checkpoint = trio.lowlevel.checkpoint
-
-    async def turn():
-        nonlocal turns
-        turns += 1
-        await checkpoint()
-
-    async with tcp_pair() as (one, _):
-        monkeypatch.setattr(trio.lowlevel, "checkpoint", turn)
-        seen = []
-        for _ in range(2 * (limits.SENDS_IN_A_ROW + 1)):
-            await one.send_vectored([b"x"])
-            seen.append(turns)
-        monkeypatch.undo()
-    assert seen == [0] * limits.SENDS_IN_A_ROW + [1] * (limits.SENDS_IN_A_ROW + 1) + [2]
+    assert seen == [0] * most + [1] * (most + 1) + [2]
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGPIPE"), reason="no such signal here")
 def test_a_peer_that_has_left_ends_no_program_that_has_sigpipe_at_its_default():
     program = """
-import signal, socket, trio
+import signal, trio
 from torrentlite.errors import NetworkError
 from torrentlite.net.stream import take_over
 
@@ -273,6 +259,15 @@ async def test_without_sendmsg():
     sock = Plain([1, 2])
     await TcpStream(sock).send_vectored([b"abc", b"def"])
     assert sock.taken == b"abcdef"
+
+
+async def test_closed_is_closed_whatever_is_tried():
+    async with tcp_pair() as (one, _):
+        one.close()
+        with pytest.raises(NetworkError, match="closed"):
+            await one.receive_into(memoryview(bytearray(1)))
+        with pytest.raises(NetworkError, match="closed"):
+            await one.send_vectored([b"x"])
 
 
 async def test_closing_wakes_the_receiver():

@@ -71,7 +71,7 @@ class Hand(Generic[P]):
     def asked(self) -> bool:
         """Whether it is asked for anything now."""
         peer = self.peer
-        for download in self.downloads.values():  # noqa: SIM110  at each turn of every peer: in a third of the time of any()
+        for download in self.downloads.values():  # noqa: SIM110  each turn of every peer: a third of what any() takes
             if download.asked[peer]:
                 return True
         return False

@@ -24,8 +24,7 @@ class Batch:
 
     def __init__(self) -> None:
         self._memory: Final = memoryview(bytearray(UPLOAD_BATCH_BLOCKS * _STRIDE))
-        starts = range(wm.PIECE_HEADER_SIZE, len(self._memory), _STRIDE)
-        self._places: Final = [self._memory[start : start + BLOCK_SIZE] for start in starts]
+        self._places: Final = [self._memory[at + wm.PIECE_HEADER_SIZE : at + _STRIDE] for at in _STARTS]
         self._count = self._end = 0
 
     def lay(self, blocks: Sequence[Block]) -> list[memoryview]:

@@ -50,7 +50,7 @@ class Have(NamedTuple):
 
 
 class Request(Block):
-    """The sender wants these bytes of a piece. It is the block it asks for: to make one of it cost 0.7 µs a request."""
+    """The sender wants these bytes of a piece. It is the block it asks for, so none has to be made of it."""
 
     __slots__ = ()
 
