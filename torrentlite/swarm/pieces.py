@@ -16,7 +16,7 @@ from typing import Protocol
 import trio
 
 from ..errors import DiskFullError, StorageError
-from ..limits import CHECK_BATCH, CHECKERS, COMMIT_INTERVAL, DISK_RETRY
+from ..limits import CHECK_BATCH, CHECKERS, COMMIT_INTERVAL
 from ..metainfo.layout import Block
 from ..metainfo.metainfo import Info
 from ..storage.disk import Disk, Verdict
@@ -28,6 +28,8 @@ from ..strategy.rate import RateMeter
 from ..wire import bitfield
 from .commons import Commons
 from .crew import Crew
+from .spills import Spills, SpillsOwner
+from .trouble import Trouble, TroubleOwner
 
 log = logging.getLogger("torrentlite")
 
@@ -48,8 +50,8 @@ class Source(Hashable, Protocol):
         """Whether pieces that it has a hand in would wait for it, while the fastest could have them done."""
 
 
-class PiecesOwner(Protocol):
-    """What the data side asks of its torrent."""
+class PiecesOwner(SpillsOwner, TroubleOwner, Protocol):
+    """What the data side asks of its torrent: what its spills and the disk's trouble ask, and this."""
 
     def pieces_verified(self, pieces: list[int]) -> None:
         """These are right, and written."""
@@ -62,15 +64,6 @@ class PiecesOwner(Protocol):
 
     def pieces_lost(self, error: StorageError) -> None:
         """A sync failed: what was not synced is not here any more."""
-
-    def disk_trouble(self, error: DiskFullError | None) -> None:
-        """The disk refuses for now (None: it works again)."""
-
-    def storage_failed(self, error: StorageError) -> None:
-        """The disk refuses for good."""
-
-    def want_requests(self) -> None:
-        """There may be something new to ask for."""
 
 
 class Keeper(Protocol):
@@ -122,14 +115,10 @@ class Pieces:
         self.hash_failures = 0
         self.block_at = 0.0
         self.fastest = 0.0
-        self.trouble: DiskFullError | None = None
+        self._trouble = Trouble(owner)
+        self._spills = Spills(self.picker, disk, crew, self._trouble, owner)
         self._closed = False
         self._finished: deque[PieceDownload[Source]] = deque()
-        self._spills: dict[int, list[tuple[int, bytes | memoryview]]] = {}  # what waits to be written, by piece
-        self._leaving: dict[int, PieceDownload[Source]] = {}  # of those, the pieces whose memory is then free
-        self._spilling = -1  # the piece that is being written
-        self._spill_lock = trio.Lock()
-        self._spiller = False
         self._checkers = 0
         self._committing = False
         self._commit_lock = trio.Lock()
@@ -150,9 +139,7 @@ class Pieces:
     def want(self, pieces: int) -> None:
         """Fetch these from now on; what was asked for in vain is cancelled."""
         self._cancel(self.picker.set_wanted(pieces))
-        for piece in list(self._spills):
-            if not self.lacks(piece):  # its blocks are forgotten: written later they might meet a new copy
-                self._forget_spills(piece)
+        self._spills.retain(self.lacks)  # the others' blocks are forgotten: written later they might meet a new copy
 
     def lacks(self, piece: int) -> bool:
         """Whether this piece is wanted and not here."""
@@ -163,7 +150,7 @@ class Pieces:
         self, peer: Source, count: int, now: float, *, only: int | None, share: float | None = None
     ) -> list[Block]:
         """What to ask this peer for. Nothing while the disk refuses: do not ask for what cannot be stored."""
-        if self.trouble is not None:
+        if self._trouble.error is not None:
             return []
         slow, alone = peer.is_slow(now, self.fastest), self.blame.parole(peer.key)
         blocks = self.picker.pick(peer, count, now, only=only, slow=slow, whole_piece=alone, share=share)
@@ -174,7 +161,7 @@ class Pieces:
         self, source: Source, count: int, now: float, *, only: int | None = None, follow: int = -1, in_order: bool
     ) -> list[Block]:
         """The same for a source that is asked for ranges: blocks that follow one another (``Picker.pick_run``)."""
-        if self.trouble is not None:
+        if self._trouble.error is not None:
             return []
         slow, alone = source.is_slow(now, self.fastest), self.blame.parole(source.key)
         blocks = self.picker.pick_run(
@@ -222,7 +209,7 @@ class Pieces:
     def _settle(self, arrival: Arrival[Source], now: float, piece: int, begin: int, data: memoryview) -> None:
         self.block_at = now
         if arrival.spilled:
-            self._spills.setdefault(piece, []).append((begin, bytes(data)))
+            self._spills.add(piece, begin, bytes(data))
         if arrival.finished is not None:
             self._start_checkers()
         if arrival.cancel:
@@ -248,8 +235,7 @@ class Pieces:
         """No task of ours runs any more: give all memory back."""
         self._closed = True
         self._finished.clear()
-        for piece in list(self._spills):
-            self._forget_spills(piece)
+        self._spills.retain(lambda piece: False)
         self.picker.close()
 
     def uploaded(self, size: int, now: float) -> None:
@@ -285,14 +271,14 @@ class Pieces:
                 except DiskFullError as error:
                     self._finished.extendleft(reversed(batch))
                     batch.clear()
-                    await self._wait_for_disk(error)
+                    await self._trouble.wait(error)
                     continue
                 except StorageError as error:
                     self._finished.extendleft(reversed(batch))
                     batch.clear()
                     self._owner.storage_failed(error)
                     return
-                self._disk_works()
+                self._trouble.over()
                 right = [
                     download for download, verdict in zip(batch, verdicts, strict=True) if verdict is Verdict.RIGHT
                 ]
@@ -316,13 +302,11 @@ class Pieces:
         if self.cache is not None:
             await self._make_room(self.cache, batch)
         whole = [(download.piece, download.buffer) for download in batch if download.buffer is not None]
-        if any(piece == self._spilling for piece, _ in whole):
-            async with self._spill_lock:  # of an earlier download of it, which was given up: that must come first
-                pass
+        await self._spills.settled([piece for piece, _ in whole])
         verdicts = dict(zip([piece for piece, _ in whole], await self.disk.write_pieces(whole), strict=True))
         for download in batch:
             if download.buffer is None:
-                await self._write_spills(download.piece)
+                await self._spills.write(download.piece)
                 verdicts[download.piece] = await self.disk.check_spilled(download.piece)
         return [verdicts[download.piece] for download in batch]
 
@@ -335,18 +319,6 @@ class Pieces:
             self.picker.set_have(self.picker.have & ~bitfield.of(gone))
             self._keeper.gone(gone)
             await self.disk.discard(gone)
-
-    async def _wait_for_disk(self, error: DiskFullError) -> None:
-        """A full disk passes: wait, and try the same pieces again. Meanwhile nothing is asked for."""
-        self.trouble = error
-        self._owner.disk_trouble(error)
-        await trio.sleep(DISK_RETRY)
-
-    def _disk_works(self) -> None:
-        if self.trouble is not None:
-            self.trouble = None
-            self._owner.disk_trouble(None)
-            self._owner.want_requests()
 
     async def _got_wrong(self, download: PieceDownload[Source]) -> None:
         """A piece does not match its hash: free it, and find out whose fault it was."""
@@ -384,53 +356,6 @@ class Pieces:
                 return None
         return await self.disk.block_digests(buffer)
 
-    # -- memory ------------------------------------------------------------------------------------------------------
-
-    async def _write_spills(self, piece: int) -> None:
-        """Write the blocks of a spilled piece that wait."""
-        async with self._spill_lock:
-            runs, leaving = self._spills.pop(piece, []), self._leaving.pop(piece, None)
-            self._spilling = piece
-            try:
-                if runs:
-                    await self.disk.spill(piece, runs)
-            except BaseException:
-                # Received is received: it waits, with its memory, until the disk takes it.
-                self._spills[piece] = runs + self._spills.get(piece, [])
-                if leaving is not None:
-                    self._leaving[piece] = leaving
-                raise
-            finally:
-                self._spilling = -1
-            if leaving is not None:
-                self.picker.spilled(leaving)
-                self._owner.want_requests()
-
-    def _forget_spills(self, piece: int) -> None:
-        del self._spills[piece]
-        leaving = self._leaving.pop(piece, None)
-        if leaving is not None:
-            self.picker.spilled(leaving)
-
-    async def _spill(self) -> None:
-        """Move the most stalled partial piece out of memory, so that others can begin; write what came for such."""
-        try:
-            download = self.picker.candidate_to_spill(trio.current_time())
-            if download is not None:
-                self._spills[download.piece] = list(self.picker.spill(download))
-                self._leaving[download.piece] = download
-            while self._spills:
-                try:
-                    await self._write_spills(next(iter(self._spills)))
-                except DiskFullError as error:
-                    await self._wait_for_disk(error)
-                else:
-                    self._disk_works()
-        except StorageError as error:
-            self._owner.storage_failed(error)
-        finally:
-            self._spiller = False
-
     # -- time --------------------------------------------------------------------------------------------------------
 
     def tick(self, now: float) -> None:
@@ -440,8 +365,8 @@ class Pieces:
             if self._crew.start(self._commit, name="commit") is None:
                 self._committing = False
         # A bounded storage has no room for parts of pieces.
-        if (self._spills or self._commons.memory.full) and not self._spiller and self.cache is None:
-            self._spiller = self._crew.start(self._spill, name="spill") is not None
+        if (self._spills or self._commons.memory.full) and self.cache is None:
+            self._spills.start()
 
     async def _commit(self) -> None:
         """Make what is written safe against a power cut, and give finished files their names."""
@@ -468,11 +393,12 @@ class Pieces:
                         await self.disk.commit(self.picker.have)
                 return
             except StorageError as error:
-                if isinstance(error, DiskFullError):
-                    self.trouble = error  # so nothing is asked for again before it works
+                passing = error if isinstance(error, DiskFullError) else None
+                if passing is not None:
+                    self._trouble.error = passing  # so nothing is asked for again before it works
                 self.picker.set_have(self.picker.have & ~self.disk.unsure())
                 self._owner.pieces_lost(error)
-                if self.trouble is not error:
+                if passing is None:
                     raise
-            await self._wait_for_disk(self.trouble)
-            self._disk_works()
+            await self._trouble.wait(passing)
+            self._trouble.over()

@@ -1,0 +1,45 @@
+"""A disk that refuses for now: nothing is asked for meanwhile, and the same work is tried again."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import trio
+
+from ..errors import DiskFullError
+from ..limits import DISK_RETRY
+
+
+class TroubleOwner(Protocol):
+    """Who is told of it."""
+
+    def disk_trouble(self, error: DiskFullError | None) -> None:
+        """The disk refuses for now (None: it works again)."""
+
+    def want_requests(self) -> None:
+        """There may be something new to ask for."""
+
+
+class Trouble:
+    """What the disk of one torrent last refused with.
+
+    Attributes:
+        error: that; None while it works.
+    """
+
+    def __init__(self, owner: TroubleOwner) -> None:
+        self._owner = owner
+        self.error: DiskFullError | None = None
+
+    async def wait(self, error: DiskFullError) -> None:
+        """It refuses: say so, and wait until the same work is to be tried again."""
+        self.error = error
+        self._owner.disk_trouble(error)
+        await trio.sleep(DISK_RETRY)
+
+    def over(self) -> None:
+        """The disk has done something."""
+        if self.error is not None:
+            self.error = None
+            self._owner.disk_trouble(None)
+            self._owner.want_requests()
