@@ -11,6 +11,7 @@ import trio
 import torrentlite as tl
 from tests.strangers import Stranger, background, session_on, simulated, until, where
 from torrentlite.bencode import encode
+from torrentlite.limits import SPARE_KEPT
 from torrentlite.wire import messages as wm
 
 
@@ -121,6 +122,20 @@ async def test_an_idle_torrent_has_no_task(world):
             await torrent.wait_checked()
         await trio.sleep(5)
         assert trio.lowlevel.current_statistics().tasks_living == before
+
+
+@simulated()
+async def test_who_only_shares_holds_no_memory_for_pieces(world):
+    metainfo, _, seed = await pair(world, 1_000_000)
+    async with session_on(seed) as sharing, session_on(world.host()) as session:
+        sharing.add(metainfo)
+        torrent = session.add(metainfo, peers=[where(seed, sharing)])
+        await torrent.wait_complete()
+        memory = session._commons.memory
+        assert memory._spare_bytes > 0, "there is some for the next torrent, if one comes soon"
+        await trio.sleep(SPARE_KEPT + 1)
+        assert memory._spare_bytes == 0
+        assert torrent.state is tl.State.SEEDING
 
 
 @simulated()

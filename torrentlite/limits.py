@@ -114,6 +114,9 @@ MOST_PRIORITY: Final = 7
 """Priorities of pieces, on either side of 0: each costs an AND over all pieces when one is begun."""
 PARTIAL_KEPT: Final = 10.0
 """A piece that nobody asks for any more, because its reader went elsewhere, keeps its memory for so long."""
+SPARE_KEPT: Final = 10.0
+"""Buffers of pieces are kept for the next fetch for so long after the last one: a session that only shares would else
+hold up to ``Settings.piece_memory`` that it does not use."""
 MAX_RESTARTS: Final = 3
 """A piece under suspicion is begun anew after so many peers gave it up; then what there is may be completed by all."""
 MAX_WRONG_COPIES: Final = 8

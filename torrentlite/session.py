@@ -262,6 +262,7 @@ class Session(Generic[TorrentT]):
                 naps.visited(life, due(life), now)
             except Exception as error:
                 self._commons.report(f"the tick of {life.info_hash}", error)
+        self._commons.memory.tick(now)
         self._presence.tick(now)
 
     async def _close(self) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from hypothesis import given, strategies as st
 
+from torrentlite.limits import SPARE_KEPT
 from torrentlite.strategy.memory import PieceMemory
 
 
@@ -88,6 +89,30 @@ def test_trim_lets_spare_buffers_go() -> None:
     memory.trim()
     assert taken(memory, 40) is not buffer
     assert memory.used == 40
+
+
+def test_what_nobody_has_needed_for_a_while_is_let_go() -> None:
+    made = 0
+
+    def fresh(size: int) -> list[bytearray]:
+        nonlocal made
+        made += 1
+        return [bytearray(size)]
+
+    memory = PieceMemory(100, fresh)
+    one, two = taken(memory, 40), taken(memory, 40)
+    memory.give(one)
+    memory.tick(1000.0 + SPARE_KEPT)  # one is still out, and the other may be needed in a moment
+    taken(memory, 40)
+    assert made == 2
+    memory.give(one)
+    memory.give(two)
+    memory.tick(1000.0 + 2 * SPARE_KEPT - 0.1)
+    memory.give(taken(memory, 40))
+    assert made == 2, "the next piece, of whatever torrent, has it"
+    memory.tick(1000.0 + 2 * SPARE_KEPT)
+    taken(memory, 40)
+    assert made == 3
 
 
 def test_small_pieces_cannot_starve_a_torrent_with_big_ones() -> None:

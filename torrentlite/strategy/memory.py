@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ..limits import SPARE_KEPT
+
 Buffer = bytearray | memoryview
 """Writable, and its length is in bytes."""
 
@@ -32,7 +34,7 @@ class PieceMemory:
         full: somebody was refused, and nothing has been granted or given back since.
     """
 
-    __slots__ = ("_fresh", "_hungry", "_spare", "_spare_bytes", "full", "limit", "used")
+    __slots__ = ("_busy_at", "_fresh", "_hungry", "_spare", "_spare_bytes", "full", "limit", "used")
 
     def __init__(self, limit: int, fresh: Callable[[int], Sequence[Buffer]] = _one) -> None:
         self.limit = limit
@@ -42,6 +44,7 @@ class PieceMemory:
         self._hungry = 0  # bytes that a torrent without any buffer was refused
         self._spare: dict[int, list[Buffer]] = {}  # by size
         self._spare_bytes = 0
+        self._busy_at = 0.0
 
     def take(self, size: int, *, first: bool = False, urgent: bool = False) -> Buffer | None:
         """A buffer of ``size`` bytes with any content, or None while there is no room.
@@ -88,8 +91,15 @@ class PieceMemory:
         self._spare_bytes += size
         self._shed()
 
+    def tick(self, now: float) -> None:
+        """Called twice a second or so: what nobody has needed for SPARE_KEPT seconds goes back to the system."""
+        if self.used:
+            self._busy_at = now
+        elif self._spare and now - self._busy_at >= SPARE_KEPT:
+            self.trim()
+
     def trim(self) -> None:
-        """Let go of the spare buffers, for when nothing is being fetched."""
+        """Let go of the spare buffers."""
         self._spare.clear()
         self._spare_bytes = 0
 
