@@ -243,8 +243,8 @@ MIN_ANNOUNCE_INTERVAL: Final = 60.0
 """However little a tracker asks for, and whatever the user wishes: it is not asked more often."""
 LONELY_INTERVAL: Final = 300.0
 """A tracker that knows of nobody but us is asked again so soon while something is missing, unless it named a longer
-least
-interval: who has it may have come a moment after us, and may not be able to call us. libtorrent's least interval."""
+least interval: who has it may have come a moment after us, and may not be able to call us. libtorrent's least
+interval."""
 MAX_ANNOUNCE_INTERVAL: Final = 3600.0
 """However much it asks for: a tracker must not be able to make us fall silent for ever."""
 ANNOUNCE_JITTER: Final = 0.05
@@ -520,8 +520,8 @@ HANDSHAKE_TIMEOUT: Final = 10.0
 """For the 68 bytes, either way. libtorrent and rain use 10 s; with 4 s about 1 % of good peers are lost."""
 TURN_TIMEOUT: Final = 5.0
 """So long a torrent waits while others of the session greet the same peer. That takes a few round trips each, and
-half a
-second where Transmission is asked, which reads twice a second; of one that is dead it takes long, and nobody cares."""
+half a second where Transmission is asked, which reads twice a second; of one that is dead it takes long, and nobody
+cares."""
 CONNECT_TIMEOUT: Final = 15.0
 """For a TCP connection: libtorrent's value; behind it the system would wait two minutes."""
 MAX_PENDING_HANDSHAKES: Final = 250

@@ -1,7 +1,7 @@
 """One connected peer: two tasks, what was said on both sides, and what it means.
 
 ``_read`` receives and reacts; everything it does is sync, so between two receives nothing else runs in here.
-``_write`` is the only one that sends: first what is small, then a batch of blocks. Nobody ever waits for a peer.
+``Sender.run`` is the only one that sends: first what is small, then a batch of blocks. Nobody ever waits for a peer.
 """
 
 from __future__ import annotations
@@ -82,7 +82,6 @@ class Peer:
         self.upload_only = False
         self.allowed_fast = 0
         self.connected_at = now
-        self.unchoked_at = 0.0
         self.last_received = now
         self.last_sent = now
         self.useful = False
@@ -404,10 +403,9 @@ class Peer:
         self.sender.send(wm.encode(wm.Choke()))
         self.reject(self.uploads.clear())
 
-    def unchoke(self, now: float) -> None:
+    def unchoke(self) -> None:
         """Serve it."""
         self.am_choking = False
-        self.unchoked_at = now
         self.sender.send(wm.encode(wm.Unchoke()))
 
     # -- what else is said -------------------------------------------------------------------------------------------

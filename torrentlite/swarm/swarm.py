@@ -371,7 +371,7 @@ class Swarm:
         for peer in self.peers:
             if peer in unchoked:
                 if peer.am_choking:
-                    peer.unchoke(now)
+                    peer.unchoke()
             elif not peer.am_choking:
                 peer.choke()
 

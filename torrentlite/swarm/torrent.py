@@ -268,7 +268,7 @@ class Torrent:
         return tuple(self._life.discovery.tiers.stats(self.swarm.commons.now()))
 
     def sources(self) -> tuple[SourceStats, ...]:
-        """What besides trackers names peers: the DHT."""
+        """What besides trackers names peers: the DHT, the local network, other peers."""
         return tuple(self._life.discovery.sources(self.swarm.commons.now()))
 
     def web_seeds(self) -> tuple[WebSeedStats, ...]:
