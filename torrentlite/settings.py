@@ -52,7 +52,7 @@ class Settings:
     """Bytes of pieces that may be in flight or being checked, over all torrents."""
     overwrite: bool = False
     """Whether a different finished file under its final name may be replaced."""
-    state_dir: pathlib.Path | None = None
+    state_dir: str | pathlib.PurePath | None = None
     """Where resume data is kept; None: nothing is written outside the save folder."""
 
     dht: bool = True

@@ -342,7 +342,7 @@ async def test_loopback_and_a_saved_table(tmp_path):
                 assert (await two.announce_peer(HASH, 5)).nodes == 1
                 assert await one.get_peers(HASH) == [Address("127.0.0.1", 5)]
             own_id = two.ids[False]
-            async with open_node(host="127.0.0.1", routers=(), state_dir=tmp_path) as guest:
+            async with open_node(host="127.0.0.1", routers=(), state_dir=str(tmp_path)) as guest:
                 assert guest.ids[False] != own_id, "the file belongs to the first"
         async with open_node(host="127.0.0.1", routers=(), state_dir=tmp_path) as again:
             assert again.ids[False] == own_id

@@ -184,7 +184,7 @@ async def test_the_table_is_kept_for_the_next_run(world, tmp_path):
         async with session_on(machine, bootstrap=nodes.bootstrap, state_dir=tmp_path) as session:
             await until(lambda: session.stats().dht.nodes >= 4)
             own_id = session._commons.dht.node.ids
-        async with session_on(machine, bootstrap=(), state_dir=tmp_path) as session:
+        async with session_on(machine, bootstrap=(), state_dir=str(tmp_path)) as session:
             await until(lambda: session.stats().dht.state == "joined")
             assert session._commons.dht.node.ids == own_id
             before = (tmp_path / "dht.state").read_bytes()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pathlib
 import random
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Final
@@ -32,7 +31,7 @@ async def open_node(
     nodes: Iterable[tuple[str, int]] = (),
     routers: Iterable[tuple[str, int]] = ROUTERS,
     settings: DhtSettings | None = None,
-    state_dir: pathlib.Path | None = None,
+    state_dir: str | os.PathLike[str] | None = None,
     network: Network | None = None,
     rng: random.Random | None = None,
     secret: Callable[[int], bytes] = os.urandom,

@@ -26,7 +26,8 @@ class StateFile:
         owned: whether this process may save.
     """
 
-    def __init__(self, folder: pathlib.Path) -> None:
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        folder = pathlib.Path(folder)
         self._path = folder / NAME
         self._lock: int | None = None
         self.owned = False
