@@ -164,6 +164,37 @@ async def test_an_id_refused_before_its_time_is_asked_for_again(trackers, tracke
     assert [action for _, action in tracker.times()][2:] == ["announce", "connect", "announce"]
 
 
+async def test_several_that_are_refused_with_one_id_ask_for_a_new_one(nursery, autojump_clock):
+    tracker, held = Tracker(), []
+    gather = 1
+
+    def far(data, to):  # so far away that all requests are under way before the first is answered
+        held.append((data, to))
+        if len(held) < gather:
+            return []
+        answers = [answer for each in held for answer in tracker(*each)]
+        held.clear()
+        return answers
+
+    port = UdpPort([MemoryDatagrams(far)])
+    await nursery.start(port.run)
+    secrets = itertools.count(1)
+    trackers = UdpTrackers(port, lambda n: next(secrets).to_bytes(n, "big"))
+    await trackers.announce([HERE], "/", REQUEST)
+    replies = []
+
+    async def announce():
+        replies.append(await trackers.announce([HERE], "/", REQUEST))
+
+    tracker.ids.clear()  # it was started again
+    gather = 3
+    async with trio.open_nursery() as announces:
+        for _ in range(gather):
+            announces.start_soon(announce)
+    assert len(replies) == gather
+    assert [action for _, action in tracker.times()][2:] == ["announce"] * 3 + ["connect"] * 3 + ["announce"] * 3
+
+
 async def test_a_refusal_is_not_repeated_for_ever(trackers, tracker, autojump_clock):
     tracker.forgets = -1
     with pytest.raises(TrackerError, match="bad connection id"):

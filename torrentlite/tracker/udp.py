@@ -71,8 +71,10 @@ class UdpTrackers:
                 self._connected(address, packets.parse_connect(reply))
                 fresh = True
             elif packets.is_error(reply) and not fresh:
-                # It may have forgotten the id before its time, say by a restart.
-                del self._connections[address]
+                # It may have forgotten the id before its time, say by a restart. Others that were refused with the same
+                # id may have given it up already, and have a new one.
+                if self._connections.get(address, (None, 0.0))[0] == connection_id:
+                    del self._connections[address]
             else:
                 return reply, address
 
