@@ -30,7 +30,7 @@ MAX_FOLDERS: Final = 100_000
 MAX_FILE_DEPTH: Final = 100
 """Folders above a file; deeper trees hit the system's bound on a path's length."""
 MAX_NAME: Final = 239
-"""UTF-8 bytes of a file or folder name. File systems take 255; ``.NAME.<hash8>.parts`` adds 16, ``NAME.part`` 5."""
+"""UTF-8 bytes of a file or folder name. File systems take 255, and ``.NAME.<hash8>.parts`` adds 16."""
 MAX_TRACKERS: Final = 200
 """Trackers of a torrent or magnet link: each is announced to, so a link must not make us knock at thousands."""
 MAX_WEB_SEEDS: Final = 100

@@ -124,7 +124,7 @@ def test_interrupted_and_gone_on_with(place: Place, number: signal.Signals, code
         assert "nothing lost" in error["message"]
         assert error["hint"].startswith("tl fetch 'magnet:?xt")
         assert bye["code"] == code
-        assert (place / "down/big.bin.part").exists()
+        assert unfinished(place / "down/big.bin", magnet).exists()
         assert not (place / "down/big.bin").exists()
         result = place.tl("fetch", magnet, "-o", "down", "--json", *LOOPBACK)
         assert result.code == 0
@@ -139,7 +139,7 @@ def test_the_words_of_an_interrupted_fetch(place: Place) -> None:
         seeding(place, "big.bin") as (magnet, _),
         place.start("fetch", magnet, "-o", "down", "-d", "500k", *LOOPBACK) as fetch,
     ):
-        wait_for(place / "down/big.bin.part")
+        wait_for(unfinished(place / "down/big.bin", magnet))
         result = fetch.end(signal.SIGINT)
     assert result.code == 130
     assert result.out == ""
@@ -304,6 +304,11 @@ def test_the_log(place: Place) -> None:
     assert any(line.startswith("I ") for line in seed.err)
 
 
+def unfinished(path: pathlib.Path, magnet: str) -> pathlib.Path:
+    """What a file is called while it is not whole."""
+    return path.with_name(f"{path.name}.{magnet.partition('btih:')[2][:8]}.part")
+
+
 def wait_for(path: pathlib.Path) -> None:
     """Wait until a file is there."""
     import time
@@ -388,8 +393,8 @@ def test_without_its_state_what_lies_there_is_hashed(place: Place) -> None:
     data = place.make_file("x.bin", 1_000_000)
     (place / "down").mkdir()
     half = (len(data) // 2) & ~0x3FFF
-    (place / "down/x.bin.part").write_bytes(data[:half] + bytes(len(data) - half))
     with seeding(place, "x.bin") as (magnet, _):
+        unfinished(place / "down/x.bin", magnet).write_bytes(data[:half] + bytes(len(data) - half))
         result = place.tl("fetch", magnet, "-o", "down", "--json", "--state-dir", str(place / "fresh"), *LOOPBACK)
     assert result.code == 0, result
     assert (place / "down/x.bin").read_bytes() == data

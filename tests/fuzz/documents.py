@@ -192,7 +192,7 @@ TARGETS = [
     Target("bencode.bencode2", _against_bencode2, [*_BENCODED, *_TORRENTS]),
     Target("metainfo.torrent", _metainfo, _TORRENTS, (MetainfoError,), 8192, _WORDS),
     Target("metainfo.info", _info, [bencode.encode(bad_input.info()), bencode.encode(bad_input.info("length", files=[bad_input.entry("a", "b")]))], (MetainfoError,), 8192, _WORDS),
-    Target("metainfo.paths", _paths, [b"a/b/c\na/b/d", b"..\n/\n\\\nCON\nnul.txt", b"A\na\nA (1)", b"x.part\nx", "é\ne\u0301".encode(), b"x" * 600], (MetainfoError,)),
+    Target("metainfo.paths", _paths, [b"a/b/c\na/b/d", b"..\n/\n\\\nCON\nnul.txt", b"A\na\nA (1)", b"x.00000000.part\nx", "é\ne\u0301".encode(), b"x" * 600], (MetainfoError,)),
     Target("metainfo.magnet", _magnet, _LINKS, (MagnetError, MetainfoError), words=[b"&tr=", b"&x.pe=", b"&so=", b"xt=urn:btih:", b"%00", b"%e2%80%ae", b"&amp;", b"&ws="]),
     Target("metainfo.text", _display, [b"name", b"\x1b[2J\x9b1m", "\u202egpj.exe".encode(), b"\xff\xfe\x00\xd8", b"a\r\nb\tc"], (UnicodeDecodeError,)),
     Target("metainfo.urls", _urls, _URLS),

@@ -57,6 +57,10 @@ def test_what_is_merely_unusual_stays(name: str) -> None:
         ("é".encode() * 200, "é" * 119),
         (b"x" * 238 + b"/.", "x" * 238 + "_"),
         (b"." * 1000, "_" * 239),
+        (b"x.12aBcd90.part", "x.12aBcd90_part"),
+        (b".x.12345678.PARTS", ".x.12345678_PARTS"),
+        (b"x.12345678.temp", "x.12345678_temp"),
+        (b"x" * 225 + b".12345678 and more.part", "x" * 225 + ".12345678_part"),
     ],
 )
 def test_what_is_not_safe(raw: bytes, safe: str) -> None:
@@ -65,7 +69,18 @@ def test_what_is_not_safe(raw: bytes, safe: str) -> None:
 
 NAMES = st.binary(max_size=300) | st.text(max_size=100).map(lambda text: text.encode(errors="surrogatepass"))
 FEW = st.sampled_from(
-    [b"a", b"A", b"b", b"a.part", b"A.PART", b"a (1)", b"a (2)", "é".encode(), "E\u0301".encode(), b"."]
+    [
+        b"a",
+        b"A",
+        b"b",
+        b"a.00000000.part",
+        b"A.00000000.PART",
+        b"a (1)",
+        b"a (2)",
+        "é".encode(),
+        "E\u0301".encode(),
+        b".",
+    ]
 )
 
 
@@ -94,7 +109,7 @@ def test_every_torrent(raw: list[list[bytes]]) -> None:
             assert safe_name(name.encode()) == name
     folders = {path[:depth] for path in folded for depth in range(1, len(path))}
     assert not folders & set(folded), "a file is also a folder"
-    partial = {(*path[:-1], path[-1] + ".part") for path in folded}
+    partial = {(*path[:-1], path[-1] + ".00000000.part") for path in folded}
     assert not partial & (set(folded) | folders), "an unfinished file meets another"
     spellings = {path[:depth] for path in paths for depth in range(1, len(path))}
     assert len(spellings) == len(folders), "two folders meet"
@@ -133,8 +148,8 @@ def test_folders_that_differ_in_case_stay_apart() -> None:
 
 
 def test_an_unfinished_file_and_one_of_its_name() -> None:
-    assert safe_paths([[b"x"], [b"x.part"]]) == [("x",), ("x (1).part",)]
-    assert safe_paths([[b"x.part"], [b"x"]]) == [("x.part",), ("x (1)",)]
+    assert safe_paths([[b"x"], [b"x.part"]]) == [("x",), ("x.part",)]
+    assert safe_paths([[b"x"], [b"x.0123abcd.part"]]) == [("x",), ("x.0123abcd_part",)]
 
 
 def test_long_names_that_meet_once_they_are_cut() -> None:
@@ -184,6 +199,7 @@ def test_number_of_folders(monkeypatch: pytest.MonkeyPatch) -> None:
 @given(NAMES)
 def test_the_file_system_takes_every_name(tmp_path_factory: pytest.TempPathFactory, raw: bytes) -> None:
     place = tmp_path_factory.mktemp("names")
-    (place / (safe_name(raw) + ".part")).write_bytes(b"")
-    (place / safe_name(raw)).write_bytes(b"")
-    assert {path.name for path in place.iterdir()} == {safe_name(raw), safe_name(raw) + ".part"}
+    names = {safe_name(raw), f"{safe_name(raw)}.00000000.part", f".{safe_name(raw)}.00000000.parts"}
+    for name in names:
+        (place / name).write_bytes(b"")
+    assert {path.name for path in place.iterdir()} == names

@@ -175,7 +175,7 @@ class Rig:
         )
         for entry in self.metainfo.files:
             path = save.joinpath(*entry.path)
-            yield from (path, path.with_name(f"{path.name}.part"))
+            yield from (path, path.with_name(f"{path.name}.{info.hashes.hex[:8]}.part"))
 
     async def _fetch(self, prefix: list[str]) -> tuple[int, str]:
         command = [*prefix, sys.executable, "-m", "tests.reliability.hasty", self.final, "fetch", str(self.torrent)]

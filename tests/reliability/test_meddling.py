@@ -30,12 +30,13 @@ def _quiet(caplog: pytest.LogCaptureFixture) -> None:
 class Place:
     """A save folder, and beside it what no torrent may touch."""
 
-    def __init__(self, folder: pathlib.Path) -> None:
+    def __init__(self, folder: pathlib.Path, metainfo: tl.Metainfo) -> None:
         self.save = folder / "save"
         self.outside = folder / "outside"
         self.outside.mkdir()
         (self.outside / "precious").write_bytes(PRECIOUS)
-        for name in ("0.bin", "0.bin.part", "1.bin", "1.bin.part"):
+        self.mark = f".{metainfo.info_hash[:8]}.part"
+        for name in ("0.bin", f"0.bin{self.mark}", "1.bin", f"1.bin{self.mark}"):
             (self.outside / name).write_bytes(PRECIOUS)
 
     def untouched(self) -> bool:
@@ -84,14 +85,14 @@ MEDDLING: dict[str, Callable[[pathlib.Path, Place], object]] = {
 @pytest.mark.parametrize("how", MEDDLING)
 @simulated()
 async def test_while_downloading(world, tmp_path, how, closed):
-    place = Place(tmp_path)
     metainfo, data = world.torrent(*SIZES, piece_length=32768)
+    place = Place(tmp_path, metainfo)
     machine = dataclasses.replace(world.host(), storage=None)
     async with background() as nursery:
         honest = await Stranger(world.host(up=40_000), metainfo.info, data).serve(nursery)
         async with session_on(machine, state_dir=tmp_path / "state", dht=False) as session:
             torrent = session.add(metainfo, place.save, peers=[honest.place])
-            part = place.save / "made-up" / "0.bin.part"
+            part = place.save / "made-up" / f"0.bin{place.mark}"
             await until(lambda: part.exists() and torrent.stats().done > 60_000)
             if closed:
                 session._files.trim()
@@ -129,8 +130,8 @@ async def test_while_downloading(world, tmp_path, how, closed):
 @simulated()
 async def test_while_seeding(world, tmp_path, how):
     """What is sent is right or not sent at all, and whoever seeds learns why not."""
-    place = Place(tmp_path)
     metainfo, data = world.torrent(*SIZES, piece_length=32768)
+    place = Place(tmp_path, metainfo)
     machine, other = dataclasses.replace(world.host(up=100_000), storage=None), world.host()
     top = place.save / "made-up"
     top.mkdir(parents=True)

@@ -76,7 +76,7 @@ class Torrent:
         at = layout.offset(piece)
         for span in layout.spans(at, layout.piece_size(piece)):
             final = folder.joinpath("save", *files[span.file].path)
-            path = final if final.exists() else final.with_name(f"{final.name}.part")
+            path = final if final.exists() else final.with_name(f"{final.name}.{self.metainfo.info_hash[:8]}.part")
             try:
                 with open(path, "rb") as file:
                     file.seek(span.offset)

@@ -72,8 +72,9 @@ class Story:
                 assert self.home.final(file).read_bytes() == shape.content(file)
         allowed = {self.home.aside().name}
         for file in shape.info.wanted_files:
-            path = self.home.final(file).relative_to(self.home.folder)
-            allowed |= {str(path), f"{path}.part"}
+            allowed |= {
+                str(path.relative_to(self.home.folder)) for path in (self.home.final(file), self.home.part(file))
+            }
         assert set(self.home.lying()) <= allowed
 
     async def write(self, piece: int, *, spill: bool) -> None:

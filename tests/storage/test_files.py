@@ -10,8 +10,8 @@ import threading
 
 import pytest
 
-from tests.storage.worlds import Home, Shape, letters
-from torrentlite.errors import StorageError
+from tests.storage.worlds import Home, Shape, content_of, letters, wrong_claims
+from torrentlite.errors import FileInTheWayError, StorageError
 from torrentlite.storage import platform
 from torrentlite.storage.files import FileStorage
 from torrentlite.storage.pool import FilePool
@@ -44,13 +44,13 @@ async def try_to_write(home: Home) -> None:
         await disk.close(0)
 
 
-FILES = ["top/a", "top/a.part", "top/b/c.part"]
+FILES = ["top/a", "top/a PART", "top/b/c PART"]
 PLANTED = [(name, kind) for name in ["top", "top/b", *FILES] for kind in ["link", "dangling link", "fifo"]]
 
 
 @pytest.mark.parametrize(("name", "kind"), [*PLANTED, *((name, "hard link") for name in FILES)])
 async def test_planted_things_are_refused(home: Home, tmp_path: pathlib.Path, name: str, kind: str) -> None:
-    planted = home.folder / name
+    planted = home.folder / name.replace(" PART", f".{home.shape.info.hashes.hex[:8]}.part")
     is_folder = name in ("top", "top/b")
     planted.parent.mkdir(parents=True, exist_ok=True)
     match kind:
@@ -111,6 +111,60 @@ async def test_two_torrents_do_not_share_a_file(tmp_path: pathlib.Path) -> None:
     await other.close(0)
     await disk.close(1)
     assert first.part(0).read_bytes()[:64] == one.pieces[0]
+
+
+async def test_nor_where_one_save_folder_lies_in_the_other(tmp_path: pathlib.Path) -> None:
+    pool = FilePool()
+    one, two = Shape({"film": letters(200, 1)}, name="top"), Shape({"": letters(200, 2)}, name="film")
+    first, second = Home(tmp_path / "1", one), Home(tmp_path / "2", two)
+    second.folder = first.folder / "top"
+    disk = first.disk(FileStorage(one.info, first.folder, pool=pool))
+    other = second.disk(FileStorage(two.info, second.folder, pool=pool))
+    await first.open(disk)
+    await second.open(other)
+    await disk.write_piece(0, one.pieces[0])
+    with pytest.raises(StorageError, match="another torrent"):
+        await other.write_piece(0, two.pieces[0])
+    await other.close(0)
+    await disk.close(1)
+
+
+async def test_two_torrents_of_one_name_in_one_folder(tmp_path: pathlib.Path) -> None:
+    """Neither in two processes, which know nothing of each other, nor after a kill is one taken for the other."""
+    one, two = Shape({"": letters(200, 1)}, name="same"), Shape({"": letters(200, 2)}, name="same")
+    first, second = Home(tmp_path / "1", one), Home(tmp_path / "2", two)
+    second.folder = first.folder
+    disk = first.disk()
+    await first.open(disk)
+    await disk.write_piece(0, one.pieces[0])
+    await disk.commit(0b1)
+    other = second.disk()
+    assert await second.open(other) == 0
+    for piece, data in enumerate(two.pieces[:-1]):
+        await other.write_piece(piece, data)
+    disk._storage.close()  # killed
+    disk._journal.close()
+    await other.close(two.full >> 1)
+    disk = first.disk()
+    assert await first.open(disk) == 0b1
+    assert not wrong_claims(await content_of(disk, one.info.layout, 0b1), one, 0b1)
+    for piece, data in enumerate(one.pieces):
+        await disk.write_piece(piece, data)
+    await disk.close(one.full)
+    assert first.final(0).read_bytes() == one.content(0)
+    with pytest.raises(FileInTheWayError):
+        await second.open(second.disk())
+    assert first.final(0).read_bytes() == one.content(0)
+
+
+async def test_what_is_only_called_like_an_unfinished_file_is_left_alone(tmp_path: pathlib.Path) -> None:
+    """A person's own, or the finished one of another torrent."""
+    home = Home(tmp_path, Shape({"": letters(200, 1)}, name="song"))
+    home.folder.mkdir()
+    (home.folder / "song.part").write_bytes(b"notes")
+    await try_to_write(home)
+    assert (home.folder / "song.part").read_bytes() == b"notes"
+    assert home.final(0).read_bytes() == home.shape.content(0)
 
 
 def test_name_that_leads_out_is_refused(tmp_path: pathlib.Path, shape: Shape) -> None:

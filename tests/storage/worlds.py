@@ -136,7 +136,7 @@ class Home:
 
     def part(self, file: int) -> pathlib.Path:
         final = self.final(file)
-        return final.with_name(f"{final.name}.part")
+        return final.with_name(f"{final.name}.{self.shape.info.hashes.hex[:8]}.part")
 
     def aside(self) -> pathlib.Path:
         info = self.shape.info

@@ -5,8 +5,8 @@ whether this is Windows), never on what lies on the disk, so fetching, checking 
 Names that are merely unusual stay as they are.
 
 A component never leaves its folder (separators, ``..``, drives), never tricks the eye (control, bidirectional and
-invisible characters), is never a device of Windows or too long, and differs from its neighbours even where case or
-Unicode normalization does not count.
+invisible characters), is never a device of Windows, too long or what an unfinished file is called, and differs from its
+neighbours even where case or Unicode normalization does not count.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ _DRIVE: Final = re.compile("^([A-Za-z]):")
 _DEVICE: Final = re.compile(r"^(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9¹²³])(?= *(?:\.|$))", re.IGNORECASE)
 """Windows opens the device whatever extension or spaces follow."""
 _ORDINARY: Final = re.compile(
-    rb"(?!CON|PRN|AUX|NUL|COM|LPT)[\w-](?:[\w .,;+=@#%&'!()\[\]{}~-]{0,200}[\w)\]])?", re.IGNORECASE | re.ASCII
+    rb"(?!CON|PRN|AUX|NUL|COM|LPT)[\w-](?:[\w .,;+=@#%&'!()\[\]{}~-]{0,200}[\w)\]](?<!part|temp|arts))?",
+    re.IGNORECASE | re.ASCII,
 )
 """Most names, which can be told at one look to be safe: large torrents have a hundred thousand."""
 
@@ -34,8 +35,8 @@ _LONGEST_EXTENSION: Final = 16
 """Bytes of a file name extension with its dot; a longer one is part of the name and not kept when that is cut."""
 _ENOUGH: Final = 4 * limits.MAX_NAME
 """Bytes at either end of a name that can matter: the longest hidden character has 4 and becomes one."""
-_PARTIAL: Final = ".part"
-"""What a file's name ends in while it is not whole: no neighbour may be called that."""
+_PROVISIONAL: Final = re.compile(r"(\.[0-9a-f]{8})\.(parts?|temp)\Z", re.IGNORECASE)
+"""What a file's name ends in while it is not whole (``storage/survey.py``): one that did could be another file's."""
 
 
 def safe_name(raw: bytes) -> str:
@@ -48,7 +49,7 @@ def safe_name(raw: bytes) -> str:
     name = _UNSAFE.sub("_", name)
     name = _DRIVE.sub(r"\1_", name)
     name = _DEVICE.sub(r"\1_", name)
-    name = _shorten(name)
+    name = _PROVISIONAL.sub(r"\1_\2", _shorten(name))
     stem = name.rstrip(". ")  # Windows drops them; "." and ".." go this way too, "foo... bar" does not
     return stem + "_" * (len(name) - len(stem)) or "_"
 
@@ -78,7 +79,7 @@ def safe_paths(raw: Sequence[Sequence[bytes]]) -> list[tuple[str, ...]]:
                 inside = folder.folders[component] = _Folder(folder.claim(component))
             path.append(inside.name)
             folder = inside
-        path.append(folder.claim(components[-1], also=_PARTIAL))
+        path.append(folder.claim(components[-1]))
         paths.append(tuple(path))
     return paths
 
@@ -94,17 +95,17 @@ class _Folder:
         self._taken: set[str] = set()
         self._number = 0
 
-    def claim(self, raw: bytes, *, also: str = "") -> str:
-        """A name nobody has here, not even with ``also`` behind it; from now on both are taken.
+    def claim(self, raw: bytes) -> str:
+        """A name nobody has here; from now on it is taken.
 
         The number only ever grows, and a name that is in the way is so for one number: hence linear, whatever the
         names are.
         """
         wish = name = safe_name(raw)
-        while (key := _fold(name)) in self._taken or key + also in self._taken:
+        while (key := _fold(name)) in self._taken:
             self._number += 1
             name = _shorten(wish, f" ({self._number})")
-        self._taken.update((key, key + also))
+        self._taken.add(key)
         return name
 
 

@@ -1,8 +1,8 @@
 """A torrent in a save folder.
 
-A file is ``NAME.part`` until it is whole, and has its final name for good then. Bytes of files that nobody wants, but
-which border on wanted pieces, lie in one sparse ``.<name>.<hash8>.parts`` beside them, each at its offset in the
-torrent. Folders and files come into being with the first byte that goes into them.
+A file is ``NAME.<hash8>.part`` until it is whole, and has its final name for good then. Bytes of files that nobody
+wants, but which border on wanted pieces, lie in one sparse ``.<name>.<hash8>.parts`` beside them, each at its offset in
+the torrent. Folders and files come into being with the first byte that goes into them.
 
 Who may do what when is the disk's business (``disk.py``): reads, writes, ``sync`` and ``finish`` come from several
 threads at once, what moves bytes from place to place comes alone.

@@ -12,7 +12,7 @@ import itertools
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple, TypeVar
 
 from .. import limits
@@ -66,7 +66,7 @@ class FilePool:
         self._lock = threading.Lock()
         self._opened = threading.Condition(self._lock)  # one for all: an event for each file took 4 µs to make
         self._files: OrderedDict[Key, OpenFile] = OrderedDict()  # the least recently used first
-        self._claims: dict[Hashable, object] = {}
+        self._claims: dict[str, object] = {}
         self.cached = CachedReads()
 
     def __len__(self) -> int:
@@ -147,7 +147,7 @@ class FilePool:
             idle = self._excess(keep)
         _close(idle)
 
-    def claim(self, path: Hashable, owner: object) -> None:
+    def claim(self, path: str, owner: object) -> None:
         """Only one torrent may write to a path.
 
         Raises:

@@ -31,18 +31,23 @@ class Place(enum.Enum):
 
     NOWHERE = "read as zeros, never written (pad files); symlinks, which have no bytes"
     FINAL = "under its final name; only read"
-    PART = "in NAME.part"
+    PART = "in NAME.<hash8>.part"
     ASIDE = "in the one file beside them that keeps what borders on wanted pieces"
 
 
 class Names:
-    """The names that a torrent's files have in a save folder."""
+    """The names that a torrent's files have in a save folder.
+
+    Until a file is whole its name has the torrent's info-hash in it: so whatever else is fetched to, or lies, where it
+    will lie is neither taken for ours nor written over. No final name looks like that (``metainfo/paths.py``).
+    """
 
     def __init__(self, info: Info) -> None:
         self._files = info.files
-        stem = f".{info.name}.{info.hashes.hex[:8]}"
-        self.aside: Path = (f"{stem}.parts",)
-        self.temporary: Path = (f"{stem}.temp",)
+        mark = f".{info.hashes.hex[:8]}"
+        self._part = f"{mark}.part"
+        self.aside: Path = (f".{info.name}{mark}.parts",)
+        self.temporary: Path = (f".{info.name}{mark}.temp",)
 
     def final(self, file: int) -> Path:
         """A file's own name."""
@@ -51,7 +56,7 @@ class Names:
     def part(self, file: int) -> Path:
         """Its name while it is not whole."""
         path = self._files[file].path
-        return (*path[:-1], f"{path[-1]}.part")
+        return (*path[:-1], path[-1] + self._part)
 
 
 @dataclass(slots=True)

@@ -89,7 +89,7 @@ class Whereabouts:
         if file not in self.exist:
             fd = self._make(file, path)
             return self._known(file, Opened(fd, os.fstat(fd)))
-        self._pool.claim((self._claimed, path), self._owner)
+        self.claim(file)
         return self._known(file, self._beneath.open(path, os.O_RDWR))
 
     def create(self, file: int) -> int | None:
@@ -101,8 +101,13 @@ class Whereabouts:
                 raise OSError(errno.EBADF, "the torrent is closed")
             return self._make(file, self.path(file))
 
+    def claim(self, file: int) -> None:
+        """Nobody else may write a file that is to have this one's name, also from a save folder in or above ours."""
+        if file != self._aside:
+            self._pool.claim(os.path.join(self._claimed, *self._names.final(file)), self._owner)
+
     def _make(self, file: int, path: Path) -> int:
-        self._pool.claim((self._claimed, path), self._owner)
+        self.claim(file)
         fd = self._beneath.create(path, executable=file != self._aside and self._info.files[file].executable)
         self.exist.add(file)
         return fd

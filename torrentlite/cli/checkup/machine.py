@@ -27,8 +27,8 @@ _LARGE: Final = (4 << 30) + 1
 """Bytes that FAT cannot hold in one file."""
 _LARGE_ANYHOW: Final = ("exfat",)
 """File systems that hold such files, and have no holes: to try it out would take as long as to write it."""
-_LONG_NAME: Final = 244
-"""Bytes: the longest name that a torrent gets (metainfo/paths.py), with ``.part``."""
+_LONG_NAME: Final = 253
+"""Bytes: the longest name that a torrent gets (metainfo/paths.py), with ``.<hash8>.part``."""
 _OPEN_FILES: Final = 512
 """Descriptors: 200 peers, half-open connections and 128 files fit."""
 
