@@ -1,4 +1,4 @@
-"""One connection to a peer, also where it has two addresses; and who makes room in a full swarm (BEP 40)."""
+"""One connection to a peer of a host; nobody takes another's place; who makes room in a full swarm (BEP 40)."""
 
 import itertools
 from types import SimpleNamespace
@@ -8,9 +8,10 @@ import trio
 
 import torrentlite as tl
 from tests.strangers import Stranger, background, session_on, simulated, until, where
-from torrentlite.limits import SEATED
+from torrentlite.limits import SEATED, SIMULTANEOUS
 from torrentlite.strategy.priority import priority
 from torrentlite.swarm.admission import Admission
+from torrentlite.wire import messages as wm
 from torrentlite.wire.address import Address
 
 ADDRESSES = {"a": ("40.0.0.1", "2a40::1"), "b": ("41.0.0.1", "2a41::1")}
@@ -32,21 +33,25 @@ class Side:
         )
 
     def greeted(self, dial):
-        caller, called, family = dial
+        caller, called, family, *_ = dial
         other = called if caller == self.name else caller
         ours, theirs = (Address(ADDRESSES[name][family], 1) for name in (self.name, other))
         stream = SimpleNamespace(local=ours, remote=theirs)
         incoming = called == self.name
         hello = SimpleNamespace(peer_id=other.encode() * 20)
-        if not self.admission.refusal(stream, hello, incoming=incoming):
-            peer = Peer(peer_id=hello.peer_id, incoming=incoming, stream=stream, connected_at=0.0, dial=dial)
-            peer.last_received, peer.sender = 0.0, SimpleNamespace(keep_alive=lambda now, interval: None)
-            peer.close = lambda why: self.peers.pop(peer)
+        refused = self.admission.refusal(stream, hello, incoming=incoming)
+        for peer in [peer for peer in self.peers if peer.closed]:
+            del self.peers[peer]
+        if not refused:
+            now = trio.current_time()
+            peer = Peer(peer_id=hello.peer_id, incoming=incoming, stream=stream, connected_at=now, dial=dial)
+            peer.last_received, peer.sender = now, SimpleNamespace(keep_alive=lambda now, interval: None)
+            peer.closed, peer.close = False, lambda why: setattr(peer, "closed", True)
             self.peers[peer] = None
 
     @property
     def left(self):
-        return [peer.dial for peer in self.peers]
+        return {peer.dial for peer in self.peers}
 
 
 class Peer(SimpleNamespace):
@@ -54,7 +59,8 @@ class Peer(SimpleNamespace):
 
 
 @pytest.mark.parametrize("dials", [each for count in (1, 2, 3, 4) for each in itertools.combinations(DIALS, count)])
-async def test_however_many_are_dialled_at_once_both_sides_keep_the_same_one(dials, autojump_clock):
+async def test_however_many_are_dialled_at_once_both_sides_keep_the_same_ones(dials, autojump_clock):
+    """One between any two hosts: what comes by IPv6 has no say about what came by IPv4, for it may be somebody else."""
     for here, there in itertools.product(itertools.permutations(dials), repeat=2):
         one, two = Side("a"), Side("b")
         for dial in here:
@@ -62,7 +68,86 @@ async def test_however_many_are_dialled_at_once_both_sides_keep_the_same_one(dia
         for dial in there:
             two.greeted(dial)
         assert one.left == two.left
-        assert len(one.left) == 1
+        assert sorted(family for *_, family in one.left) == sorted({family for *_, family in dials})
+
+
+TWICE = [("a", "b", 0), ("a", "b", 0, "again"), ("b", "a", 0), ("b", "a", 0, "again")]
+PAUSES = [0, SIMULTANEOUS - 0.1, SIMULTANEOUS + 0.1]
+
+
+@pytest.mark.parametrize("pauses", list(itertools.product(PAUSES, repeat=2)))
+@pytest.mark.parametrize("dials", [each for count in (2, 3) for each in itertools.combinations(TWICE, count)])
+async def test_whatever_was_dialled_when_no_two_sides_drop_all(dials, pauses, autojump_clock):
+    """Their clocks do not agree what was at once, nor about which was first."""
+    for here, there in itertools.product(itertools.permutations(dials), repeat=2):
+        sides = Side("a"), Side("b")
+        for side, order, pause in zip(sides, (here, there), pauses, strict=True):
+            for dial in order:
+                side.greeted(dial)
+                await trio.sleep(pause)
+        assert sides[0].left & sides[1].left
+
+
+def as_libtorrent(self, peer, stream, *, incoming):
+    """Whoever comes with the id of a peer may take its place, from anywhere and at any time."""
+    return stream if incoming == (peer.peer_id > self._swarm.commons.peer_id) else peer
+
+
+@pytest.mark.parametrize("defended", [True, False])
+@pytest.mark.parametrize("we_call", [True, False])
+@pytest.mark.parametrize("thief_comes", ["before", "at once", "after"])
+@simulated()
+async def test_who_has_learned_a_seeds_peer_id_takes_nothing_from_it(
+    world, monkeypatch, thief_comes, we_call, defended
+):
+    """A peer id is told in every handshake. The thief chokes, says something now and then, and sends nothing."""
+    if not defended:
+        monkeypatch.setattr(Admission, "_stays", as_libtorrent)
+    metainfo, data = world.torrent(4 << 20)
+    peer_id = b"-ZZ0001-larger than " if we_call else b"-AA0001-smaller than"
+    seed = Stranger(world.host(up=50_000), metainfo.info, data, peer_id=peer_id)
+    thief = Stranger(world.host(), metainfo.info, data, peer_id=peer_id, unchokes=False)
+    async with background() as nursery, session_on(world.host("40.0.0.1")) as session:
+        torrent = session.add(metainfo)
+        await torrent.wait_checked()
+        here = ("40.0.0.1", session.port)
+
+        async def connect(stranger, outgoing):
+            if outgoing:
+                torrent.add_peer(*(await stranger.serve(nursery)).place)
+            else:
+                nursery.start_soon(keep_calling, stranger)
+
+        async def keep_calling(stranger):
+            while True:
+                talk = await stranger.call(nursery, here)
+                if talk is not None:
+                    await talk.wait_ended()
+                await trio.sleep(5)
+
+        async def steal():
+            await connect(thief, not we_call)
+            while True:
+                await trio.sleep(2)
+                if thief.talks:
+                    await thief.talk.say(wm.KeepAlive())
+
+        if thief_comes == "before":
+            nursery.start_soon(steal)
+            await trio.sleep(SIMULTANEOUS + 5)
+            assert len(torrent.peers()) == 1
+        await connect(seed, we_call)
+        if thief_comes == "after":
+            await trio.sleep(SIMULTANEOUS + 5)
+        if thief_comes != "before":
+            await until(lambda: torrent.stats().downloaded)
+            nursery.start_soon(steal)
+        with trio.move_on_after(300) as patience:
+            await torrent.wait_complete()
+        assert thief.talks
+        assert patience.cancelled_caught is not defended
+        if defended:
+            assert len(seed.talks) == 1
 
 
 @simulated()

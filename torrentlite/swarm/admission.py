@@ -1,4 +1,4 @@
-"""Which connections a torrent takes: one to a peer, nobody who is banned; and who makes room in a full swarm."""
+"""Which connections a torrent takes: one to a peer of a host, nobody banned; and who makes room in a full swarm."""
 
 from __future__ import annotations
 
@@ -40,15 +40,21 @@ class Admission:
             return "that is ourselves"
         if swarm.peerlist.banned(swarm.blame_key(address)) is not None:
             return "banned"
+        replaced = False
         for peer in swarm.peers:
-            if peer.peer_id == theirs.peer_id:
-                if self._replaces(peer, stream, incoming=incoming):
-                    peer.close("the same peer, by another connection")
-                    return ""
+            if peer.peer_id != theirs.peer_id:
+                continue
+            peer.sender.keep_alive(trio.current_time(), CALLS_AGAIN)  # is it there? If not, this ends it
+            stays = self._stays(peer, stream, incoming=incoming)
+            if stays is peer:
                 if not incoming:
                     peer.listen_port = address.port
-                peer.sender.keep_alive(trio.current_time(), CALLS_AGAIN)  # is it there? If not, this ends it
                 return "connected already"
+            if stays is stream:
+                peer.close("the same peer, by another connection")
+                replaced = True
+        if replaced:
+            return ""
         per_ip = settings.connections_per_ip
         if per_ip and address.scope is Scope.PUBLIC and commons.connections_from(address.host) >= per_ip:
             return "enough connections from that address"
@@ -57,24 +63,26 @@ class Admission:
             return "enough connections"
         return ""
 
-    def _replaces(self, peer: Peer, stream: Stream, *, incoming: bool) -> bool:
-        """Two connections to one peer: whether the new one stays. Both sides must drop the same.
+    def _stays(self, peer: Peer, stream: Stream, *, incoming: bool) -> Peer | Stream | None:
+        """Two connections with one peer id: which of them stays, or None for both. Never do two sides drop both.
 
-        Where both sides have dialled, the one stays that was made by the side with the larger peer id. Where one has
-        dialled two addresses at once (IPv4 and IPv6), their handshakes may end in another order at the other end: the
-        one to the larger address stays, IPv6 before IPv4. Later on the older one is left alone, unless it is silent:
-        who calls again from the same host has lost the one that we still have.
+        A peer id is no secret: each handshake tells it. So one host has no say about the connection of another: who
+        comes by IPv4 and by IPv6 is two peers, and so is who pretends to be a seed.
+
+        Where both sides have dialled at once, the connection stays that was made by the side with the larger peer id.
+        Later on both stay: the sides might not agree how late it is. Where one side has dialled twice, the other
+        decides: the older one is left alone, unless it is silent. Who calls again has lost the one that we still have.
         """
         now = trio.current_time()
-        called_again = incoming and peer.incoming and stream.remote.host == peer.stream.remote.host
-        if called_again and now - peer.last_received >= CALLS_AGAIN:
-            return True
+        if stream.remote.host != peer.stream.remote.host:
+            return None
         if peer.incoming != incoming:
-            return incoming == (peer.peer_id > self._swarm.commons.peer_id)
-        if now - peer.connected_at > SIMULTANEOUS:
-            return False
-        old, new = (one.local if incoming else one.remote for one in (peer.stream, stream))
-        return (new.is_ipv6, new.host) > (old.is_ipv6, old.host)
+            if now - peer.connected_at > SIMULTANEOUS:
+                return None
+            return stream if incoming == (peer.peer_id > self._swarm.commons.peer_id) else peer
+        if not incoming:
+            return None
+        return stream if now - peer.last_received >= CALLS_AGAIN else peer
 
     def _make_room(self, stream: Stream) -> bool:
         """Let a peer that moves nothing go, if its priority (BEP 40) is lower than that of the newcomer.
