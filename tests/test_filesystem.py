@@ -163,6 +163,15 @@ def test_by_hash_and_by_a_chained_url(shared, folder, tmp_path):
     ).close()
 
 
+def test_what_is_closed_leaves_no_session_behind(shared):
+    metainfo, options = shared
+    fs = TorrentFileSystem(metainfo.encode(), **options, skip_instance_cache=True)
+    engine = fs._start()
+    assert engine.portal._thread.is_alive()
+    fs.close()
+    assert not engine.portal._thread.is_alive()
+
+
 def test_it_gives_up_with_a_reason(shared):
     metainfo, options = shared
     alone = {**options, "peers": [], "timeout": 0.6}

@@ -52,6 +52,13 @@ def test_listen(text: str, found: tuple[str, int]) -> None:
     assert values.parse_listen(text) == found
 
 
+def test_ports() -> None:
+    assert [values.parse_port(text) for text in ("0", "1", "06881", "65535")] == [0, 1, 6881, 65535]
+    for text in ("", "-1", "65536", "99999", "100000", "+1", "1.0", "x", "１", "1 "):
+        with pytest.raises(ValueError, match="not a port"):
+            values.parse_port(text)
+
+
 @pytest.mark.parametrize("text", ["", "x", "h:", "h:65536", "h:-1", "::1:5", "[::1]", "h h:1", "h:1:2", "h:１"])
 def test_bad_listen(text: str) -> None:
     with pytest.raises(ValueError):

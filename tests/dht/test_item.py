@@ -65,6 +65,8 @@ def test_signing():
     assert item.value == {b"a": [1, b"x"]}
     values = {b"v": {b"a": [1, b"x"]}, b"k": key.public, b"seq": 7, b"sig": item.signature}
     assert read_item(values, item.target, b"salt") == item
+    first = sign_item(b"x", key, 0)
+    assert read_item({b"v": b"x", b"k": key.public, b"seq": 0, b"sig": first.signature}, first.target, b"") == first
     for change in ({b"seq": 8}, {b"seq": -1}, {b"seq": 1 << 63}, {b"sig": b"x"}, {b"sig": 5}, {b"k": bytes(32)},
                    {b"v": b"other"}, {b"seq": b"7"}):  # fmt: skip
         assert read_item(values | change, item.target, b"salt") is None

@@ -122,6 +122,32 @@ def test_the_number_under_way_is_bounded():
     assert lookup.next(1.0) == [chosen[2]]
 
 
+def test_who_is_put_back_is_not_waited_for():
+    world = World(40)
+    lookup = Lookup(TARGET, world.contacts[-8:], 0.0)
+    chosen = lookup.next(0.0)
+    assert chosen
+    for _ in range(3):  # the budget is spent, each time anew
+        for candidate in chosen:
+            lookup.put_back(candidate)
+        assert lookup.queries == 0
+        assert sorted(lookup.next(0.0)) == sorted(chosen)
+    while chosen:
+        for candidate in chosen:
+            lookup.failed(candidate)
+        chosen = lookup.next(0.0)
+    assert lookup.done
+
+
+def test_so_many_are_noted_and_no_more():
+    most = limits.DHT_MAX_QUERIES * limits.DHT_K
+    world = World(most + 100)
+    lookup = Lookup(TARGET, world.contacts[:8], 0.0)
+    for candidate in lookup.next(0.0):
+        lookup.answered(candidate, world.contacts, b"t")
+    assert len(lookup._candidates) == most
+
+
 def test_an_answer_after_it_was_slow_counts():
     world = World(500)
     lookup = Lookup(TARGET, world.contacts[:1], 0.0)

@@ -115,6 +115,14 @@ def test_a_bucket_never_gives_more_than_its_rate(rate, capacity, wishes):
             assert later.has(size * (1 - 1e-9) - 1e-6, ready)
 
 
+def test_a_bucket_saves_up_no_more_than_it_holds():
+    """Or who was idle for a night would send a flood in the morning."""
+    bucket = Bucket(100.0, 500.0, 0.0)
+    assert bucket.spend(500.0, 0.0)
+    assert sum(bucket.spend(10.0, 36_000.0) for _ in range(1000)) == 50
+    assert not bucket.has(1.0, 36_000.0)
+
+
 @given(st.lists(st.tuples(st.floats(0, 0.5), st.integers(0, 30), st.integers(20, 1400), st.booleans()), max_size=300))
 def test_the_whole_budget_holds_for_any_window(wishes):
     total, answers, address = 20_000, 8_000, 2_000
@@ -187,6 +195,15 @@ def test_liars_need_a_majority():
     for index in range(200, 200 + limits.DHT_MAX_VOTES):  # we have really moved
         voting.vote(voter(index), "7.7.7.7")
     assert voting.host == "7.7.7.7"
+
+
+def test_to_be_named_most_often_is_not_to_be_believed():
+    """Of three parties, each below one half, none wins: some of them lie, and nobody knows which."""
+    voting = Voting(ipv6=False)
+    hosts = ["7.7.7.7", "8.8.8.8", "9.9.9.9"]
+    for index in range(4 * limits.DHT_VOTERS * len(hosts)):
+        assert not voting.vote(voter(index), hosts[index % len(hosts)])
+    assert voting.host == ""
 
 
 @pytest.mark.parametrize("host", ["10.0.0.1", "127.0.0.1", "0.0.0.0", "224.0.0.1", "2a00::1", "", "x"])

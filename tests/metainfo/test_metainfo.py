@@ -121,6 +121,7 @@ def test_web_seeds(value: Any, web_seeds: tuple[str, ...]) -> None:
         ({"created_by": []}, "'created by' left out"),
         ({"creation_date": "today"}, "'creation date' left out"),
         ({"creation_date": -1}, "'creation date' left out"),
+        ({"creation_date": 253402300800}, "'creation date' left out"),
         ({"creation_date": 10**15}, "'creation date' left out"),
     ],
 )

@@ -9,6 +9,7 @@ from tests.storage.worlds import Home, Shape, content_of, letters, wrong_claims
 from torrentlite.errors import FileInTheWayError, StorageError
 from torrentlite.metainfo.layout import BLOCK_SIZE, Block
 from torrentlite.storage.disk import Disk, Verdict
+from torrentlite.storage.memory import MemoryStorage
 from torrentlite.storage.origin import open_storage
 from torrentlite.wire import bitfield
 
@@ -356,6 +357,22 @@ async def test_name_taken_while_downloading(home: Home, shape: Shape) -> None:
     await disk.close(have)
 
 
+async def test_name_taken_while_our_file_has_a_second_name(home: Home, shape: Shape) -> None:
+    """Two names and a final one that is taken look like a renaming that was interrupted, and need not be one."""
+    disk = home.disk()
+    await home.open(disk)
+    have = await write_all(home, disk)
+    os.link(home.part(3), home.folder / "kept")
+    home.put(3, b"somebody else's")
+    with pytest.raises(FileInTheWayError):
+        await disk.commit(have)
+    assert home.final(3).read_bytes() == b"somebody else's"
+    assert home.part(3).read_bytes() == shape.content(3)
+    home.final(3).unlink()
+    assert 3 in await disk.commit(have)
+    await disk.close(have)
+
+
 async def test_interrupted_renaming_is_finished(home: Home, shape: Shape) -> None:
     home.put(3, shape.content(3))
     os.link(home.final(3), home.part(3))
@@ -466,6 +483,20 @@ async def test_blocks_are_read_over_file_borders(home: Home, shape: Shape) -> No
     await disk.close(shape.full)
 
 
+async def test_nothing_is_read_at_once_while_the_storage_is_changed(home: Home, shape: Shape) -> None:
+    """Or a block is read of a piece that is being let go of, or of a file that is on its way elsewhere."""
+    disk = home.disk(MemoryStorage(shape.info))
+    await home.open(disk)
+    await disk.write_piece(0, shape.pieces[0])
+    block, buffer = Block(0, 0, 64), bytearray(64)
+    assert disk.read_now([block], [buffer])
+    assert buffer == shape.pieces[0]
+    async with disk._turns.alone():
+        assert not disk.read_now([block], [buffer])
+    assert disk.read_now([block], [buffer])
+    await disk.close(1)
+
+
 async def test_digests_of_blocks(home: Home) -> None:
     data = letters(BLOCK_SIZE * 2 + 5)
     digests = await home.disk().block_digests(memoryview(data))
@@ -510,6 +541,9 @@ async def test_unverified_bytes_never_touch_a_finished_file(home: Home, shape: S
     assert await disk.check_spilled(2) is Verdict.RIGHT
     assert set(await disk.commit(have | 1 << 2)) == {0, 1, 3}
     assert home.lying() == ["top/a", "top/b/c", "top/b/empty", "top/d"]
+    assert [home.final(file).read_bytes() for file in sorted(shape.all)] == [
+        shape.content(f) for f in sorted(shape.all)
+    ]
     await disk.close(shape.full)
 
 

@@ -220,6 +220,22 @@ def test_closed_storage_opens_nothing(tmp_path: pathlib.Path, shape: Shape) -> N
     assert len(storage._pool) == 0
 
 
+def test_nothing_stays_lent(tmp_path: pathlib.Path, shape: Shape) -> None:
+    """What is read, written and flushed is idle afterwards, and goes when descriptors are scarce."""
+    storage = Home(tmp_path, shape).storage()
+    storage.prepare(shape.all)
+    buffer = bytearray(64)
+    for piece, data in enumerate(shape.pieces):
+        storage.pwrite(64 * piece, data)
+        storage.pread_into(64 * piece, [memoryview(buffer)[: len(data)]])
+        storage.read_cached(64 * piece, [memoryview(buffer)[: len(data)]])
+    storage.sync(set(shape.all))
+    assert len(storage._pool) > 0
+    storage._pool.trim()
+    assert len(storage._pool) == 0
+    storage.close()
+
+
 def test_lent_descriptor(tmp_path: pathlib.Path, shape: Shape) -> None:
     home = Home(tmp_path, shape)
     home.put(1, shape.content(1))

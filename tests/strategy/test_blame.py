@@ -73,6 +73,16 @@ def test_a_known_liar_explains_a_wrong_piece() -> None:
     assert blame.right(4, TRUTH) == ["a", "b"], "but a second liar does not hide behind the first"
 
 
+def test_who_is_found_out_by_one_piece_explains_the_others() -> None:
+    blame: Blame[str] = Blame()
+    blame.wrong(1, spoiled(0), ["a", "b", "b", "b"])
+    blame.wrong(2, spoiled(0), ["a", "c", "c", "c"])
+    assert blame.right(1, TRUTH) == ["a"]
+    assert not any(blame.parole(peer) for peer in "abc")
+    blame.wrong(3, spoiled(0), ["a", "d", "d", "d"])
+    assert not blame.parole("d"), "nor does he bring suspicion on anybody later"
+
+
 def test_evidence_is_bounded_and_what_is_forgotten_keeps_nobody_on_parole() -> None:
     blame: Blame[int] = Blame()
     blocks = 4096

@@ -39,6 +39,17 @@ def test_what_comes_before_the_nap_would_end_is_waited_for_awake():
     assert ticked(naps, 1.5) == []
 
 
+def test_who_is_woken_and_sleeps_again_holds_up_nobody_who_slept_all_along():
+    naps = Naps()
+    naps.wake("a")
+    naps.wake("b")
+    assert sorted(ticked(naps, 0.0)) == ["a", "b"]
+    naps.wake("a")
+    assert ticked(naps, NAP / 2) == ["a"]
+    assert ticked(naps, NAP) == ["b"]
+    assert ticked(naps, NAP / 2 + NAP) == ["a"]
+
+
 def test_everybody_has_a_turn_at_being_the_first():
     naps = Naps()
     for one in "abc":

@@ -219,6 +219,16 @@ def test_snubbed_after_a_minute_of_silence() -> None:
     assert not pipeline.snubbed(61.0)
 
 
+def test_the_wait_for_a_block_that_came_is_no_silence_before_the_next() -> None:
+    pipeline = Pipeline(0.0)
+    pipeline.sent(blocks(0, 2), 0.0)
+    pipeline.got(blocks(0, 1), 50.0)
+    assert pipeline.silence(50.0) == 0.0
+    pipeline.room(51.0)
+    assert pipeline.silence(60.0) == 10.0
+    assert not pipeline.snubbed(61.0)
+
+
 def test_nobody_snubs_us_who_owes_us_nothing() -> None:
     pipeline = Pipeline(0.0)
     assert not pipeline.snubbed(1000.0)

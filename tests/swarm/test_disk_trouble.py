@@ -2,13 +2,14 @@
 
 import contextlib
 import errno
+import itertools
 
 import pytest
 import trio
 
 import torrentlite as tl
 from tests.strangers import Stranger, background, session_on, simulated, until, where
-from torrentlite.limits import DISK_RETRY
+from torrentlite.limits import COMMIT_INTERVAL, DISK_RETRY, TICK
 from torrentlite.testing import run_simulation
 
 SIZES = (400_000, 112_000)
@@ -32,6 +33,26 @@ async def fetching(world, *, sizes=SIZES, down=500_000, **settings):
         storage = machine.disk.storage(metainfo.info)
         assert storage.content() == data
         assert len(storage.finished) == len(sizes)
+
+
+@simulated()
+async def test_what_arrives_is_safe_against_a_power_cut_every_other_second(world):
+    async with fetching(world, down=50_000) as (machine, begin, metainfo):
+        storage = machine.disk.storage(metainfo.info)
+        sync, at = storage.sync, []
+
+        def noted(files=()):
+            at.append(trio.current_time())
+            return sync(files)
+
+        storage.sync = noted
+        async with begin() as torrent:
+            await until(lambda: torrent.stats().done)
+            at.append(trio.current_time())
+            await torrent.wait_complete()
+            at.append(trio.current_time())
+            assert at[-1] - at[0] > 3 * COMMIT_INTERVAL, "it takes its time"
+            assert max(after - before for before, after in itertools.pairwise(sorted(at))) <= COMMIT_INTERVAL + 2 * TICK
 
 
 @simulated()

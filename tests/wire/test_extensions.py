@@ -239,7 +239,11 @@ def test_dont_have_round_trip(piece: int) -> None:
         (ext.LT_DONTHAVE, bytes(5)),
         (ext.UPLOAD_ONLY, b""),
         (ext.UPLOAD_ONLY, b"i1e"),
+        (ext.UPLOAD_ONLY, bytes(4)),
+        (ext.LT_DONTHAVE, b"\x01"),
         (77, b"de"),
+        (77, b"\x01"),
+        (77, bytes(4)),
         (200, b"xyz"),
     ],
 )
