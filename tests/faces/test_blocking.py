@@ -123,6 +123,30 @@ def test_what_a_callback_raises_ends_the_call(shared, tmp_path):
             pytest.fail("not reached")
 
 
+def test_a_slow_callback_hears_the_end(tmp_path):
+    data = tmp_path / "data.bin"
+    data.write_bytes(bytes(48 << 20))
+    heard = []
+
+    def slow(done, total):
+        time.sleep(0.05)
+        heard.append((done, total))
+
+    tl.create(data, piece_length=1 << 16, progress=slow)
+    assert heard[-1] == (48 << 20, 48 << 20)
+
+    class LastError(Exception):
+        pass
+
+    def fail_at_the_end(done, total):
+        time.sleep(0.05)
+        if done == total:
+            raise LastError
+
+    with pytest.raises(LastError):
+        tl.create(data, piece_length=1 << 16, progress=fail_at_the_end)
+
+
 def test_from_many_threads_at_once(seeding, shared, tmp_path):
     metainfo, folder = shared
     magnet = metainfo.magnet + f"&x.pe=127.0.0.1:{seeding.port}"
@@ -177,6 +201,55 @@ def test_a_hundred_sessions_leave_nothing(shared, short_lived_threads):
         time.sleep(0.02)
     assert gone <= before
     assert gone[:2] == before[:2]
+
+
+NEVER_LEFT = {
+    "a stack": "stack = contextlib.ExitStack(); session = stack.enter_context(opening)",
+    "a generator": "def sharing():\n with opening as session: yield session\nsession = next(it := sharing())",
+    "by hand": "session = opening.__enter__()",
+    "after an error": "stack = contextlib.ExitStack(); session = stack.enter_context(opening); 1 / 0",
+}
+
+
+@pytest.mark.parametrize("way", NEVER_LEFT)
+def test_a_session_that_is_never_left_does_not_keep_the_program(way, shared, tmp_path):
+    """It is left in good order: what is saved when a session is left, is there."""
+    program = f"""
+import contextlib, sys
+from torrentlite import blocking as tl
+opening = tl.open_session(tl.Settings(host="127.0.0.1", state_dir={str(tmp_path / "state")!r}))
+{NEVER_LEFT[way]}
+"""
+    done = subprocess.run([sys.executable, "-c", program], timeout=20, capture_output=True, text=True, check=False)
+    assert done.returncode == (way == "after an error"), done.stderr
+    assert ("ZeroDivisionError" in done.stderr) == (way == "after an error")
+    assert (tmp_path / "state" / "dht.state").exists()
+
+
+def test_a_session_is_of_one_process(shared, tmp_path):
+    """The thread that does the work does not go along into a forked one, where all would wait for it for ever."""
+    metainfo, folder = shared
+    program = f"""
+import os, signal, sys
+from torrentlite import blocking as tl
+with tl.open_session(tl.Settings(host="127.0.0.1")) as session:
+    torrent = session.add({metainfo.magnet!r}, {str(tmp_path)!r})
+    child = os.fork()
+    if not child:
+        signal.alarm(10)
+        for call in (torrent.stats, lambda: torrent.wait_complete(timeout=1), session.stats):
+            try:
+                call()
+            except RuntimeError as error:
+                assert "another" in str(error), error
+            else:
+                sys.exit("nothing was raised")
+        with tl.open_session(tl.Settings(host="127.0.0.1")) as own:
+            own.add({metainfo.magnet!r}, {str(tmp_path)!r})
+if child:
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    subprocess.run([sys.executable, "-c", program], timeout=20, check=True)
 
 
 @pytest.mark.parametrize("what", ["fetch", "create", "load", "open_session"])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import math
+import os
 import queue
 import threading
 from collections.abc import Awaitable, Callable, Iterator
@@ -30,21 +32,40 @@ class Portal:
         self._lock = threading.Lock()
         self._calls: dict[Call[Any], None] = {}
         self._ended = False
+        self._pid = os.getpid()
         self._opened: queue.SimpleQueue[outcome.Outcome[None]] = queue.SimpleQueue()
 
     def __enter__(self) -> Portal:
         self._thread.start()
         self._opened.get().unwrap()
+        # Blocks that are still open when the program ends (an ExitStack, a generator) are left by the collector, when
+        # the thread is frozen already: who then waited for it would wait for ever. So they are left before that.
+        atexit.register(self._end)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.soon(self._nursery.cancel_scope.cancel)
-        self._thread.join()
+        atexit.unregister(self._end)
+        self._end()
+
+    def _end(self) -> None:
+        if not self._forked:
+            self.soon(self._nursery.cancel_scope.cancel)
+            self._thread.join()
+
+    @property
+    def _forked(self) -> bool:
+        return os.getpid() != self._pid
+
+    def _require_own_process(self) -> None:
+        # The thread does not go along into a forked process: who waited for it there would wait for ever.
+        if self._forked:
+            raise RuntimeError("this session belongs to the process that opened it; in a forked one open another")
 
     def look(self, function: Callable[[], T]) -> T:
         """Call something sync between two of Trio's steps; after the end, when there are none, right here."""
+        self._require_own_process()
         try:
             return trio.from_thread.run_sync(function, trio_token=self._token)
         except trio.RunFinishedError:
@@ -80,22 +101,31 @@ class Portal:
         call.wait(lambda: bool(values))
         if not values:
             call.result()
+
+        at_exit = functools.partial(self._leave, leave, call)
+        atexit.register(at_exit)  # called before ``_end``, as that was registered earlier
         try:
             yield values[0]
         except KeyboardInterrupt:
-            self.soon(leave.set)
-            call.finish()
+            self._leave(leave, call, patient=False)
             raise
         except BaseException:
-            self.soon(leave.set)
-            call.finish(patient=True)
+            self._leave(leave, call)
             raise
-        self.soon(leave.set)
-        call.finish(patient=True)
-        call.result()
+        finally:
+            atexit.unregister(at_exit)
+        if not self._forked:
+            self._leave(leave, call)
+            call.result()
+
+    def _leave(self, leave: trio.Event, call: Call[None], *, patient: bool = True) -> None:
+        if not self._forked:
+            self.soon(leave.set)
+            call.finish(patient=patient)
 
     def start(self, call: Call[T]) -> Call[T]:
         """Start a call; its ``result`` must be asked for."""
+        self._require_own_process()
         with self._lock:
             ended = self._ended
             if not ended:
@@ -172,6 +202,8 @@ class Call(Generic[T]):
         """Wait to the end, or until there is enough, doing what the Trio task tells."""
         try:
             while self._ended is None and not enough():
+                self._inbox.get()()
+            while self._ended is not None and not self._inbox.empty():  # what was told before it ended
                 self._inbox.get()()
         except BaseException:
             self.cancel()
