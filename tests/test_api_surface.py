@@ -6,6 +6,8 @@ import enum
 import inspect
 import itertools
 import pathlib
+import subprocess
+import sys
 import typing
 
 import pytest
@@ -182,3 +184,11 @@ def test_settings_are_frozen_described_and_checked():
 def test_the_version_is_one():
     assert tl.__version__.count(".") == 2
     assert all(part.isdigit() for part in tl.__version__.split("."))
+
+
+@pytest.mark.parametrize("what", ["torrentlite.session", "torrentlite.storage.hashcache", "torrentlite.dht.node"])
+def test_nothing_is_printed_where_no_logging_is_set_up(what):
+    """Python's handler of last resort would print warnings, and whole tracebacks, to a program's stderr."""
+    program = f"import {what}; {what}.log.error('x', exc_info=ValueError('y'))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stderr == ""

@@ -2,8 +2,11 @@
 
 import base64
 import dataclasses
+import gc
 import logging
 import os
+import traceback
+import weakref
 
 import pytest
 import trio
@@ -125,6 +128,21 @@ async def test_an_idle_torrent_has_no_task(world):
 
 
 @simulated()
+async def test_a_peer_that_is_gone_is_held_by_nobody(world):
+    metainfo, data = world.torrent(1_000_000)
+    seed = world.host()
+    seed.put(metainfo.info, data)
+    async with session_on(seed) as sharing:
+        torrent = sharing.add(metainfo)
+        async with session_on(world.host()) as session:
+            await session.add(metainfo, peers=[where(seed, sharing)]).wait_complete()
+            gone = weakref.ref(next(iter(torrent.swarm.peers)))
+        await until(lambda: not torrent.peers())
+        gc.collect()
+        assert gone() is None
+
+
+@simulated()
 async def test_who_only_shares_holds_no_memory_for_pieces(world):
     metainfo, _, seed = await pair(world, 1_000_000)
     async with session_on(seed) as sharing, session_on(world.host()) as session:
@@ -238,6 +256,88 @@ async def test_what_create_hashed_is_not_hashed_by_add(tmp_path):
         assert session.stats().internal_errors == 0
 
 
+async def test_addresses_that_are_none_are_refused_where_they_are_named(tmp_path):
+    (tmp_path / "data.bin").write_bytes(bytes(100_000))
+    async with tl.open_session(tl.Settings(host="127.0.0.1")) as session:
+        for none in ("nonsense", "wss://tracker.example", "udp://tracker.example"):
+            with pytest.raises(tl.SourceError):
+                session.add("ab" * 20, tmp_path, trackers=[none])
+        with pytest.raises(tl.SourceError):  # one text, taken for its letters
+            session.add("ab" * 20, tmp_path, trackers="http://tracker.example/announce")
+        torrent = session.add("ab" * 20, tmp_path, trackers=["udp://127.0.0.1:9"])
+        with pytest.raises(tl.SourceError):
+            torrent.add_tracker("nonsense")
+        assert [tracker.url for tracker in torrent.trackers()] == ["udp://127.0.0.1:9"]
+    for name in ("trackers", "web_seeds"):
+        with pytest.raises(TypeError, match=name):
+            await tl.create(tmp_path / "data.bin", **{name: "http://tracker.example/announce"})
+
+
+async def test_the_save_folder_is_where_it_was_when_it_was_named(tmp_path, monkeypatch):
+    for name in ("here", "there", "shared"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "shared" / "data.bin").write_bytes(os.urandom(200_000))
+    metainfo = await tl.create(tmp_path / "shared" / "data.bin")
+    monkeypatch.chdir(tmp_path)
+    settings = tl.Settings(host="127.0.0.1", state_dir="state")
+    async with tl.open_session(settings) as seed, tl.open_session(settings) as session:
+        seed.add(metainfo, tmp_path / "shared")
+        monkeypatch.chdir(tmp_path / "here")
+        torrent = session.add(metainfo.magnet, "down", peers=[("127.0.0.1", seed.port)])
+        assert torrent.save_to == tmp_path / "here" / "down"
+        monkeypatch.chdir(tmp_path / "there")
+        assert await torrent.wait_complete() == (tmp_path / "here" / "down" / "data.bin",)
+        torrent.recheck()
+        await torrent.wait_complete()
+        with pytest.raises(ValueError, match="null"):
+            session.add("ab" * 20, "a\0b")
+    assert tree(tmp_path / "there") == []
+    assert (tmp_path / "state" / "resume").is_dir()
+
+
+async def test_added_while_it_is_still_being_removed(tmp_path):
+    (tmp_path / "data.bin").write_bytes(os.urandom(200_000))
+    metainfo = await tl.create(tmp_path / "data.bin")
+    fresh = tl.Metainfo.from_bytes(metainfo.encode())
+    async with tl.open_session(tl.Settings(host="127.0.0.1", state_dir=tmp_path / "state")) as session:
+        torrent = session.add(fresh, tmp_path)
+        await torrent.wait_complete()
+        for paused in (False, True, False):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(session.remove, torrent)
+                while torrent in session.torrents:
+                    await trio.lowlevel.checkpoint()
+                torrent = session.add(fresh, tmp_path, paused=paused)
+                if paused:  # and gone again, before it was opened
+                    nursery.start_soon(session.remove, torrent)
+                    while torrent in session.torrents:
+                        await trio.lowlevel.checkpoint()
+                    torrent = session.add(fresh, tmp_path)
+                with trio.fail_after(10):
+                    await torrent.wait_complete()
+        assert session.stats().internal_errors == 0
+
+
+async def test_an_error_does_not_hold_on_to_who_met_it(tmp_path):
+    """One object raised again and again has a traceback through the frames of all of them."""
+    (tmp_path / "data.bin").write_bytes(os.urandom(100_000))
+    metainfo = await tl.create(tmp_path / "data.bin")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "data.bin").write_bytes(bytes(100_000))
+    lengths, errors = set(), []
+    async with tl.open_session(tl.Settings(host="127.0.0.1")) as session:
+        torrent = session.add(tl.Metainfo.from_bytes(metainfo.encode()), tmp_path / "other")
+        for _ in range(3):
+            with pytest.raises(tl.FileInTheWayError) as caught:
+                await torrent.wait_complete()
+            errors.append(caught.value)
+            lengths.add(len(list(traceback.walk_tb(caught.value.__traceback__))))
+        assert len(lengths) == 1
+        assert {(str(error), error.hint, error.path) for error in errors} == {
+            (str(torrent.error), torrent.error.hint, torrent.error.path)
+        }
+
+
 # -- in a hurry --------------------------------------------------------------------------------------------------------
 
 
@@ -248,6 +348,12 @@ async def test_fetch_gives_up_in_time_and_says_why(tmp_path):
     with pytest.raises(tl.SourceError, match="no such file"):
         await tl.fetch(tmp_path / "nothing.torrent", tmp_path, settings=settings)
     assert tree(tmp_path) == []
+
+
+async def test_the_time_for_a_fetch_is_that_for_its_source_too(tmp_path):
+    os.mkfifo(tmp_path / "x.torrent")
+    with trio.fail_after(10), pytest.raises(TimeoutError, match=r"x\.torrent: not read after 0\.1 s"):
+        await tl.fetch(tmp_path / "x.torrent", tmp_path, settings=tl.Settings(host="127.0.0.1"), timeout=0.1)
 
 
 async def test_fetch_of_what_is_here_already(tmp_path):

@@ -6,6 +6,7 @@ import pathlib
 import random
 
 import pytest
+import trio
 
 from torrentlite.errors import StorageError
 from torrentlite.metainfo.build import build_info, build_metainfo
@@ -116,6 +117,16 @@ async def test_a_file_that_is_a_folder_and_one_that_may_not_be_read(top: pathlib
     found = {pathlib.Path(bad.path).name: bad.problem for bad in report.bad_files}
     assert found["e.bin"] in (Problem.SIZE, Problem.UNREADABLE)
     assert found["a.bin"] is Problem.UNREADABLE
+
+
+async def test_a_fifo_in_a_files_place_is_not_waited_for(top: pathlib.Path) -> None:
+    metainfo = make(top)
+    (top / "e.bin").unlink()
+    os.mkfifo(top / "e.bin")
+    with trio.fail_after(10):
+        report = await verify(metainfo, top)
+    found = {pathlib.Path(bad.path).name: (bad.problem, bad.message) for bad in report.bad_files}
+    assert found["e.bin"] == (Problem.UNREADABLE, "it is not a regular file")
 
 
 async def test_one_file(tmp_path: pathlib.Path) -> None:

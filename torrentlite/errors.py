@@ -5,6 +5,8 @@ Every error says what happened in its text; ``hint`` may add what to do about it
 
 from __future__ import annotations
 
+import copy
+
 
 class TorrentError(Exception):
     """Anything that torrentlite reports to its caller.
@@ -88,8 +90,8 @@ class VerifyError(TorrentError):
     """Data that does not match its hashes."""
 
 
-class NoPeersError(TorrentError):
-    """No peers, no metadata or no progress in the time allowed."""
+class NoPeersError(TorrentError, TimeoutError):
+    """No peers, no metadata or no progress in the time allowed; a TimeoutError, as other waits raise it."""
 
 
 class NoSuchFileError(TorrentError):
@@ -106,3 +108,10 @@ class DuplicateTorrentError(TorrentError):
 
 class TorrentRemovedError(TorrentError):
     """The torrent was removed, or its session left, while somebody waited for it."""
+
+
+def again(error: TorrentError) -> TorrentError:
+    """The same error for one more who waits: one object raised twice would keep the frames of all who caught it."""
+    fresh = copy.copy(error)
+    fresh.__cause__ = error.__cause__
+    return fresh

@@ -45,6 +45,9 @@ async def create(
         MetainfoError: nothing to share, or the piece length is not allowed.
     """
     require_trio("create")
+    for what, urls in (("trackers", trackers), ("web_seeds", web_seeds)):
+        if isinstance(urls, str):
+            raise TypeError(f"{what}: several URLs are expected, and this is one text")
     return await create_metainfo(
         pathlib.Path(path),
         trackers=tuple((url,) for url in trackers),

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import os
 import pathlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from os import PathLike
@@ -21,7 +22,7 @@ import trio
 
 from . import __version__
 from .checksum import check_sha256, parse_sha256, the_one_file
-from .errors import DuplicateTorrentError, NoPeersError
+from .errors import DuplicateTorrentError, NoPeersError, StorageError, TorrentError
 from .limits import LEAVE_TIMEOUT, PROGRESS_INTERVAL, TICK
 from .loading import load
 from .loops import require_trio
@@ -29,11 +30,12 @@ from .metainfo.magnet import Magnet
 from .metainfo.metainfo import Metainfo
 from .net.http import HttpClient
 from .net.udp import UdpPort
-from .net.url import parse_url
+from .net.url import TRACKER, parse_url
 from .settings import USER_AGENT, Settings
 from .stats import SessionStats, TorrentStats
 from .storage.disk import Disk
 from .storage.journal import Journal
+from .storage.offload import Translating
 from .storage.origin import open_storage
 from .storage.pool import FilePool
 from .storage.storage import Storage
@@ -54,6 +56,7 @@ from .wire.address import Address, Scope, scope_of
 from .wire.clients import make_peer_id
 
 log = logging.getLogger("torrentlite")
+log.addHandler(logging.NullHandler())  # else Python itself prints warnings
 
 
 if TYPE_CHECKING:
@@ -131,8 +134,8 @@ class Session(Generic[TorrentT]):
 
         Raises:
             DuplicateTorrentError: it is here already.
-            SourceError: a web seed is no http(s) URL.
-            ValueError: there is no such file to select, or no such port.
+            SourceError: a web seed is no http(s) URL, or a tracker no http(s) or udp URL.
+            ValueError: there is no such file to select, no such port, or no folder can have this name.
             MagnetError, MetainfoError: the text or bytes are no torrent.
             RuntimeError: the session has been left.
         """
@@ -144,10 +147,16 @@ class Session(Generic[TorrentT]):
         if self._closed:
             raise RuntimeError("this session has been left")
         select = None if select is None else tuple(select)
+        folder = pathlib.Path(save_to).absolute()  # where it is now, wherever the program goes later
+        if "\0" in str(folder):
+            raise ValueError("save_to: embedded null character")
         peers = [(host, check_port(port)) for host, port in peers]
         web_seeds = tuple(web_seeds)
         for url in web_seeds:
             parse_url(url)
+        trackers = tuple(trackers)
+        for url in trackers:
+            parse_url(url, TRACKER)
         if isinstance(source, Metainfo):
             check_indexes(source.info, select)
         if key in self._torrents:
@@ -156,7 +165,7 @@ class Session(Generic[TorrentT]):
             source,
             self._commons,
             self._make_disk if storage is None else self._disk_on(storage),
-            pathlib.Path(save_to),
+            folder,
             select=select,
             sequential=sequential,
             overwrite=self.settings.overwrite if overwrite is None else overwrite,
@@ -176,7 +185,8 @@ class Session(Generic[TorrentT]):
         known, life = self._torrents.get(torrent.hashes.v1, (None, None))
         if known is torrent and life is not None:  # not another one that was added since this was removed
             del self._torrents[torrent.hashes.v1]
-            await life.close()
+            async with self._commons.leaving(torrent.hashes.v1):
+                await life.close()
 
     def stats(self) -> SessionStats:
         """A snapshot of the whole."""
@@ -243,8 +253,13 @@ class Session(Generic[TorrentT]):
 
         def make(metainfo: Metainfo, save_to: pathlib.Path, overwrite: bool) -> Disk:
             if not made:
-                made.append(factory(metainfo.info))
-            return Disk(metainfo.info, made[0], self._commons.world.offload, None)
+                try:
+                    made.append(factory(metainfo.info))
+                except TorrentError:
+                    raise
+                except Exception as error:
+                    raise StorageError(f"the storage could not be made: {error!r}") from error
+            return Disk(metainfo.info, made[0], Translating(self._commons.world.offload), None)
 
         return make
 
@@ -401,10 +416,13 @@ async def fetch(
     """
     require_trio("fetch")
     expected = parse_sha256(sha256) if sha256 is not None else None
-    found = await load(source)
+    with trio.move_on_after(timeout if timeout is not None else math.inf) as limit:
+        found = await load(source)
+    if limit.cancelled_caught:
+        raise NoPeersError(f"{os.fspath(source)}: not read after {timeout:g} s")
     async with open_session(settings) as session:
         torrent = session.add(found, save_to, peers=peers, web_seeds=web_seeds)
-        with trio.move_on_after(timeout if timeout is not None else math.inf):
+        with trio.CancelScope(deadline=limit.deadline):
             if expected is not None:
                 the_one_file(await torrent.wait_metadata(), None)
             paths = await _wait_and_tell(torrent, progress)

@@ -90,3 +90,5 @@ class Settings:
                 raise ValueError(f"{name} must not be negative")
         if not 0 <= self.port <= 65535:
             raise ValueError("port must be between 0 and 65535")
+        if self.state_dir is not None:  # where it is now, wherever the program goes later
+            object.__setattr__(self, "state_dir", pathlib.Path(self.state_dir).absolute())

@@ -7,6 +7,7 @@ import dataclasses
 import enum
 import hashlib
 import os
+import stat
 from collections.abc import Callable, Iterator
 from os import PathLike
 from typing import BinaryIO, Final
@@ -161,14 +162,16 @@ class _Check:
         for index in self._info.wanted_files:
             expected = self._info.files[index].length
             try:
-                size = os.stat(self._path(index)).st_size
+                status = os.stat(self._path(index))
             except (FileNotFoundError, NotADirectoryError):
                 self._problems[index] = Problem.MISSING, ""
             except OSError as error:
                 self._problems[index] = Problem.UNREADABLE, error.strerror or str(error)
             else:
-                if size != expected:
-                    self._problems[index] = Problem.SIZE, f"{size:,} bytes instead of {expected:,}"
+                if not stat.S_ISREG(status.st_mode):  # a FIFO would be waited for
+                    self._problems[index] = Problem.UNREADABLE, "it is not a regular file"
+                elif status.st_size != expected:
+                    self._problems[index] = Problem.SIZE, f"{status.st_size:,} bytes instead of {expected:,}"
 
     def batches(self) -> Iterator[range]:
         """Runs of pieces, each for one thread."""

@@ -124,3 +124,12 @@ async def test_closing_wakes_the_receiver():
     with pytest.raises(NetworkError):
         await one.receive()
     assert not one.send(b"x", Address("127.0.0.1", 1))
+
+
+async def test_a_second_one_that_is_closed_already_says_so_too():
+    """Trio remembers whoever waits for descriptor -1, and refuses the next who does with BusyResourceError."""
+    for _ in range(2):
+        (one,) = open_datagrams("127.0.0.1", 0)
+        one.close()
+        with pytest.raises(NetworkError, match="closed"):
+            await one.receive()

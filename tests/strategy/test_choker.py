@@ -381,3 +381,13 @@ def test_unchoke_all() -> None:
     peers = [*crowd(20), Peer(peer_interested=False)]
     everybody = UnchokeAll[Peer]()
     assert everybody.round(peers, 0.0, random.Random(), seeding=False, slots=1, spare_upload=False) == peers[:20]
+
+
+def test_who_is_gone_is_forgotten() -> None:
+    """Also where no round comes any more: the last one left, or nobody is served."""
+    one, other = Peer("one"), Peer("other")
+    table = Table(one, other)
+    table.decide()
+    table.choker.left(one)
+    table.choker.left(Peer("never seen"))
+    assert list(table.choker._accounts) == [other]

@@ -28,6 +28,7 @@ from .state import SavedState, save
 from .stats import DhtStats
 
 log = logging.getLogger("torrentlite.dht")
+log.addHandler(logging.NullHandler())  # else Python itself prints warnings
 
 _PAUSE_AFTER_BUG: Final = 1.0
 _LAST: Final = itertools.repeat(limits.DHT_JOIN_RETRY[-1])

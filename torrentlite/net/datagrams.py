@@ -34,6 +34,8 @@ class UdpDatagrams:
     async def receive(self) -> list[tuple[bytes, Address]]:
         """See ``Datagrams.receive``."""
         while True:
+            if self.sock.fileno() < 0:  # Trio would remember whoever waits for -1, and refuse the next who does
+                raise NetworkError(f"{self.address}: closed")
             try:
                 await trio.lowlevel.wait_readable(self.sock)
             except (OSError, ValueError, trio.ClosedResourceError) as error:  # a closed socket has no descriptor

@@ -12,6 +12,9 @@ from ..errors import NetworkError, SourceError
 HTTP: Final = {"http": 80, "https": 443}
 """Schemes of HTTP with their ports."""
 
+TRACKER: Final = {**HTTP, "udp": None}
+"""Schemes of trackers; over UDP the port has to be written."""
+
 _ASCII: Final = "".join(map(chr, range(33, 127)))
 
 

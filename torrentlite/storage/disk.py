@@ -16,7 +16,7 @@ import pathlib
 from collections.abc import Callable, Iterable, Sequence
 
 from .. import limits
-from ..errors import StorageError
+from ..errors import StorageError, TorrentError
 from ..metainfo.info import Info
 from ..metainfo.layout import Block
 from ..wire import bitfield
@@ -269,7 +269,10 @@ class Disk:
         if self._turns.reserved:
             return False
         runs = join(blocks, buffers, self._layout.piece_length)
-        return all(self._storage.read_cached(offset, views) for offset, views in runs)
+        try:
+            return all(self._storage.read_cached(offset, views) for offset, views in runs)
+        except Exception:  # of a storage of somebody else's: ``read`` meets it too, and says so
+            return False
 
     async def read(self, blocks: Sequence[Block], buffers: Sequence[Room]) -> None:
         """Read blocks, each into its buffer, in a thread.
@@ -404,6 +407,11 @@ class Disk:
                     await self._commit(have, rewrite=True, clean=True)
             finally:
                 self._opened = False
-                self._storage.close()
+                try:
+                    self._storage.close()
+                except TorrentError:
+                    raise
+                except Exception as error:  # one of somebody else's
+                    raise StorageError(f"the storage failed to close: {error!r}") from error
                 if self._journal:
                     self._journal.close()

@@ -20,6 +20,7 @@ from . import platform
 from .walk import Listing
 
 log = logging.getLogger("torrentlite")
+log.addHandler(logging.NullHandler())  # else Python itself prints warnings
 
 _MAGIC: Final = b"tl-hashes 1\n"
 _ENTRY: Final = struct.Struct("<QQQ")

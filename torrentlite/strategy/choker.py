@@ -137,6 +137,10 @@ class Choker(Generic[C]):
         self._seats = Seats()
         self._next_round = math.inf
 
+    def left(self, peer: C) -> None:
+        """A peer is gone: nothing is remembered of it."""
+        self._accounts.pop(peer, None)
+
     def round(
         self,
         peers: Sequence[C],

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
 import trio
@@ -85,6 +86,7 @@ class Commons:
         self.web_fetches = 0
         self.internal_errors = 0
         self.closed_at: float | None = None
+        self._leaving: dict[bytes, list[trio.Event]] = {}
         self._per_ip: dict[str, int] = {}
         self._batches: list[Batch] = []
 
@@ -113,6 +115,24 @@ class Commons:
         """A bug of ours was contained in one task: say so loudly, count it."""
         self.internal_errors += 1
         log.error("internal error in %s", name, exc_info=error)
+
+    @contextlib.asynccontextmanager
+    async def leaving(self, info_hash: bytes) -> AsyncIterator[None]:
+        """While a torrent that was removed lets go of its files."""
+        gone = trio.Event()
+        self._leaving.setdefault(info_hash, []).append(gone)
+        try:
+            yield
+        finally:
+            self._leaving[info_hash].remove(gone)
+            if not self._leaving[info_hash]:
+                del self._leaving[info_hash]
+            gone.set()
+
+    async def wait_gone(self, info_hash: bytes) -> None:
+        """Wait until whoever had these files before has let go of them."""
+        while info_hash in self._leaving:
+            await self._leaving[info_hash][0].wait()
 
     def joined(self, host: str) -> None:
         """A peer of this address is connected."""

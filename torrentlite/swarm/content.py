@@ -92,6 +92,7 @@ class Content:
                 await self.close()
             except StorageError as error:  # what it could not save is not claimed, and is looked at now
                 log.warning("%s", error)
+            await self._commons.wait_gone(self.info.hashes.v1)
             disk = self._disk = self._make_disk(self._metainfo, self._save_to, self._overwrite)
             self.checked = self.check_total = 0
             self._bound(disk.capacity)

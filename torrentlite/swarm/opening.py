@@ -73,6 +73,10 @@ class Opening:
         except TorrentError as error:
             self._owner.storage_failed(error)
             return
+        except Exception as error:  # a bug of ours: who waits for this torrent would wait for ever
+            hint = "this is a bug; the log has its traceback"
+            self._owner.storage_failed(TorrentError(f"internal error: {error!r}", hint=hint))
+            raise
         finally:
             if self._number == number:
                 self._scope = None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from ..errors import StorageError, TorrentPausedError, TorrentRemovedError
+from ..errors import StorageError, TorrentPausedError, TorrentRemovedError, again
 from ..limits import READ_STEP
 from ..metainfo.layout import Block
 from ..stats import State
@@ -283,7 +283,7 @@ class Reader(trio.abc.ReceiveStream):
         if life.state is State.CLOSED:
             raise TorrentRemovedError(f"{life.name}: the torrent was removed")
         if life.state is State.ERROR and life.error is not None:
-            raise life.error
+            raise again(life.error)
 
     def _paused(self) -> TorrentPausedError:
         return TorrentPausedError(f"{self._life.name}: it is paused, and this part is not here", hint="resume it")

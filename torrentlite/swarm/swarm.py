@@ -174,6 +174,7 @@ class Swarm:
         now = trio.current_time()
         if self.pieces is not None and peer.joined:
             self.pieces.peer_left(peer)
+        self.choker.left(peer)
         if (home := peer.callable_at) and all(other.callable_at != home for other in self.peers):
             self.peerlist.disconnected(home, now, useful=peer.useful)
         log.debug("%s: %s gone: %s", self.owner.info_hash, peer.address, peer.why_closed)

@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator, Callable, Iterable
 
 import trio
 
-from ..errors import TorrentError, TorrentRemovedError
+from ..errors import TorrentError, TorrentRemovedError, again
 from ..metainfo.metainfo import InfoHashes, Metainfo
-from ..net.url import parse_url
+from ..net.url import TRACKER, parse_url
 from ..stats import (
     FileStats,
     PeerStats,
@@ -171,7 +171,12 @@ class Torrent:
         self._life.discovery.add_named(host, check_port(port), BY_HAND, Scope.LOOPBACK)
 
     def add_tracker(self, url: str) -> None:
-        """Announce to this tracker too."""
+        """Announce to this tracker too.
+
+        Raises:
+            SourceError: it is no http(s) or udp URL.
+        """
+        parse_url(url, TRACKER)
         self._life.discovery.tiers.add(url, typed=True)
         self._life.tick_discovery()
 
@@ -241,7 +246,7 @@ class Torrent:
             if self.state is State.CLOSED:
                 raise TorrentRemovedError(f"{self.name}: the torrent was removed")
             if self.state is State.ERROR and self.error is not None:
-                raise self.error
+                raise again(self.error)
             await self._life.changed.wait()
 
     # -- looks -------------------------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final
 
 import trio
 
@@ -15,7 +14,7 @@ from ..errors import NetworkError, SourceError, TorrentError, TrackerError
 from ..net.http import HttpClient
 from ..net.network import Network
 from ..net.udp import UdpPort
-from ..net.url import HTTP, Url, parse_url
+from ..net.url import TRACKER, Url, parse_url
 from ..wire.address import Address, Scope
 from . import http as http_tracker
 from .announce import AnnounceReply, AnnounceRequest, ScrapeReply
@@ -23,8 +22,6 @@ from .redact import redact, scrub
 from .udp import UdpTrackers
 
 log = logging.getLogger(__name__)
-
-_PORTS: Final = {**HTTP, "udp": None}
 
 
 class TrackerClient:
@@ -78,7 +75,7 @@ class TrackerClient:
                 asking.deadline = min(asking.deadline, trio.current_time() + limits.FAMILY_GRACE)
 
         with _as_tracker_error(url):
-            parsed = parse_url(url, _PORTS)
+            parsed = parse_url(url, TRACKER)
             if not stopping:
                 await self._turn()
             timeout = limits.STOP_TIMEOUT if stopping else limits.TRACKER_TIMEOUT
@@ -103,7 +100,7 @@ class TrackerClient:
         """
         found: dict[bytes, ScrapeReply] = {}
         with _as_tracker_error(url):
-            parsed = parse_url(url, _PORTS)
+            parsed = parse_url(url, TRACKER)
             step = limits.SCRAPE_HASHES_UDP if parsed.scheme == "udp" else limits.SCRAPE_HASHES_HTTP
             with trio.move_on_after(limits.TRACKER_TIMEOUT):
                 addresses = await self._network.resolve(parsed.host, parsed.port, within=within)
