@@ -9,6 +9,7 @@ import random
 
 import pytest
 
+from torrentlite import limits
 from torrentlite.cli.main import main
 from torrentlite.errors import StorageError
 from torrentlite.metainfo.metainfo import Metainfo
@@ -108,6 +109,27 @@ def test_create_writes_what_was_asked_for(tl, here: pathlib.Path) -> None:  # ty
     assert ["/".join(each.path) for each in metainfo.files] == ["photos/a.jpg", "photos/b/c.jpg"]
     assert tl("magnet", "photos.torrent").out.strip() == magnet
     assert tl("verify", "photos.torrent", "photos").code == 0
+
+
+def test_what_is_left_out_of_a_folder_is_said(tl, here: pathlib.Path) -> None:  # type: ignore[no-untyped-def]
+    make("set/a", 1000)
+    (here / "set/elsewhere").symlink_to("/etc")
+    os.mkfifo("set/pipe")
+    sentences = {
+        "left out 'elsewhere': a link that leads out of the folder",
+        "left out 'pipe': it is not a regular file",
+    }
+    run = tl("create", "set")
+    assert (run.code, run.out) == (0, "set.torrent\n")
+    assert sentences <= set(run.err.splitlines())
+    events = [json.loads(line) for line in tl("create", "set", "--json").out.splitlines()]
+    (created,) = (event for event in events if event["event"] == "created")
+    assert set(created["warnings"]) == sentences
+    for number in range(30):  # no matter how many, it stays a screenful
+        (here / f"set/{number}").symlink_to("nowhere")
+    run = tl("create", "set", "--overwrite")
+    assert run.err.count("left out '") == limits.MAX_CREATE_WARNINGS
+    assert f"and {32 - limits.MAX_CREATE_WARNINGS} more were left out\n" in run.err
 
 
 def test_create_does_not_replace_another_torrent(tl, here: pathlib.Path) -> None:  # type: ignore[no-untyped-def]

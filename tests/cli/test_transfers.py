@@ -80,6 +80,17 @@ def test_a_folder_by_its_torrent(place: Place) -> None:
         assert seed.end(signal.SIGTERM).code == 0
 
 
+def test_a_seed_says_what_it_leaves_out(place: Place) -> None:
+    place.make_file("set/a", 1000)
+    (place / "set/elsewhere").symlink_to("/etc")
+    sentence = "left out 'elsewhere': a link that leads out of the folder"
+    done = place.tl("seed", "set", "--seed-time", "0", *LOOPBACK)
+    assert done.code == 0
+    assert sentence in done.err.splitlines()
+    events = place.tl("seed", "set", "--seed-time", "0", "--json", *LOOPBACK).events
+    assert [event["warnings"] for event in events if event["event"] == "seeding"] == [[sentence]]
+
+
 def test_what_json_says(place: Place) -> None:
     place.make_file("x.bin", 2_000_000)
     with place.start("seed", "x.bin", "--json", *LOOPBACK) as seed:

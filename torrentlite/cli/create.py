@@ -35,7 +35,13 @@ async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) ->
         await trio.to_thread.run_sync(_write, target, metainfo.encode(), args.overwrite)
         magnet = metainfo.magnet
         output.event(
-            "created", metainfo.info_hash, path=str(target), magnet=magnet, name=metainfo.name, total=metainfo.total
+            "created",
+            metainfo.info_hash,
+            path=str(target),
+            magnet=magnet,
+            name=metainfo.name,
+            total=metainfo.total,
+            warnings=list(metainfo.warnings),
         )
         output.result(str(target))
         if args.magnet:

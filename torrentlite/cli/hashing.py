@@ -13,6 +13,7 @@ from ..metainfo.text import display
 from ..stats import Reason, Why
 from . import units
 from .files import full_path, require_path
+from .listing import note_warnings
 from .output import Job, Output
 from .progress import FINE, PATIENCE, Glance
 from .terminal import Mode
@@ -94,4 +95,5 @@ async def hash_path(
         output.tell(job)
     seconds = trio.current_time() - job.began
     output.note(f"hashed {display(name)}: {units.size(metainfo.total)} in {units.duration(seconds)}")
+    note_warnings(metainfo, output)
     return metainfo

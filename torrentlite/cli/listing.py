@@ -9,6 +9,9 @@ from ..metainfo.text import display
 from . import units
 from .output import Output
 
+_LONGEST_WARNING = 600
+"""Characters of one: the library has cut the names in it, and the sentence goes on behind them."""
+
 
 def real_files(metainfo: Metainfo) -> list[FileEntry]:
     """The files that people know of, in order: no padding, no links."""
@@ -51,7 +54,7 @@ def facts(metainfo: Metainfo) -> list[tuple[str, str]]:
     for number, tier in enumerate(metainfo.trackers):
         rows += [("trackers" if number == 0 and url == tier[0] else "", display(url)) for url in tier]
     rows += [("web seeds" if number == 0 else "", display(url)) for number, url in enumerate(metainfo.web_seeds)]
-    rows += [("warning", display(text)) for text in metainfo.warnings]
+    rows += [("warning", display(text, limit=_LONGEST_WARNING)) for text in metainfo.warnings]
     return [(label, value) for label, value in rows if value]
 
 
@@ -75,6 +78,12 @@ def as_json(metainfo: Metainfo) -> dict[str, Any]:
         "magnet": metainfo.magnet,
         "warnings": list(metainfo.warnings),
     }
+
+
+def note_warnings(metainfo: Metainfo, output: Output) -> None:
+    """Say what was left out of it: who shares a folder believes that others get all of it."""
+    for warning in metainfo.warnings:  # create names so many, and counts the rest
+        output.note(display(warning, limit=_LONGEST_WARNING))
 
 
 def _created(metainfo: Metainfo) -> str:

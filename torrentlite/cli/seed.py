@@ -19,6 +19,7 @@ from .addresses import reachable_at
 from .exits import Exit
 from .files import full_path
 from .hashing import hash_path
+from .listing import note_warnings
 from .output import Job, Output
 from .signals import Interrupt
 from .telling import tell_events
@@ -98,6 +99,7 @@ class _Seed:
         async with tell_events(torrent, self._output):
             await self._check(torrent, shlex.join(["tl", "verify", self._path, folder]))
             added = tuple((url,) for url in trackers)
+            note_warnings(metainfo, self._output)
             self._say_magnet(dataclasses.replace(metainfo, trackers=metainfo.trackers + added))
             await self._share(torrent)
 
@@ -125,7 +127,14 @@ class _Seed:
         # Peers of a private torrent come from its trackers alone (BEP 27).
         peers = [] if metainfo.private else [(host, self._session.port) for host in hosts]
         magnet = self._link = metainfo.to_magnet(peers=peers)
-        self._output.event("seeding", metainfo.info_hash, magnet=magnet, name=metainfo.name, total=metainfo.total)
+        self._output.event(
+            "seeding",
+            metainfo.info_hash,
+            magnet=magnet,
+            name=metainfo.name,
+            total=metainfo.total,
+            warnings=list(metainfo.warnings),
+        )
         self._output.result(magnet)
         if self._args.qr:
             qr.show(magnet, self._output)
