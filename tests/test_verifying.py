@@ -142,6 +142,46 @@ async def test_one_file(tmp_path: pathlib.Path) -> None:
     assert report.bad_files[0].path == str(tmp_path / "other name")
 
 
+UNSAFE = {"aux.c": 20_000, "aux_.c": 30_000, "Case": 5, "case": 7, "back\\slash/dot.": 11, "new\nline": 40_000, "z": 1}
+
+
+async def test_names_as_they_were_where_it_was_made(tmp_path: pathlib.Path) -> None:
+    top = tmp_path / "con"  # which is a device
+    metainfo = make(top, UNSAFE)
+    assert metainfo.info.name == "con_"
+    for path in (top, tmp_path):
+        report = await verify(metainfo, path)
+        assert (report.ok, report.root) == (True, str(top))
+    (top / "case").write_bytes(b"1234567")
+    (top / "Case").unlink()
+    report = await verify(metainfo, top)
+    assert {(bad.path, bad.problem) for bad in report.bad_files} >= {
+        (str(top / "Case"), Problem.MISSING),
+        (str(top / "case"), Problem.UNPROVEN),
+    }
+
+
+async def test_names_as_they_were_fetched(tmp_path: pathlib.Path) -> None:
+    metainfo = make(tmp_path / "made" / "con", UNSAFE)
+    for entry in metainfo.files:
+        path = tmp_path.joinpath("fetched", *entry.path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        made = tmp_path.joinpath("made", *(name.decode() for name in entry.raw_path))
+        path.write_bytes(made.read_bytes())
+    for place in (tmp_path / "fetched", tmp_path / "fetched" / "con_"):
+        report = await verify(metainfo, place)
+        assert (report.ok, report.root) == (True, str(tmp_path / "fetched" / "con_"))
+
+
+async def test_one_file_under_its_own_name(tmp_path: pathlib.Path) -> None:
+    data = random.Random(1).randbytes(PIECE)
+    (tmp_path / "aux.c").write_bytes(data)
+    info = build_info("aux.c", [((), PIECE)], piece_length=PIECE, pieces=hashlib.sha1(data).digest())
+    for path in (tmp_path, tmp_path / "aux.c"):
+        report = await verify(build_metainfo(info), path)
+        assert (report.ok, report.root) == (True, str(tmp_path / "aux.c"))
+
+
 async def test_pieces_larger_than_a_read(tmp_path: pathlib.Path) -> None:
     data = bytes(5 << 20)
     (tmp_path / "zeros").write_bytes(data)

@@ -8,7 +8,7 @@ import enum
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from os import PathLike
 from typing import BinaryIO, Final
 
@@ -17,6 +17,7 @@ import trio
 from .errors import StorageError
 from .loops import require_trio
 from .metainfo.metainfo import Info, Metainfo
+from .metainfo.paths import original_path
 from .storage.offload import Offload, ThreadOffload
 
 _STEP: Final = 1 << 20
@@ -25,6 +26,10 @@ _BATCH: Final = 16 << 20
 """Bytes a thread is given at once: few hops, and progress that moves."""
 _PROBES: Final = 1000
 """Files that are looked for to tell which folder was meant."""
+
+
+Names = tuple[str, ...]
+"""A file's path, from the torrent's name on."""
 
 
 class Problem(enum.Enum):
@@ -101,7 +106,7 @@ async def verify(
     """
     require_trio("verify")
     offload = offload or ThreadOffload()
-    check = _Check(metainfo.info, await offload.run(_find_root, metainfo.info, os.fspath(path), abandon=True))
+    check = _Check(metainfo.info, *await offload.run(_find_root, metainfo.info, os.fspath(path), abandon=True))
     await offload.run(check.look, abandon=True)
     batches = check.batches()
     total, done = metainfo.info.layout.total, 0
@@ -128,31 +133,39 @@ async def verify(
     return await offload.run(check.report)
 
 
-def _find_root(info: Info, path: str) -> str:
-    """The file or top folder that is meant: ``path`` itself, or what lies in it under the torrent's name."""
+def _find_root(info: Info, path: str) -> tuple[str, list[Names]]:
+    """The file or top folder that is meant (``path`` itself, or what lies in it under the torrent's name), and the
+    paths of all files as they lie there: the safe ones, or those that they had where the torrent was made.
+    """
     try:
         os.stat(path)
     except OSError as error:
         why = (error.strerror or str(error)).lower()
         raise StorageError(f"cannot read '{path}': {why}", errno=error.errno or 0, path=path) from error
-    inside = os.path.join(path, info.name)
-    if not info.multi:
-        return inside if os.path.isdir(path) else path
-    # A folder may hold another of its own name, so what counts is where the files are.
-    real = [info.files[index].path[1:] for index in info.wanted_files[:_PROBES]]
+    safe = [entry.path for entry in info.files]
+    original = [original_path(entry.raw_path) or entry.path for entry in info.files]
+    # What tells most comes first. A folder may hold another of its own name, so what counts is where the files are.
+    probes = sorted(info.wanted_files, key=lambda index: original[index] == safe[index])[:_PROBES]
 
-    def present(root: str) -> int:
-        return sum(os.path.lexists(os.path.join(root, *parts)) for parts in real)
+    def present(choice: tuple[str, list[Names]]) -> int:
+        root, names = choice
+        return sum(os.path.lexists(os.path.join(root, *names[index][1:])) for index in probes)
 
-    return inside if present(inside) > present(path) else path
+    choices = [(os.path.join(path, *names[0][:1]), names) for names in (safe, original)]
+    if info.multi:
+        choices = [(path, safe), choices[0], (path, original), choices[1]]
+    elif not os.path.isdir(path):
+        choices = [(path, safe)]
+    return max(choices, key=present)
 
 
 class _Check:
     """One comparison. ``hash`` runs in several threads at once; each piece belongs to one of them."""
 
-    def __init__(self, info: Info, root: str) -> None:
+    def __init__(self, info: Info, root: str, names: Sequence[Names]) -> None:
         self._info = info
         self._root = root
+        self._names = names
         self._wanted = frozenset(info.wanted_files)
         self._problems: dict[int, tuple[Problem, str]] = {}
         self._bad = bytearray(info.layout.piece_count)
@@ -239,8 +252,7 @@ class _Check:
         return good
 
     def _path(self, index: int) -> str:
-        path = self._info.files[index].path
-        return os.path.join(self._root, *path[1:]) if self._info.multi else self._root
+        return os.path.join(self._root, *self._names[index][1:])
 
 
 class _Reader:

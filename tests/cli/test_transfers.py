@@ -91,6 +91,29 @@ def test_a_seed_says_what_it_leaves_out(place: Place) -> None:
     assert [event["warnings"] for event in events if event["event"] == "seeding"] == [[sentence]]
 
 
+def test_a_folder_with_names_that_are_not_safe(place: Place) -> None:
+    data = {
+        name: place.make_file(f"linux/{name}", 30_000, seed) for seed, name in enumerate(["i2c/aux.c", "X.h", "x.h"])
+    }
+    note = (
+        "2 files have names that are not safe everywhere; fetched by tl 'linux/i2c/aux.c' is called 'linux/i2c/aux_.c'"
+    )
+    assert note in place.tl("create", "linux").err.splitlines()
+    verified = place.tl("verify", "linux.torrent", "linux")
+    assert (verified.code, verified.out) == (0, "all 6 pieces match: 87.9 KiB in linux\n")
+    with seeding(place, "linux.torrent") as (magnet, seed):
+        assert note in seed.err
+        fetched = place.tl("fetch", magnet, "-o", "down", *LOOPBACK)
+        assert fetched.code == 0
+        assert note in fetched.err.splitlines()
+    for name, saved in zip(data, ("i2c/aux_.c", "X.h", "x (1).h"), strict=True):
+        assert (place / "down/linux" / saved).read_bytes() == data[name]
+    assert sorted(path.name for path in (place / "linux").rglob("*") if path.is_file()) == ["X.h", "aux.c", "x.h"]
+    (place / "linux/x.h").write_bytes(bytes(30_000))
+    wrong = place.tl("seed", "linux.torrent", *LOOPBACK)
+    assert (wrong.code, wrong.out) == (6, "")
+
+
 def test_what_json_says(place: Place) -> None:
     place.make_file("x.bin", 2_000_000)
     with place.start("seed", "x.bin", "--json", *LOOPBACK) as seed:

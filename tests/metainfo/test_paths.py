@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import pathlib
 import re
 import unicodedata
@@ -9,7 +10,7 @@ from hypothesis import example, given, settings, strategies as st
 
 from torrentlite import limits
 from torrentlite.errors import MetainfoError
-from torrentlite.metainfo.paths import safe_name, safe_paths
+from torrentlite.metainfo.paths import original_path, safe_name, safe_paths
 
 
 @pytest.mark.parametrize(
@@ -193,6 +194,22 @@ def test_number_of_folders(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(safe_paths([[b"%d" % number, b"x"] for number in range(9)])) == 9
     with pytest.raises(MetainfoError, match="more than 10 folders"):
         safe_paths([[b"%d" % number, b"x"] for number in range(10)])
+
+
+@given(st.lists(NAMES, min_size=1, max_size=3))
+def test_original_paths_stay_beneath(raw: list[bytes]) -> None:
+    path = original_path(raw)
+    if path is None:
+        assert any(name in (b"", b".", b"..") or b"/" in name or b"\0" in name for name in raw)
+    else:
+        assert list(map(os.fsencode, path)) == raw
+        assert os.path.normpath(os.path.join("/top", *path)) == "/".join(["/top", *path])
+
+
+@pytest.mark.parametrize("name", [b"", b".", b"..", b"a/b", b"/", b"/etc", b"a\0"])
+def test_no_original_path(name: bytes) -> None:
+    assert original_path([b"top", name]) is None
+    assert original_path([name, b"a"]) is None
 
 
 @settings(max_examples=30)

@@ -13,6 +13,7 @@ from . import sessions
 from .exits import Exit
 from .files import write_whole
 from .hashing import hash_path
+from .listing import warnings_of
 from .output import Output
 from .signals import Interrupt
 
@@ -41,7 +42,7 @@ async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) ->
             magnet=magnet,
             name=metainfo.name,
             total=metainfo.total,
-            warnings=list(metainfo.warnings),
+            warnings=warnings_of(metainfo),
         )
         output.result(str(target))
         if args.magnet:

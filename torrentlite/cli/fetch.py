@@ -17,7 +17,7 @@ from ..stats import Reason
 from . import progress, sessions, sharing, sources, units
 from .exits import Exit, UsageError
 from .files import require_folder, require_writable
-from .listing import describe_size, file_names, print_files
+from .listing import changed_names, describe_size, file_names, print_files
 from .output import Job, Output
 from .selection import choose
 from .signals import Interrupt
@@ -139,6 +139,8 @@ class _Fetch:
                 sessions.note_private(metainfo, output)
                 if output.mode is Mode.PLAIN:
                     output.note(f"fetching {display(metainfo.name)} ({describe_size(metainfo)}) into {args.output}")
+                if changed := changed_names(metainfo):
+                    output.note(changed)
                 if args.sha256 is not None:
                     the_one_file(metainfo, self._select)
                 await torrent.wait_checked()

@@ -54,7 +54,7 @@ def facts(metainfo: Metainfo) -> list[tuple[str, str]]:
     for number, tier in enumerate(metainfo.trackers):
         rows += [("trackers" if number == 0 and url == tier[0] else "", display(url)) for url in tier]
     rows += [("web seeds" if number == 0 else "", display(url)) for number, url in enumerate(metainfo.web_seeds)]
-    rows += [("warning", display(text, limit=_LONGEST_WARNING)) for text in metainfo.warnings]
+    rows += [("warning", display(text, limit=_LONGEST_WARNING)) for text in warnings_of(metainfo)]
     return [(label, value) for label, value in rows if value]
 
 
@@ -76,14 +76,30 @@ def as_json(metainfo: Metainfo) -> dict[str, Any]:
         "created_by": metainfo.created_by,
         "creation_date": metainfo.creation_date,
         "magnet": metainfo.magnet,
-        "warnings": list(metainfo.warnings),
+        "warnings": warnings_of(metainfo),
     }
 
 
+def warnings_of(metainfo: Metainfo) -> list[str]:
+    """What was left out of it, and whether others get it under the names that it has: sentences."""
+    return list(filter(None, [*metainfo.warnings, changed_names(metainfo)]))
+
+
 def note_warnings(metainfo: Metainfo, output: Output) -> None:
-    """Say what was left out of it: who shares a folder believes that others get all of it."""
-    for warning in metainfo.warnings:  # create names so many, and counts the rest
+    """Say them: who shares a folder believes that others get all of it."""
+    for warning in warnings_of(metainfo):  # create names so many, and counts the rest
         output.note(display(warning, limit=_LONGEST_WARNING))
+
+
+def changed_names(metainfo: Metainfo) -> str:
+    """How many files have other names on the disk than in the torrent, and one of them; else an empty string."""
+    changed = [entry for entry in real_files(metainfo) if tuple(map(str.encode, entry.path)) != entry.raw_path]
+    if not changed:
+        return ""
+    raw, path = display(b"/".join(changed[0].raw_path)), display("/".join(changed[0].path))
+    count = units.plural(len(changed), "file")
+    have = "has a name that is" if len(changed) == 1 else "have names that are"
+    return f"{count} {have} not safe everywhere; fetched by tl '{raw}' is called '{path}'"
 
 
 def _created(metainfo: Metainfo) -> str:

@@ -13,13 +13,14 @@ import trio
 from .. import Magnet, Metainfo, Session, State, Torrent, open_session
 from ..errors import FileInTheWayError, SourceError, StorageError, VerifyError
 from ..metainfo.text import display
+from ..storage.original import OriginalStorage, find_originals
 from ..wire.address import Scope, scope_of
 from . import progress, qr, sessions, sharing, sources
 from .addresses import reachable_at
 from .exits import Exit
 from .files import full_path
 from .hashing import hash_path
-from .listing import note_warnings
+from .listing import note_warnings, warnings_of
 from .output import Job, Output
 from .signals import Interrupt
 from .telling import tell_events
@@ -94,8 +95,16 @@ class _Seed:
         if isinstance(metainfo, Magnet):
             hint = f"to fetch and share: {fetch} --seed"
             raise SourceError("seed takes a path or a .torrent, and this is a link", hint=hint)
-        _check_sizes(metainfo, pathlib.Path(folder), f"to get what is missing: {fetch}")
-        torrent = self._session.add(metainfo, folder, peers=self._args.peer, trackers=trackers)
+        originals = await trio.to_thread.run_sync(find_originals, metainfo.info, folder)
+        if originals is None:
+            _check_sizes(metainfo, pathlib.Path(folder), f"to get what is missing: {fetch}")
+        torrent = self._session.add(
+            metainfo,
+            folder,
+            peers=self._args.peer,
+            trackers=trackers,
+            storage=None if originals is None else lambda info: OriginalStorage(info, folder, originals),
+        )
         async with tell_events(torrent, self._output):
             await self._check(torrent, shlex.join(["tl", "verify", self._path, folder]))
             added = tuple((url,) for url in trackers)
@@ -133,7 +142,7 @@ class _Seed:
             magnet=magnet,
             name=metainfo.name,
             total=metainfo.total,
-            warnings=list(metainfo.warnings),
+            warnings=warnings_of(metainfo),
         )
         self._output.result(magnet)
         if self._args.qr:

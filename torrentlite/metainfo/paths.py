@@ -2,6 +2,7 @@
 
 Nothing else turns a torrent's names into paths. The result depends on the torrent (and, for seven characters, on
 whether this is Windows), never on what lies on the disk, so fetching, checking and seeding find the same files again.
+Who only reads may look under the original names too (``original_path``).
 Names that are merely unusual stay as they are.
 
 A component never leaves its folder (separators, ``..``, drives), never tricks the eye (control, bidirectional and
@@ -82,6 +83,16 @@ def safe_paths(raw: Sequence[Sequence[bytes]]) -> list[tuple[str, ...]]:
         path.append(folder.claim(components[-1]))
         paths.append(tuple(path))
     return paths
+
+
+def original_path(raw: Sequence[bytes]) -> tuple[str, ...] | None:
+    """The names as they are in the torrent, to look for files that are only read: where it was made they lie so.
+
+    None where one of them leads elsewhere or is none here, and on Windows, which has no names that are not safe.
+    """
+    if sys.platform == "win32" or any(name in (b"", b".", b"..") or b"/" in name or b"\0" in name for name in raw):
+        return None
+    return tuple(name.decode(errors="surrogateescape") for name in raw)
 
 
 class _Folder:

@@ -143,26 +143,36 @@ class OriginStorage(Storage):
     def _open(self, file: int) -> Opened:
         if self._closed:  # a read that was abandoned goes on for a while
             raise OSError(errno.EBADF, "the torrent is closed")
-        folder, name = os.path.split(self.path(file))
-        opened = Beneath(folder).open((name,), os.O_RDONLY)
+        opened = self._open_beneath(file)
         if platform.stamp(opened.status) != self._seen.get(file):
             os.close(opened.fd)
             raise OSError(errno.ESTALE, "the file was changed")
         return opened
 
+    def _open_beneath(self, file: int) -> Opened:
+        folder, name = os.path.split(self.path(file))
+        return Beneath(folder).open((name,), os.O_RDONLY)
+
     # -- what is not done here ---------------------------------------------------------------------------------------
 
     def select(self, wanted: frozenset[int], have: int, wrong: int = 0) -> None:
         """All or nothing: raises StorageError unless every piece is right."""
+        file = self._incomplete(have)
+        if file is not None:
+            raise StorageError(
+                f"'{display(self.path(file))}' was changed since the torrent was made",
+                path=self.path(file),
+                hint="make a new torrent of it",
+            )
+
+    def _incomplete(self, have: int) -> int | None:
+        """A file of which a piece is not right."""
         for file, then in enumerate(self._origin.files):
             touched = self._layout.pieces_of_file(file)
             missing = ((1 << len(touched)) - 1) & ~(have >> touched.start) if touched else 0
             if then is not None and missing:
-                raise StorageError(
-                    f"'{display(then.path)}' was changed since the torrent was made",
-                    path=then.path,
-                    hint="make a new torrent of it",
-                )
+                return file
+        return None
 
     def pwrite(self, offset: int, data: Buffer, *, aside: bool = False) -> None:
         """Refused with StorageError."""
