@@ -81,6 +81,7 @@ def main(arguments: list[str]) -> None:
         small, big = f"{args.size >> 20} MiB of 1 MiB pieces", f"{args.big >> 20} MiB of 16 MiB pieces, discarded"
         rows = {
             f"libtorrent, {small}": functools.partial(one_pair, "tl", "lt", what),
+            f"libtorrent, high-performance preset, {small}": functools.partial(one_pair, "tl", "lt-fast", what),
             f"torrentlite, {small}": functools.partial(one_pair, "tl", "tl", what),
             f"torrentlite, {big}": functools.partial(one_big, what, 1),
             f"torrentlite, {big}, 20 peers": functools.partial(one_big, what, 20),

@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import gc
+import hashlib
 import logging
 import os
 import traceback
@@ -354,6 +355,29 @@ async def test_the_time_for_a_fetch_is_that_for_its_source_too(tmp_path):
     os.mkfifo(tmp_path / "x.torrent")
     with trio.fail_after(10), pytest.raises(TimeoutError, match=r"x\.torrent: not read after 0\.1 s"):
         await tl.fetch(tmp_path / "x.torrent", tmp_path, settings=tl.Settings(host="127.0.0.1"), timeout=0.1)
+
+
+async def test_fetch_takes_what_add_takes(tmp_path):
+    shared, out = tmp_path / "shared" / "stuff", tmp_path / "out"
+    shared.mkdir(parents=True)
+    for name in "abc":
+        (shared / name).write_bytes(os.urandom(100_000))
+    metainfo = await tl.create(shared, piece_length=1 << 14)
+    (tmp_path / "x.torrent").write_bytes(metainfo.encode())
+    (out / "stuff").mkdir(parents=True)
+    (out / "stuff" / "b").write_bytes(b"another one")
+    settings = tl.Settings(host="127.0.0.1")
+    digest = hashlib.sha256((shared / "b").read_bytes()).hexdigest()
+    async with tl.open_session(settings) as session:
+        await session.add(metainfo, tmp_path / "shared").wait_complete()
+        ways = {"peers": [("127.0.0.1", session.port)], "settings": settings, "timeout": 20}
+        with pytest.raises(tl.FileInTheWayError):
+            await tl.fetch(tmp_path / "x.torrent", out, select=[1], **ways)
+        with pytest.raises(tl.SourceError):
+            await tl.fetch(tmp_path / "x.torrent", out, trackers=["nonsense"], **ways)
+        await tl.fetch(tmp_path / "x.torrent", out, select=iter([1]), overwrite=True, sha256=digest, **ways)
+    assert (out / "stuff" / "b").read_bytes() == (shared / "b").read_bytes()
+    assert not (out / "stuff" / "a").exists()
 
 
 async def test_fetch_of_what_is_here_already(tmp_path):

@@ -388,6 +388,9 @@ async def fetch(
     sha256: str | None = None,
     settings: Settings | None = None,
     peers: Iterable[tuple[str, int]] = (),
+    trackers: Iterable[str] = (),
+    select: Iterable[int] | None = None,
+    overwrite: bool | None = None,
     timeout: float | None = None,
     progress: Callable[[TorrentStats], None] | None = None,
 ) -> tuple[pathlib.Path, ...]:
@@ -400,10 +403,13 @@ async def fetch(
         source: path or URL of a .torrent, magnet link or info-hash.
         save_to: the folder.
         web_seeds: URLs (http, https) of the file, or of the folder in which the torrent's lies, besides the torrent's.
-        sha256: what the file must have, in hex; of a torrent of one file only. If it has another one, what was fetched
-            is put aside as ``NAME.wrong``; a file that was there before stays.
+        sha256: what the file must have, in hex; of a torrent of one file, or of the one that is selected. If it has
+            another one, what was fetched is put aside as ``NAME.wrong``; a file that was there before stays.
         settings: choices of the session; None for the defaults.
         peers: (host, port) of peers known by other means.
+        trackers: more trackers, wherever they are.
+        select: file indexes to want; None for all.
+        overwrite: may replace a different finished file; None: as in the settings.
         timeout: seconds; None for as long as it takes.
         progress: called with a snapshot at once, every second (while metadata is fetched, while what lies there is
             checked, while data comes), and at the end. What it raises ends the fetch.
@@ -411,23 +417,32 @@ async def fetch(
     Raises:
         NoPeersError: not complete within ``timeout``; what came is kept.
         VerifyError: the file's SHA-256 is not ``sha256``, or there are several files.
-        ValueError: ``sha256`` is no SHA-256.
-        TorrentError: as ``load``, ``open_session`` and ``Torrent.wait_complete``.
+        ValueError: ``sha256`` is no SHA-256; as ``Session.add``.
+        TorrentError: as ``load``, ``Session.add``, ``open_session`` and ``Torrent.wait_complete``.
     """
     require_trio("fetch")
     expected = parse_sha256(sha256) if sha256 is not None else None
+    select = None if select is None else tuple(select)
     with trio.move_on_after(timeout if timeout is not None else math.inf) as limit:
         found = await load(source)
     if limit.cancelled_caught:
         raise NoPeersError(f"{os.fspath(source)}: not read after {timeout:g} s")
     async with open_session(settings) as session:
-        torrent = session.add(found, save_to, peers=peers, web_seeds=web_seeds)
+        torrent = session.add(
+            found,
+            save_to,
+            peers=peers,
+            trackers=trackers,
+            web_seeds=web_seeds,
+            select=select,
+            overwrite=overwrite,
+        )
         with trio.CancelScope(deadline=limit.deadline):
             if expected is not None:
-                the_one_file(await torrent.wait_metadata(), None)
+                the_one_file(await torrent.wait_metadata(), select)
             paths = await _wait_and_tell(torrent, progress)
             if expected is not None:
-                await check_sha256(torrent, session, expected)
+                await check_sha256(torrent, session, expected, select)
             return paths
         raise NoPeersError(f"{torrent.name}: not complete after {timeout:g} s: {torrent.why(patience=0).message}")
     raise AssertionError("unreachable")
