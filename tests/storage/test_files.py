@@ -129,6 +129,25 @@ async def test_nor_where_one_save_folder_lies_in_the_other(tmp_path: pathlib.Pat
     await disk.close(1)
 
 
+async def test_nor_by_wanting_it_after_all(tmp_path: pathlib.Path) -> None:
+    pool = FilePool()
+    one = Shape({"a": letters(100, 1), "b": letters(200, 1)}, name="same")
+    two = Shape({"b": letters(200, 2)}, name="same")
+    first, second = Home(tmp_path / "1", one), Home(tmp_path / "2", two)
+    second.folder = first.folder
+    disk = first.disk(FileStorage(one.info, first.folder, pool=pool))
+    other = second.disk(FileStorage(two.info, first.folder, pool=pool))
+    await first.open(disk, frozenset({0}))
+    await disk.write_piece(1, one.pieces[1])  # the end of the first file, and bytes of the second
+    await second.open(other)
+    await other.write_piece(0, two.pieces[0])
+    with pytest.raises(StorageError, match="another torrent"):
+        await disk.select(one.all)
+    await other.close(1)
+    await disk.select(one.all)
+    await disk.close(0b10)
+
+
 async def test_two_torrents_of_one_name_in_one_folder(tmp_path: pathlib.Path) -> None:
     """Neither in two processes, which know nothing of each other, nor after a kill is one taken for the other."""
     one, two = Shape({"": letters(200, 1)}, name="same"), Shape({"": letters(200, 2)}, name="same")

@@ -401,6 +401,7 @@ class FileStorage(Storage):
         keep = list(ranges_of_file(have, file, self._layout)) if self._aside in self._where.exist else []
         part = self._names.part(file)
         with about(self._beneath.name(part), "look at"):
+            self._where.claim(file)
             self._where.exist.update([file] if self._beneath.stat(part) else [])
         self._put_into_part(file, keep)
 
