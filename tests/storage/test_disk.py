@@ -652,3 +652,35 @@ async def test_storage_of_files_by_default(tmp_path: pathlib.Path, shape: Shape)
     have = await write_all(home, disk)
     await disk.close(have)
     assert home.final(0).exists()
+
+
+@pytest.mark.parametrize("what", ["other bytes", "the same bytes"])
+async def test_finished_file_that_is_written_to_while_it_is_checked(home: Home, shape: Shape, what: str) -> None:
+    """The stamp from after the check would vouch for bytes that nobody has hashed."""
+    home.put(3, shape.content(3))
+    looks = 0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal looks
+        if done == total > 0:
+            looks += 1
+            if looks == 1:
+                with home.final(3).open("r+b") as file:
+                    file.seek(100)
+                    file.write(b"other" if what == "other bytes" else shape.content(3)[100:105])
+                os.utime(home.final(3), ns=(1, 1))
+
+    disk = home.disk()
+    if what == "other bytes":
+        with pytest.raises(FileInTheWayError):
+            await disk.open(wanted=shape.all, progress=progress)
+        await disk.close(0)
+        return
+    have = await disk.open(wanted=shape.all, progress=progress)
+    assert looks == 2
+    assert have.bit_count() == 5, "all but the first piece of the file, which has bytes of others"
+    await disk.close(have)
+    disk = home.disk()
+    assert await home.open(disk) == have
+    assert home.hashed == 0
+    await disk.close(have)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import itertools
+import logging
 import pathlib
 from collections.abc import Callable, Iterable, Sequence
 
@@ -30,6 +31,8 @@ from .room import check_room
 from .runs import complete_files, runs, union
 from .storage import NO_STAMP, Buffer, Found, InTheWay, Room, Stamp, Storage, SyncFailure
 from .turns import Turns
+
+log = logging.getLogger("torrentlite")
 
 
 class Verdict(enum.Enum):
@@ -67,6 +70,7 @@ class Disk:
         self._touched: set[int] = set()  # files that may be complete now
         self._to_flush: set[int] = set()  # files with pieces that were found, not written
         self._spilled_aside: set[int] = set()
+        self._changed: set[int] = set()  # finished files that somebody wrote to since they were looked at
         self._sync_failures = 0
         self._turns = Turns()
 
@@ -96,23 +100,31 @@ class Disk:
         async with self._turns.alone():
             self._opened = False
             self._wanted = self._real(wanted)
-            resume = await self._offload.run(self._journal.load) if self._journal else Resume()
-            found = await self._offload.run(self._storage.prepare, self._wanted)
-            if not self._storage.read_only:
-                check_room(found.needed, found.free, self._storage.top())
-            trusted, doubtful = sort_pieces(self._layout, resume, found, recheck=recheck)
-            right = await check_pieces(self._info, self._storage, doubtful, self._offload, progress)
-            have = trusted | right
-            await self._offload.run(self._storage.select, self._wanted, have, doubtful & ~right)
-            self._synced, self._unsynced, self._unsure = trusted, right, 0
-            self._spilled_aside.clear()
-            self._stamps, self._new_stamps = dict(found.stamps), {}
-            for file in itertools.filterfalse(self._storage.final, sorted(found.finished)):
-                self._forget(file)
-            if not self._storage.read_only:
-                await self._save(have, resume, found)
+            have = await self._look(recheck, progress)
+            if self._changed:
+                log.warning("'%s' was changed while it was checked; checked again", self._storage.top())
+                have = await self._look(False, progress)
             self._opened = True
             return have
+
+    async def _look(self, recheck: bool, progress: Callable[[int, int], None] | None) -> int:
+        resume = await self._offload.run(self._journal.load) if self._journal else Resume()
+        found = await self._offload.run(self._storage.prepare, self._wanted)
+        if not self._storage.read_only:
+            check_room(found.needed, found.free, self._storage.top())
+        trusted, doubtful = sort_pieces(self._layout, resume, found, recheck=recheck)
+        right = await check_pieces(self._info, self._storage, doubtful, self._offload, progress)
+        have = trusted | right
+        await self._offload.run(self._storage.select, self._wanted, have, doubtful & ~right)
+        self._synced, self._unsynced, self._unsure = trusted, right, 0
+        self._spilled_aside.clear()
+        self._changed.clear()
+        self._stamps, self._new_stamps = dict(found.stamps), {}
+        for file in itertools.filterfalse(self._storage.final, sorted(found.finished)):
+            self._forget(file)
+        if not self._storage.read_only:
+            await self._save(have, resume, found)
+        return have
 
     async def _save(self, have: int, resume: Resume, found: Found) -> None:
         """Write down what was found, and give final names to files that turned out to be whole."""
@@ -345,6 +357,11 @@ class Disk:
     def _make_last(self, fresh: int, whole: list[int], rewrite: bool, clean: bool) -> list[int]:
         """In a thread: the order of these lines is what a power cut cannot break."""
         stamps = self._storage.sync({*self._to_flush, *whole})
+        # What was hashed has the stamp from before: a later one would vouch for what another program wrote meanwhile.
+        changed = [file for file, stamp in stamps.items() if self._final(file) and self._stamps.get(file) != stamp]
+        for file in changed:
+            del stamps[file]
+        self._changed.update(changed)
         self._stamps.update(stamps)
         self._new_stamps.update(stamps)
         if self._journal and rewrite:
@@ -353,6 +370,9 @@ class Disk:
             self._journal.synced(fresh, self._new_stamps)
         self._new_stamps.clear()
         return self._storage.finish(whole)
+
+    def _final(self, file: int) -> bool:
+        return file < len(self._layout.file_lengths) and self._storage.final(file)
 
     def _lose(self, failure: SyncFailure) -> StorageError:
         """What was written since the last flush of these files is not claimed any more; returns the error to raise."""
