@@ -100,26 +100,70 @@ async def test_what_a_full_disk_refuses_waits_with_its_memory(world):
 
 @simulated()
 async def test_a_disk_that_refuses_for_good_is_told_of_and_ends_it(world):
-    async with half_a_piece(world) as (machine, _, memory, _, spills, owner, _):
+    async with half_a_piece(world) as (machine, _, memory, picker, spills, owner, _):
         machine.disk.error = errno.EACCES
         await stalled(spills)
         (error,) = owner.told
         assert isinstance(error, StorageError) and not isinstance(error, DiskFullError)
         assert memory.used == PIECE
-        spills.retain(lambda piece: False)
+        picker.set_wanted(0)
+        spills.forget()
         assert not spills
 
 
 @simulated()
 async def test_a_new_download_of_a_piece_waits_for_the_write_of_an_old_one(world):
-    async with half_a_piece(world) as (machine, _, memory, _, spills, _, _):
+    async with half_a_piece(world) as (machine, _, memory, picker, spills, _, _):
         machine.disk.seek = 1.0
         await stalled(spills)
         began = trio.current_time()
-        spills.retain(lambda piece: False)  # given up while it is being written: that goes on
+        picker.set_wanted(0)
+        spills.forget()  # given up while it is being written: that goes on
         await spills.settled([1, 2])
         assert trio.current_time() == began
         assert memory.used == PIECE
         await spills.settled([0])
         assert trio.current_time() > began
+        assert not memory.used
+
+
+@simulated()
+async def test_a_whole_piece_that_waits_for_the_disk_is_not_given_up_with_its_file(world):
+    """It would be found wrong, and who sent it would be to blame."""
+    async with half_a_piece(world) as (machine, disk, _, picker, spills, _, data):
+        await stalled(spills)
+        machine.disk.error = errno.ENOSPC
+        for piece, begin, length in picker.pick("a", 2, trio.current_time()):
+            arrival = picker.received("a", piece, begin, data[begin : begin + length])
+            spills.add(piece, begin, data[begin : begin + length])
+        assert arrival.finished is not None
+        with pytest.raises(DiskFullError):
+            await spills.write(0)
+        picker.set_wanted(0)
+        spills.forget()
+        assert spills
+        machine.disk.error = 0
+        await spills.write(0)
+        assert await disk.check_spilled(0) is Verdict.RIGHT
+
+
+@simulated()
+async def test_blocks_of_a_piece_that_was_given_up_while_they_were_written_do_not_come_back(world):
+    """They would be written over the new copy."""
+    async with half_a_piece(world) as (_, disk, memory, picker, spills, owner, _):
+
+        async def fail_slowly(piece, blocks):
+            await trio.sleep(1)
+            raise DiskFullError("no room", errno=errno.ENOSPC)
+
+        disk.spill = fail_slowly
+        await stalled(spills)
+        picker.set_wanted(0)
+        spills.forget()
+        picker.set_wanted(0b1)
+        picker.pick("a", 1, trio.current_time())
+        await trio.sleep(2)
+        assert owner.told == ["trouble"], "the write failed"
+        assert not spills
+        picker.set_wanted(0)
         assert not memory.used

@@ -468,6 +468,11 @@ class Picker(Generic[P]):
         """What ``spill`` returned is written (or has failed to be, and the caller drops the piece)."""
         self._partials.give_leaving(download)
 
+    def parted(self, piece: int) -> PieceDownload[P] | None:
+        """The spilled piece of this number that is on its way, or being checked."""
+        download = self._partials.all.get(piece) or self.checking.get(piece)
+        return download if download is not None and download.buffer is None else None
+
     # Looks
 
     @property

@@ -139,12 +139,7 @@ class Pieces:
     def want(self, pieces: int) -> None:
         """Fetch these from now on; what was asked for in vain is cancelled."""
         self._cancel(self.picker.set_wanted(pieces))
-        self._spills.retain(self.lacks)  # the others' blocks are forgotten: written later they might meet a new copy
-
-    def lacks(self, piece: int) -> bool:
-        """Whether this piece is wanted and not here."""
-        picker = self.picker
-        return bool((picker.wanted & ~picker.have) >> piece & 1)
+        self._spills.forget()
 
     def pick(
         self, peer: Source, count: int, now: float, *, only: int | None, share: float | None = None
@@ -235,8 +230,8 @@ class Pieces:
         """No task of ours runs any more: give all memory back."""
         self._closed = True
         self._finished.clear()
-        self._spills.retain(lambda piece: False)
         self.picker.close()
+        self._spills.forget()
 
     def uploaded(self, size: int, now: float) -> None:
         """Bytes went out to a peer."""

@@ -6,7 +6,7 @@ the parting and those that come after it; and, until the former are written, the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Collection, Hashable
 from typing import Generic, Protocol, TypeVar
 
 import trio
@@ -53,10 +53,13 @@ class Spills(Generic[P]):
         """A block came for a piece that has no memory any more."""
         self._waiting.setdefault(piece, []).append((begin, data))
 
-    def retain(self, needed: Callable[[int], bool]) -> None:
-        """Forget the blocks of pieces that are not needed, and give their memory back."""
+    def forget(self) -> None:
+        """Forget the blocks of pieces that were given up, and give their memory back.
+
+        Written later they might meet a new copy. Those of a piece that is being checked belong to it.
+        """
         for piece in list(self._waiting):
-            if not needed(piece):
+            if self._picker.parted(piece) is None:
                 del self._waiting[piece]
                 leaving = self._leaving.pop(piece, None)
                 if leaving is not None:
@@ -75,15 +78,19 @@ class Spills(Generic[P]):
             StorageError: the disk refuses; then they wait on, with their memory.
         """
         async with self._lock:
+            download = self._picker.parted(piece)
             blocks, leaving = self._waiting.pop(piece, []), self._leaving.pop(piece, None)
             self._writing = piece
             try:
                 if blocks:
                     await self._disk.spill(piece, blocks)
-            except BaseException:  # received is received
-                self._waiting[piece] = blocks + self._waiting.get(piece, [])
-                if leaving is not None:
-                    self._leaving[piece] = leaving
+            except BaseException:
+                if download is not None and self._picker.parted(piece) is download:  # received is received
+                    self._waiting[piece] = blocks + self._waiting.get(piece, [])
+                    if leaving is not None:
+                        self._leaving[piece] = leaving
+                elif leaving is not None:  # it was given up meanwhile
+                    self._picker.spilled(leaving)
                 raise
             finally:
                 self._writing = -1
