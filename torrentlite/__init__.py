@@ -31,7 +31,7 @@ _HOMES = {
     "stats": (
         "FileStats",
         "LsdStats",
-        "NodeStats",
+        "DhtStats",
         "PeerStats",
         "PieceStats",
         "PortMapStats",

@@ -67,7 +67,7 @@ MAX_METADATA_HEADER: Final = 1 << 10
 MAX_CLIENT_NAME: Final = 64
 """Characters of a peer's own name for its program; longer ones only spoil a table."""
 MAX_REQQ: Final = 1 << 16
-"""A peer's ``reqq`` above this is taken for this: 1 GiB of requests is more than any pipeline of ours fills."""
+"""A peer's ``reqq`` above this is taken for this. What is asked of it at once has MAX_OUTSTANDING for a bound."""
 
 MAX_PEX_ENTRIES: Final = 200
 """Addresses taken from one list of a peer exchange message; BEP 11 allows 50, but for the first message."""
@@ -606,7 +606,7 @@ MAX_REJECTS: Final = 50
 MAX_METADATA_REQUESTS: Final = 4096
 """Pieces of metadata served on one connection: the largest info dictionary twice, which is enough for a retry."""
 METADATA_PIECE: Final = 16 * 1024
-"""BEP 9: "The metadata is handled in blocks of 16KiB"."""
+"""BEP 9: "The metadata is handled in blocks of 16KiB", but for the last one."""
 METADATA_PARALLEL: Final = 3
 """Peers asked for the metadata at once, each for the whole: a liar is then known for certain."""
 METADATA_MEMORY: Final = 4 << 20

@@ -221,7 +221,7 @@ class LsdStats(NamedTuple):
     """Announces of others."""
 
 
-class NodeStats(NamedTuple):
+class DhtStats(NamedTuple):
     """The session's DHT node."""
 
     state: str = "off"
@@ -303,6 +303,6 @@ class SessionStats(NamedTuple):
     piece_memory: int
     internal_errors: int
     """Bugs of ours that were contained; tests assert that it is 0."""
-    dht: NodeStats = NodeStats()
+    dht: DhtStats = DhtStats()
     lsd: LsdStats = LsdStats()
     port_map: PortMapStats = PortMapStats()

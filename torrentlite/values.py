@@ -55,9 +55,9 @@ from .settings import (
     Settings as Settings,
 )
 from .stats import (
+    DhtStats as DhtStats,
     FileStats as FileStats,
     LsdStats as LsdStats,
-    NodeStats as NodeStats,
     PeerStats as PeerStats,
     PieceStats as PieceStats,
     PortMapStats as PortMapStats,

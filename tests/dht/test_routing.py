@@ -116,7 +116,7 @@ def test_one_node_of_a_public_network():
     assert table.answered(one, 0.0)
     assert not table.answered(Contact(b"\x0f" * 20, Address("8.8.8.9", 1)), 0.0)
     assert not table.answered(Contact(b"\x0e" * 20, Address("8.8.8.8", 2)), 0.0)
-    assert not table.wants(Contact(b"\x0f" * 20, Address("8.8.8.9", 1)), 0.0)
+    assert not table.wants(Contact(b"\x0f" * 20, Address("8.8.8.9", 1)))
     assert table.answered(Contact(b"\x0f" * 20, Address("8.8.9.9", 1)), 0.0)
     for port in range(1, 12):
         assert table.answered(Contact(bytes([port] * 20), Address("192.168.0.1", port)), 0.0), "not so on a LAN"
@@ -174,11 +174,11 @@ def test_secure_nodes_are_preferred_in_a_full_bucket():
     for index in range(128):
         table.answered(far(index), 0.0)
     secure = far(3, secure=True)
-    assert table.wants(secure, 0.0)
+    assert table.wants(secure)
     assert table.answered(secure, 0.0)
     assert table.find(secure.address) is not None
     assert len(table) == 128
-    assert not table.wants(far(700), 0.0)
+    assert not table.wants(far(700))
 
 
 def test_asking_proves_nothing():

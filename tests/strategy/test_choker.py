@@ -5,8 +5,9 @@ import random
 import pytest
 from hypothesis import given, strategies as st
 
+from tests.strategy.everybody import UnchokeAll
 from torrentlite.limits import CHOKE_INTERVAL
-from torrentlite.strategy.choker import GIFT_TIME, LONGEST_TURN, Choker, UnchokeAll
+from torrentlite.strategy.choker import GIFT_TIME, LONGEST_TURN, Choker
 
 KIB, MIB = 1 << 10, 1 << 20
 

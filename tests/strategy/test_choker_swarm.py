@@ -9,7 +9,8 @@ import random
 import statistics
 from collections.abc import Callable
 
-from torrentlite.strategy.choker import Choker, UnchokeAll
+from tests.strategy.everybody import UnchokeAll
+from torrentlite.strategy.choker import Choker
 
 PEERS = 50
 FREE_RIDERS = 12

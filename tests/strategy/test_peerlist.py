@@ -26,7 +26,7 @@ def dial(peers: PeerList, now: float) -> Address | None:
     peer = peers.candidate(now)
     if peer is None:
         return None
-    peers.dialing(peer, now)
+    peers.dialing(peer)
     return peer.address
 
 
@@ -313,7 +313,7 @@ def test_each_is_in_one_place(data: st.DataObject) -> None:
                     assert peer.address not in busy
                     assert peer.retry_at <= now
                     assert peers.banned(peer.address.host) is None
-                    peers.dialing(peer, now)
+                    peers.dialing(peer)
                     busy[peer.address] = peer
             case "in":
                 peers.connected(address)

@@ -10,8 +10,8 @@ import sys
 import trio
 
 import torrentlite as tl
+from tests.strategy.everybody import UnchokeAll
 from torrentlite.metainfo.build import build_info, build_metainfo
-from torrentlite.strategy.choker import UnchokeAll
 from torrentlite.testing import SimulatedWorld, Trace, run_simulation
 
 PIECE = 128 << 10

@@ -8,8 +8,8 @@ from typing import Any
 
 from torrentlite.cli.progress import Glance, look
 from torrentlite.stats import (
+    DhtStats,
     FileStats,
-    NodeStats,
     PeerStats,
     PieceStats,
     Reason,
@@ -40,7 +40,7 @@ TRACKER = TrackerStats(
 )  # fmt: skip
 SESSION = SessionStats(
     port=51001, torrents=1, peers=14, half_open=3, pending_handshakes=0, down_rate=48.7 * 2**20, up_rate=2.1 * 2**20,
-    downloaded=1990 << 20, uploaded=190 << 20, piece_memory=0, internal_errors=0, dht=NodeStats("joined", "123 IPv4 nodes", 123),
+    downloaded=1990 << 20, uploaded=190 << 20, piece_memory=0, internal_errors=0, dht=DhtStats("joined", "123 IPv4 nodes", 123),
 )  # fmt: skip
 FINE = Why(Reason.FINE, "downloading from 9 peers")
 CLIENTS = (

@@ -21,9 +21,9 @@ from torrentlite.cli.telling import in_words
 from torrentlite.errors import StorageError, TrackerError
 from torrentlite.metainfo.text import display
 from torrentlite.stats import (
+    DhtStats,
     FileStats,
     LsdStats,
-    NodeStats,
     PortMapStats,
     Reason,
     SourceStats,
@@ -90,7 +90,7 @@ def screens(strings: list[str]) -> Iterator[tuple[str, bytes]]:
     seeds = tuple(WebSeedStats(text(), state, text(), 1.0, 1, 1, 1, 3.0, True) for state in states)
     session = SESSION._replace(
         port_map=PortMapStats("failed", text()),
-        dht=NodeStats("joined", text()),
+        dht=DhtStats("joined", text()),
         lsd=LsdStats("none", text()),
     )
     what = Snapshot(jobs, Detail(peers, files, pieces(200), trackers, sources, seeds), session, log, "tl fetch")

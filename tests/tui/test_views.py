@@ -11,9 +11,9 @@ from rich.cells import cell_len
 from torrentlite.cli import qr
 from torrentlite.cli.screen import Screen
 from torrentlite.stats import (
+    DhtStats,
     FileStats,
     LsdStats,
-    NodeStats,
     PieceStats,
     PortMapStats,
     Reason,
@@ -296,7 +296,7 @@ def test_where_peers_come_from_in_words() -> None:
         port_map=PortMapStats(
             "mapped", "TCP and UDP 51001 of the gateway 192.168.1.1 lead here", "UPnP", tcp_port=51001
         ),
-        dht=NodeStats("joined", "123 IPv4 nodes", 123, read_only=True),
+        dht=DhtStats("joined", "123 IPv4 nodes", 123, read_only=True),
     )
     sources = (
         SourceStats("dht", "ok", "", 12, 240.0), SourceStats("lsd", "ok", "", 1, -1), SourceStats("pex", "off", "", 0, -1)
@@ -307,7 +307,7 @@ def test_where_peers_come_from_in_words() -> None:
     assert "DHT: 123 IPv4 nodes · nobody reaches us · named 12 peers · again in 4m" in screen
     assert "local network: named 1 peer; peers of peers: not asked" in screen
     failed = session._replace(
-        port_map=PortMapStats("no gateway", ""), dht=NodeStats("joining", "no node has answered yet")
+        port_map=PortMapStats("no gateway", ""), dht=DhtStats("joining", "no node has answered yet")
     )
     sources = (SourceStats("dht", "waiting", "no node has answered yet", 0, -1), SourceStats("lsd", "ok", "", 0, -1))
     failed = failed._replace(lsd=LsdStats("none", "the network has no multicast"))

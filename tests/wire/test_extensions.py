@@ -141,7 +141,7 @@ def test_examples_of_bep_9() -> None:
         assert ext.parse_extended(ext.UT_METADATA, data) == message
 
 
-@given(st.integers(1, 255), st.integers(0, limits.MAX_METADATA // ext.METADATA_PIECE_SIZE))
+@given(st.integers(1, 255), st.integers(0, limits.MAX_METADATA // limits.METADATA_PIECE))
 def test_requests_and_rejects_round_trip(number: int, piece: int) -> None:
     sent, data = payload(ext.encode_metadata_request(number, piece))
     assert sent == number
@@ -155,9 +155,9 @@ def test_requests_and_rejects_round_trip(number: int, piece: int) -> None:
 def test_metadata_in_pieces(total: int) -> None:
     metadata = bytes(total)
     got = b""
-    for start in range(0, total, ext.METADATA_PIECE_SIZE):
-        piece = start // ext.METADATA_PIECE_SIZE
-        part = metadata[start : start + ext.METADATA_PIECE_SIZE]
+    for start in range(0, total, limits.METADATA_PIECE):
+        piece = start // limits.METADATA_PIECE
+        part = metadata[start : start + limits.METADATA_PIECE]
         _, data = payload(ext.encode_metadata_data(9, piece, total, part))
         message = ext.parse_extended(ext.UT_METADATA, data)
         assert message == m.MetadataData(piece, total, part)
@@ -178,7 +178,7 @@ def test_unrecognized_kinds_are_ignored() -> None:
         {"msg_type": b"0", "piece": 0},
         {"msg_type": 0, "piece": b"0"},
         {"msg_type": 0, "piece": -1},
-        {"msg_type": 2, "piece": limits.MAX_METADATA // ext.METADATA_PIECE_SIZE + 1},
+        {"msg_type": 2, "piece": limits.MAX_METADATA // limits.METADATA_PIECE + 1},
         {"msg_type": 0, "piece": 2**63},
         [0, 0],
         5,
@@ -284,8 +284,8 @@ def test_only_protocol_errors_come_out(number: int, data: bytes, more: bytes) ->
         assert message.extensions.keys() <= ext.OUR_IDS.keys()
         assert all(0 <= number <= 255 for number in message.extensions.values())
     elif isinstance(message, m.MetadataData):
-        assert 0 < len(message.data) <= ext.METADATA_PIECE_SIZE
-        assert message.piece * ext.METADATA_PIECE_SIZE + len(message.data) <= message.total_size
+        assert 0 < len(message.data) <= limits.METADATA_PIECE
+        assert message.piece * limits.METADATA_PIECE + len(message.data) <= message.total_size
 
 
 PEX = m.Pex(

@@ -197,7 +197,7 @@ def test_metadata_goes_from_one_to_the_other(step: int) -> None:
         asked = one.encode_metadata_request(piece)
         assert asked is not None
         assert feed(other, asked, step) == [m.MetadataRequest(piece)]
-        part = METADATA[piece * ext.METADATA_PIECE_SIZE :][: ext.METADATA_PIECE_SIZE]
+        part = METADATA[piece * limits.METADATA_PIECE :][: limits.METADATA_PIECE]
         answer = other.encode_metadata_data(piece, len(METADATA), part)
         assert answer is not None
         (message,) = feed(one, answer, step)

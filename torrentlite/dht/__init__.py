@@ -34,7 +34,7 @@ _HOMES = {
     "peersearch": ("PeerSearch",),
     "settings": ("DhtSettings",),
     "signing": ("SigningKey",),
-    "stats": ("DhtStats", "SideStats"),
+    "stats": ("NodeStats", "SideStats"),
 }
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -64,4 +64,4 @@ if TYPE_CHECKING:
     from .peersearch import PeerSearch as PeerSearch
     from .settings import DhtSettings as DhtSettings
     from .signing import SigningKey as SigningKey
-    from .stats import DhtStats as DhtStats, SideStats as SideStats
+    from .stats import NodeStats as NodeStats, SideStats as SideStats

@@ -25,7 +25,7 @@ from .krpc import Refusal, Reply
 from .peersearch import PeerSearch
 from .settings import DhtSettings
 from .state import SavedState, save
-from .stats import DhtStats
+from .stats import NodeStats
 
 log = logging.getLogger("torrentlite.dht")
 log.addHandler(logging.NullHandler())  # else Python itself prints warnings
@@ -327,10 +327,10 @@ class Node:
         side = self._core.sides.get(ipv6)
         return [node.contact for node in side.table] if side is not None else []
 
-    def stats(self) -> DhtStats:
+    def stats(self) -> NodeStats:
         """A snapshot."""
         counters, sides = self._core.stats()
-        return DhtStats(
+        return NodeStats(
             addresses=self._own,
             sides=sides,
             searches=len(self._core.searches),

@@ -11,6 +11,7 @@ from typing import Final
 import trio
 
 from ..errors import NetworkError
+from ..limits import DHT_SAVE_INTERVAL
 from ..net.network import Datagrams, Network, RealNetwork
 from ..wire.address import Address
 from .node import Node
@@ -19,8 +20,6 @@ from .statefile import StateFile
 
 ROUTERS: Final = (("dht.libtorrent.org", 25401), ("dht.transmissionbt.com", 6881), ("router.bt.ouinet.work", 6881))
 """Public nodes that help others in; asked together, and only when nobody else has answered."""
-
-_SAVE_EVERY: Final = 600.0
 
 
 @contextlib.asynccontextmanager
@@ -115,5 +114,5 @@ async def _join(node: Node, nodes: Sequence[tuple[str, int]], routers: Sequence[
 
 async def _save(node: Node, file: StateFile) -> None:
     while True:
-        await trio.sleep(_SAVE_EVERY)
+        await trio.sleep(DHT_SAVE_INTERVAL)
         await trio.to_thread.run_sync(file.write, node.save())

@@ -160,7 +160,7 @@ class Table:
         if known.bad or (known.fails > 1 and self._bucket(known.number).spare):
             self._remove(known, now)
 
-    def wants(self, contact: Contact, now: float) -> bool:
+    def wants(self, contact: Contact) -> bool:
         """Whether a node that was not verified yet is worth a ping: there would be room for it."""
         if contact.id == self.own_id or contact.address in self._by_address or contact.id in self._by_id:
             return False

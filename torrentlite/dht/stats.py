@@ -56,7 +56,7 @@ class SideStats(NamedTuple):
     """Items stored with us (BEP 44)."""
 
 
-class DhtStats(NamedTuple):
+class NodeStats(NamedTuple):
     """A node at one moment."""
 
     addresses: tuple[Address, ...]

@@ -126,7 +126,7 @@ class Upkeep:
 
     def heard_of(self, contact: Contact, now: float) -> None:
         """Somebody has asked us; if it also answers us, it is a node."""
-        if len(self._verifying) < _PINGS and self._side.table.wants(contact, now):
+        if len(self._verifying) < _PINGS and self._side.table.wants(contact):
             self._verify(contact.address, now)
 
     def join_soon(self, now: float) -> None:

@@ -278,20 +278,3 @@ class Choker(Generic[C]):
     @staticmethod
     def _gifts(seats: int) -> int:
         return max(1, seats // GIFT_SHARE)
-
-
-class UnchokeAll(Generic[C]):
-    """Everybody who is interested, always: what tit for tat is measured against."""
-
-    def round(
-        self,
-        peers: Sequence[C],
-        now: float,
-        rng: random.Random,
-        *,
-        seeding: bool,
-        slots: int,
-        spare_upload: bool,
-    ) -> list[C]:
-        """See ``Choker.round``."""
-        return [peer for peer in peers if peer.peer_interested]

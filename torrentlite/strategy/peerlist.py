@@ -47,7 +47,6 @@ class PeerAddress:
         source: who named it: peer (by hand), tracker, magnet, incoming, dht, pex or lsd.
         within: the narrowest scope that its source may name; pass it on to ``Network.connect``.
         failures: attempts, or stays without use, since it was last of use.
-        tried_at: when it was last dialled, or None.
         retry_at: not to be dialled before.
         queue: where it waits, or None while it is dialled or connected.
     """
@@ -56,7 +55,6 @@ class PeerAddress:
     source: str
     within: Scope
     failures: int = 0
-    tried_at: float | None = None
     retry_at: float = 0.0
     queue: _Queue | None = dataclasses.field(default=None, repr=False)
 
@@ -235,15 +233,14 @@ class PeerList:
             return math.inf
         return min((peer.retry_at for queue in self._queues() if (peer := queue.head()) is not None), default=math.inf)
 
-    def neighbour(self, now: float) -> PeerAddress | None:
+    def neighbour(self) -> PeerAddress | None:
         """Somebody on the local network who was never dialled, or None: he has called for peers a moment ago."""
         bag = self._untried.get(LOCAL)
         peer = bag.head() if bag is not None else None
         return peer if peer is not None and not self._is_banned(peer.address) else None
 
-    def dialing(self, peer: PeerAddress, now: float) -> None:
+    def dialing(self, peer: PeerAddress) -> None:
         """An attempt begins; ``connected`` or ``failed`` follows."""
-        peer.tried_at = now
         self._take(peer)
         if peer.source in self._untried:  # the next source's turn
             self._untried[peer.source] = self._untried.pop(peer.source)

@@ -13,7 +13,7 @@ from ..dht.statefile import StateFile
 from ..errors import DhtError, NetworkError
 from ..limits import DHT_SAVE_INTERVAL, DHT_SAVE_TIMEOUT, TICK
 from ..net.udp import UdpPort
-from ..stats import NodeStats
+from ..stats import DhtStats
 from ..strategy.searchplan import SearchPlan
 from ..wire.address import Scope
 from .crew import Crew
@@ -50,7 +50,7 @@ class Dht:
         self._udp = udp
         self._crew = crew
         self._file = file
-        self._stats: NodeStats | None = None
+        self._stats: DhtStats | None = None
         self._counted_at = 0.0
         self._closed = False
 
@@ -104,7 +104,7 @@ class Dht:
             while (search := self.plan.take(now)) is not None:
                 search.begin()
 
-    def stats(self) -> NodeStats:
+    def stats(self) -> DhtStats:
         """How the node is; not counted anew for everybody who looks. After ``close``: how it was."""
         if self._closed and self._stats is not None:
             return self._stats
@@ -113,7 +113,7 @@ class Dht:
             self._stats, self._counted_at = self._count(), now
         return self._stats
 
-    def _count(self) -> NodeStats:
+    def _count(self) -> DhtStats:
         stats = self.node.stats()
         counts = {side.ipv6: side.nodes for side in stats.sides}
         families = [f"{counts[ipv6]:,} IPv{6 if ipv6 else 4}" for ipv6 in counts if counts[ipv6]]
@@ -123,7 +123,7 @@ class Dht:
         else:
             many = sum(counts.values()) != 1
             state, message = "joined", f"{' and '.join(families) or 'no'} {'nodes' if many else 'node'}"
-        return NodeStats(
+        return DhtStats(
             state=state,
             message=message,
             nodes=counts.get(False, 0),

@@ -58,13 +58,13 @@ class Dialler:
             and commons.connected + commons.half_open < settings.connections
             and len(swarm.peers) + self.half_open < settings.connections_per_torrent
         ):
-            known = self.peerlist.candidate(now) if swarm.wants_peers else self.peerlist.neighbour(now)
+            known = self.peerlist.candidate(now) if swarm.wants_peers else self.peerlist.neighbour()
             if known is None:
                 return
             if known.address in connected:
                 self.peerlist.connected(known.address)
                 continue
-            self.peerlist.dialing(known, now)
+            self.peerlist.dialing(known)
             if known.failures:
                 self._again[known] = None
             commons.half_open += 1

@@ -10,7 +10,7 @@ import trio
 from ..dht.statefile import StateFile
 from ..net.http import HttpClient
 from ..net.udp import UdpPort
-from ..stats import LsdStats, NodeStats, PortMapStats
+from ..stats import DhtStats, LsdStats, PortMapStats
 from ..wire.address import Address, Scope
 from .commons import Commons
 from .dht import Dht
@@ -84,9 +84,9 @@ class Presence:
         """Bugs of ours that were contained in here."""
         return self._commons.dht.internal_errors if self._commons.dht is not None else 0
 
-    def dht_stats(self) -> NodeStats:
+    def dht_stats(self) -> DhtStats:
         """The DHT node."""
-        return self._commons.dht.stats() if self._commons.dht is not None else NodeStats(message="switched off")
+        return self._commons.dht.stats() if self._commons.dht is not None else DhtStats(message="switched off")
 
     def lsd_stats(self) -> LsdStats:
         """Local discovery."""

@@ -41,9 +41,6 @@ LT_DONTHAVE: Final = 7  # libtorrent's number
 OUR_IDS: Final = {"ut_metadata": UT_METADATA, "ut_pex": UT_PEX, "upload_only": UPLOAD_ONLY, "lt_donthave": LT_DONTHAVE}
 """The extensions that we speak, and the ids under which we want to be sent them."""
 
-METADATA_PIECE_SIZE: Final = 16 * 1024
-"""BEP 9: "All blocks are 16KiB except the last block which may be smaller." """
-
 _REQUEST: Final = 0
 _DATA: Final = 1
 _REJECT: Final = 2
@@ -132,7 +129,7 @@ def _parse_metadata(payload: bytes) -> ExtendedMessage:
     if not isinstance(said, dict):
         raise ProtocolError("metadata message is not a dictionary")
     kind = said.get(b"msg_type")
-    piece = _number(said.get(b"piece"), 0, limits.MAX_METADATA // METADATA_PIECE_SIZE)
+    piece = _number(said.get(b"piece"), 0, limits.MAX_METADATA // limits.METADATA_PIECE)
     if not isinstance(kind, int) or piece is None:
         raise ProtocolError("metadata message without a type or a piece")
     if kind == _REQUEST:
@@ -144,7 +141,7 @@ def _parse_metadata(payload: bytes) -> ExtendedMessage:
         return UnknownExtended(UT_METADATA)
     total = _number(said.get(b"total_size"), 1, limits.MAX_METADATA)
     data = payload[end:]
-    if total is None or not data or len(data) != min(METADATA_PIECE_SIZE, total - piece * METADATA_PIECE_SIZE):
+    if total is None or not data or len(data) != min(limits.METADATA_PIECE, total - piece * limits.METADATA_PIECE):
         raise ProtocolError(f"metadata piece {piece} has {len(data)} bytes of {total}")
     return MetadataData(piece, total, data)
 

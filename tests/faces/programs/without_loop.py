@@ -130,7 +130,7 @@ def looks(session: tl.SessionStats, peer: tl.PeerStats, file: tl.FileStats, trac
     ports: list[tl.PortMapStats] = []
     assert_type(ports, list[tl.PortMapStats])
     assert_type(session.down_rate, float)
-    assert_type(session.dht, tl.NodeStats)
+    assert_type(session.dht, tl.DhtStats)
     assert_type(session.lsd, tl.LsdStats)
     assert_type(peer.client, str)
     assert_type(file.done, int)
