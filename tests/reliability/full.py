@@ -121,12 +121,32 @@ async def story(case: Case, folder: pathlib.Path) -> dict[str, Any]:
     return seen
 
 
-async def _main(case: Case, folder: pathlib.Path) -> dict[str, Any]:
+async def whole(folder: pathlib.Path) -> dict[str, Any]:
+    """The same of data that is all there, with a state folder that is full from the beginning to the end."""
+    torrent = Torrent(*made_up_torrent(random.Random("whole"), SIZES, piece_length=PIECE))
+    metainfo, save = torrent.metainfo, folder / "save"
+    for index, entry in enumerate(metainfo.files):
+        path = save.joinpath(*entry.path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        begin = metainfo.info.layout.file_offsets[index]
+        path.write_bytes(torrent.data[begin : begin + entry.length])
+    (folder / "small" / "state").mkdir()
+    fill(folder / "small")
+    settings = tl.Settings(host="127.0.0.1", state_dir=folder / "small" / "state", dht=False, lsd=False)
+    async with tl.open_session(settings) as ours:
+        shared = ours.add(metainfo, save)
+        await shared.wait_complete()
+        seen = {"state": shared.state.value, "error": shared.error, "hashed": shared.stats().check_total}
+    journals = list((folder / "small" / "state").rglob("*.journal"))
+    return seen | {"journal": sum(path.stat().st_size for path in journals)}
+
+
+async def _main(name: str, folder: pathlib.Path) -> dict[str, Any]:
     with trio.fail_after(DEADLINE):
-        return await story(case, folder)
+        return await (whole(folder) if name == "whole" else story(CASES[name], folder))
 
 
-def main(case: Case) -> None:
+def main(case: str) -> None:
     """In a mount namespace of its own."""
     logging.getLogger("torrentlite").setLevel(logging.CRITICAL)
     opening.DISK_RETRY = pieces.DISK_RETRY = 0.1  # type: ignore[misc]
@@ -143,4 +163,4 @@ def main(case: Case) -> None:
 
 
 if __name__ == "__main__":
-    main(CASES[sys.argv[1]])
+    main(sys.argv[1])

@@ -14,6 +14,11 @@ def _mounts() -> None:
     mounts.need_mounts()
 
 
+def test_what_is_whole_is_shared_all_the_same() -> None:
+    seen = mounts.told("full", "whole")
+    assert seen == {"state": "seeding", "error": None, "hashed": sum(full.SIZES), "journal": 0}
+
+
 @pytest.mark.parametrize("name", full.CASES)
 def test_full_and_then_not(name: str) -> None:
     case = full.CASES[name]

@@ -17,7 +17,7 @@ import pathlib
 from collections.abc import Callable, Iterable, Sequence
 
 from .. import limits
-from ..errors import StorageError, TorrentError
+from ..errors import DiskFullError, StorageError, TorrentError
 from ..metainfo.info import Info
 from ..metainfo.layout import Block
 from ..wire import bitfield
@@ -108,8 +108,10 @@ class Disk:
             return have
 
     async def _look(self, recheck: bool, progress: Callable[[int, int], None] | None) -> int:
-        resume = await self._offload.run(self._journal.load) if self._journal else Resume()
+        resume, unread = await self._load_journal()
         found = await self._offload.run(self._storage.prepare, self._wanted)
+        if unread is not None and not (self._wanted and self._wanted <= found.finished):
+            raise unread
         if not self._storage.read_only:
             check_room(found.needed, found.free, self._storage.top())
         trusted, doubtful = sort_pieces(self._layout, resume, found, recheck=recheck)
@@ -125,6 +127,15 @@ class Disk:
         if not self._storage.read_only:
             await self._save(have, resume, found)
         return have
+
+    async def _load_journal(self) -> tuple[Resume, DiskFullError | None]:
+        """What it says, and why it cannot be had for now: files that are all there need none."""
+        if self._journal is not None:
+            try:
+                return await self._offload.run(self._journal.load), None
+            except DiskFullError as error:
+                return Resume(), error
+        return Resume(), None
 
     async def _save(self, have: int, resume: Resume, found: Found) -> None:
         """Write down what was found, and give final names to files that turned out to be whole."""
@@ -364,10 +375,18 @@ class Disk:
         self._changed.update(changed)
         self._stamps.update(stamps)
         self._new_stamps.update(stamps)
-        if self._journal and rewrite:
-            self._journal.rewrite(self._synced | fresh, self._stamps, clean=clean)
-        elif self._journal and (fresh or self._new_stamps):
-            self._journal.synced(fresh, self._new_stamps)
+        try:
+            if self._journal and rewrite:
+                self._journal.rewrite(self._synced | fresh, self._stamps, clean=clean)
+            elif self._journal and (fresh or self._new_stamps):
+                self._journal.synced(fresh, self._new_stamps)
+        except DiskFullError as error:
+            # With pieces still to come it is waited for: after a kill, what it does not tell of is fetched again. When
+            # all are here it only saves hashing them at the next start, and must not keep the files from their names.
+            here = complete_files(self._wanted, self._synced | fresh, self._layout)
+            if not here or len(here) < len(self._wanted):
+                raise
+            log.warning("nothing is remembered for the next start: %s", error)
         self._new_stamps.clear()
         return self._storage.finish(whole)
 

@@ -107,6 +107,7 @@ class Journal:
         self._fd = -1
         self._end = self._crc = self._compact_size = 0
         self._state = Resume()
+        self._stale = False  # the file does not say all of that: it could not be written
 
     # -- the beginning -----------------------------------------------------------------------------------------------
 
@@ -118,15 +119,15 @@ class Journal:
         """
         with self._lock, about(self.path, "read"):
             if self._fd < 0:
-                platform.make_folders(self._folder)
                 self._fd = self._open_locked()
             size = os.fstat(self._fd).st_size
             data = bytearray(size if size <= limits.MAX_JOURNAL else 0)
             platform.pread_full(self._fd, [data], 0)
-            self._state = self._parse(bytes(data))
+            self._state, self._stale = self._parse(bytes(data)), False
             return self._state
 
     def _open_locked(self) -> int:
+        platform.make_folders(self._folder)
         while True:
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
             try:
@@ -242,7 +243,7 @@ class Journal:
                 self._replace(clean=False)
 
     def rewrite(self, synced: int, stamps: Mapping[int, Stamp], *, clean: bool) -> None:
-        """From now on exactly this is true. Flushed.
+        """From now on exactly this is true. Flushed. If that fails, it is done before anything else is written.
 
         Args:
             synced: pieces on the disk.
@@ -250,7 +251,7 @@ class Journal:
             clean: it is the end, nothing more will be written.
         """
         with self._lock, about(self.path, "write to"):
-            self._state = Resume(known=True, synced=synced, stamps=dict(stamps))
+            self._state, self._stale = Resume(known=True, synced=synced, stamps=dict(stamps)), True
             self._replace(clean=clean)
 
     def close(self) -> None:
@@ -262,6 +263,8 @@ class Journal:
             self._fd = -1
 
     def _append(self, kind: Kind, payload: bytes) -> None:
+        if self._stale:
+            self._replace(clean=False)
         record, crc = _record(kind, payload, self._crc)
         try:
             platform.pwrite_all(self._fd, record, self._end)
@@ -274,6 +277,8 @@ class Journal:
 
     def _replace(self, *, clean: bool) -> None:
         """Put a compact file in the place of this one. A crash leaves one or the other."""
+        if self._fd < 0:  # it could not be opened before
+            self._fd = self._open_locked()
         data, crc = self._compact(clean=clean)
         temporary = f"{self.path}.new"
         fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | _FLAGS, 0o600)
@@ -290,7 +295,7 @@ class Journal:
             raise
         if self._fd >= 0:
             os.close(self._fd)
-        self._fd, self._crc, self._end = fd, crc, len(data)
+        self._fd, self._crc, self._end, self._stale = fd, crc, len(data), False
         self._compact_size = len(data)
         folder = platform.open_root(self._folder)
         try:
