@@ -146,7 +146,8 @@ MAX_PORTS_PER_HOST: Final = 8
 MAX_BANS: Final = 10_000
 """Bans of one torrent; the oldest go, for a list that only grows is a leak that strangers control."""
 MAX_OWN_ADDRESSES: Final = 64
-"""Addresses known to be our own: interfaces, families and what NATs make of them."""
+"""Addresses at which we met ourselves: interfaces, families and what NATs make of them. Who repeats what he is told
+looks the same, and may do so at any number of them: the first found is forgotten first."""
 
 # -- net --------------------------------------------------------------------------------------------------------------
 

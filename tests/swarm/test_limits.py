@@ -1,11 +1,14 @@
 """How many connections there are: caps, duplicates, ourselves."""
 
+import contextlib
+
 import pytest
 import trio
 
 from tests.strangers import Stranger, background, session_on, simulated, until, where
-from torrentlite.limits import CONNECT_TIMEOUT, HANDSHAKE_TIMEOUT
+from torrentlite.limits import CONNECT_TIMEOUT, HANDSHAKE_TIMEOUT, MAX_OWN_ADDRESSES
 from torrentlite.wire import messages as wm
+from torrentlite.wire.address import Address
 
 
 async def sharing(world, *hosts, size=300_000, name="made-up"):
@@ -176,6 +179,36 @@ async def test_a_session_that_is_told_of_itself(world):
         honest = await Stranger(world.host(), other.info, more).serve(nursery)
         torrent.add_peer(*honest.place)
         await torrent.wait_complete()
+
+
+@simulated()
+async def test_who_repeats_our_handshake_from_many_addresses(world):
+    """Each looks like ourselves. They push out each other, and not what the system and the gateway told us."""
+    metainfo, data = world.torrent()
+    echoes = [world.host() for _ in range(MAX_OWN_ADDRESSES + 10)]
+    async with background() as nursery, session_on(world.host()) as session:
+        torrent = session.add(metainfo)
+        await torrent.wait_checked()
+        commons = session._commons
+        commons.mapped_address = Address("50.5.5.5", 5000)
+
+        async def echo(machine):
+            (listener,) = await machine.network.listen("", 7000, fallback=False)
+            with contextlib.closing(listener):
+                stream = await listener.accept()
+                with contextlib.closing(stream):
+                    buffer = memoryview(bytearray(68))
+                    await stream.send_vectored([buffer[: await stream.receive_into(buffer)]])
+
+        for machine in echoes:
+            nursery.start_soon(echo, machine)
+        await trio.sleep(1)
+        for machine in echoes:
+            torrent.add_peer(machine.network.ip, 7000)
+        await trio.sleep(60)
+        known = [machine for machine in echoes if commons.is_ours(Address(machine.network.ip, 7000))]
+        assert len(known) == MAX_OWN_ADDRESSES
+        assert all(commons.is_ours(address) for address in (*session.addresses, commons.mapped_address))
 
 
 @simulated()

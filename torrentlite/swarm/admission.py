@@ -35,7 +35,7 @@ class Admission:
             return "not sharing now"
         if theirs.peer_id == commons.peer_id:
             if not incoming:
-                commons.own_addresses[address] = None
+                commons.met_ourselves(address)
                 swarm.peerlist.ourselves(address)
             return "that is ourselves"
         if swarm.peerlist.banned(swarm.blame_key(address)) is not None:

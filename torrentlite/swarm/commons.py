@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from ..limits import DOWNLOAD_BURST, READ_BUFFERS_KEPT
+from ..limits import DOWNLOAD_BURST, MAX_OWN_ADDRESSES, READ_BUFFERS_KEPT
 from ..settings import Settings
 from ..stats import PortMapStats
 from ..storage.slab import fresh_buffers
@@ -44,7 +44,8 @@ class Commons:
         door: who knocks at a peer's door waits for its turn there.
         half_open: connection attempts under way, all torrents.
         web_fetches: connections to web seeds, all torrents.
-        own_addresses: where we listen, and addresses at which we met ourselves.
+        own_addresses: where we listen.
+        mapped_address: the gateway's address and port that lead to us, or None.
         internal_errors: bugs of ours that were contained.
         closed_at: when the session had been left, on Trio's clock; None before.
     """
@@ -81,12 +82,14 @@ class Commons:
         self.naps: Naps[Life] = Naps()
         self.door = Door()
         self.own_addresses: dict[Address, None] = {}
+        self.mapped_address: Address | None = None
         self.connected = 0
         self.half_open = 0
         self.web_fetches = 0
         self.internal_errors = 0
         self.closed_at: float | None = None
         self._leaving: dict[bytes, list[trio.Event]] = {}
+        self._met: dict[Address, None] = {}
         self._per_ip: dict[str, int] = {}
         self._batches: list[Batch] = []
 
@@ -102,6 +105,16 @@ class Commons:
     def udp_port_for(self, peer: Address) -> int:
         """The same for datagrams."""
         return self.port_map.udp_port or self.port if peer.scope is Scope.PUBLIC else self.port
+
+    def met_ourselves(self, address: Address) -> None:
+        """A connection to this address ended at ourselves. So it seems: who repeats our handshake looks the same."""
+        self._met[address] = None
+        if len(self._met) > MAX_OWN_ADDRESSES:
+            del self._met[next(iter(self._met))]
+
+    def is_ours(self, address: Address) -> bool:
+        """Whether there is nobody but us at this address."""
+        return address in self.own_addresses or address in self._met or address == self.mapped_address
 
     def crew(self, started: Callable[[], None] | None = None) -> Crew:
         """A new group of tasks in the session's nursery; see there."""

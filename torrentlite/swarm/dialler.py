@@ -42,7 +42,7 @@ class Dialler:
 
     def add(self, address: Address, source: str, within: Scope) -> bool:
         """Somebody named a peer: whether that is news. ``dial_more`` when all are named."""
-        if address in self._swarm.commons.own_addresses:
+        if self._swarm.commons.is_ours(address):
             self.peerlist.ourselves(address)
             return False
         return self.peerlist.add(address, source, within, trio.current_time())

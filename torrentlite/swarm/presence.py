@@ -115,10 +115,11 @@ class Presence:
             return  # trackers know us by that port, and are just being told that we leave
         commons, before = self._commons, self._commons.public_port
         commons.port_map = stats = self._mapper.stats()
+        commons.mapped_address = None
         if stats.mapped and stats.external_host:
             # Some gateways lead back inside who calls them from there.
             ourselves = Address(stats.external_host, stats.tcp_port)
             if ourselves.scope is not Scope.FORBIDDEN:
-                commons.own_addresses[ourselves] = None
+                commons.mapped_address = ourselves
         if commons.public_port != before:
             self._moved()
