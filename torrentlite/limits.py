@@ -530,7 +530,8 @@ MAX_PENDING_HANDSHAKES: Final = 250
 MAX_PENDING_PER_IP: Final = 8
 """Of those, from one public address: more than any NAT needs within a few seconds."""
 PEER_IDLE_TIMEOUT: Final = 130.0
-"""Nothing received, not even a keep-alive, which is due every two minutes (BEP 3)."""
+"""Nothing received, not even a keep-alive, which is due every two minutes (BEP 3); or one send under way for as long:
+it does not read what it asks for."""
 KEEP_ALIVE: Final = 100.0
 """Send one when nothing was sent for so long; a margin to the two minutes of BEP 3."""
 NUDGE: Final = 5.0
@@ -591,6 +592,8 @@ WEB_SEED_LASTING: Final = 3
 """What seldom passes by itself (404, a file of another size) waits as after so many failures more."""
 MAX_OUTBOX: Final = 2 << 20
 """Small messages that may wait for one peer: a Have for each of 100,000 pieces and as much again."""
+OUTBOX_PART: Final = 16 << 10
+"""Bytes of them in one send, so that what moves at all, if slowly, is seen to move."""
 MAX_EARLY_HAVES: Final = 20_000
 """Haves kept from a peer before the metadata says how many pieces there are."""
 MAX_EARLY_BITFIELDS: Final = 8 << 20
@@ -606,6 +609,8 @@ MAX_REJECTS: Final = 50
 """Requests refused in a row without one block between them; libtorrent gives up after as many."""
 MAX_METADATA_REQUESTS: Final = 4096
 """Pieces of metadata served on one connection: the largest info dictionary twice, which is enough for a retry."""
+MAX_METADATA_QUEUED: Final = 256
+"""Metadata requests of one peer that wait for their turn; anacrolix asks for all pieces at once, and this is 4 MiB."""
 METADATA_PIECE: Final = 16 * 1024
 """BEP 9: "The metadata is handled in blocks of 16KiB", but for the last one."""
 METADATA_PARALLEL: Final = 3

@@ -4,7 +4,7 @@ import pytest
 import trio
 
 from tests.strangers import Stranger, background, session_on, simulated, until, where
-from torrentlite.limits import UPLOAD_BATCH_BLOCKS
+from torrentlite.limits import OUTBOX_PART, PEER_IDLE_TIMEOUT, UPLOAD_BATCH_BLOCKS
 from torrentlite.metainfo.layout import BLOCK_SIZE
 from torrentlite.wire import messages as wm
 
@@ -48,6 +48,33 @@ async def test_somebody_who_asks_for_everything_and_never_reads(world):
         await honest.hear(wm.Piece, 256)
         await trio.sleep(200)
         assert peer not in torrent.swarm.peers
+
+
+@pytest.mark.parametrize("reads", [True, False])
+@simulated()
+async def test_who_goes_on_talking_and_does_not_read(world, reads):
+    """Nothing can be sent to it, and something waits: it goes. Who reads, if slowly, stays."""
+    metainfo, data, machine = await sharing(world, 1 << 20)
+    async with background() as nursery, session_on(machine) as session:
+        torrent = session.add(metainfo)
+        await torrent.wait_complete()
+        stranger = Stranger(world.host(down=5000) if reads else world.host(), metainfo.info, has=0)
+        if reads:
+            talk = await stranger.call(nursery, where(machine, session))
+        else:
+            talk = await stranger.dial(where(machine, session))
+            await talk.greet(stranger.hello)
+        await trio.sleep(1)
+        # It is choked: as many bytes of refusals, more than the network takes.
+        await talk.say(requests(metainfo, (3 << 19) // 17 // 64))
+        await until(lambda: torrent.swarm.peers and next(iter(torrent.swarm.peers)).sender.size > 10 * OUTBOX_PART)
+        began = trio.current_time()
+        while trio.current_time() < began + 1.5 * PEER_IDLE_TIMEOUT and torrent.peers():
+            await talk.say(wm.KeepAlive())
+            await trio.sleep(1)
+        assert bool(torrent.peers()) is reads
+        if not reads:
+            assert PEER_IDLE_TIMEOUT < trio.current_time() - began < PEER_IDLE_TIMEOUT + 10
 
 
 @pytest.mark.parametrize("choked", [True, False])

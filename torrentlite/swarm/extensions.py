@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import trio
 
 from ..errors import ProtocolError
-from ..limits import MAX_METADATA_REQUESTS, MAX_OUTBOX, METADATA_PIECE
+from ..limits import MAX_METADATA_QUEUED, MAX_METADATA_REQUESTS, METADATA_PIECE
 from ..wire import messages as wm
 from ..wire.address import Address
 from ..wire.extensions import OUR_IDS
@@ -136,16 +136,27 @@ class Extensions:
                 self.exchange.rejected(peer, trio.current_time())
 
     def _got_metadata_request(self, peer: Peer, message: wm.MetadataRequest) -> None:
-        """Serve the info dictionary, a bounded number of times, and not to who does not read it."""
+        """Serve the info dictionary, a bounded number of times.
+
+        The request is kept, not the answer: of that, who does not read would make us hold 16 KiB for 30 bytes of his.
+        """
         peer.metadata_requests += 1
-        raw, piece = self._swarm.owner.info_raw, message.piece
-        refuse = peer.metadata_requests > MAX_METADATA_REQUESTS or peer.sender.size > MAX_OUTBOX // 2
-        if raw is None or refuse or not 0 <= piece < -(-len(raw) // METADATA_PIECE):
+        asked = peer.sender.metadata
+        if peer.metadata_requests > MAX_METADATA_REQUESTS or len(asked) >= MAX_METADATA_QUEUED:
+            peer.sender.send(peer.wire.encode_metadata_reject(message.piece) or b"")
+        else:
+            asked.append(message.piece)
+            peer.sender.wake()
+
+    def metadata_piece(self, peer: Peer, piece: int) -> bytes:
+        """What answers a request for this piece of the info dictionary."""
+        raw = self._swarm.owner.info_raw
+        if raw is None or not 0 <= piece < -(-len(raw) // METADATA_PIECE):
             answer = peer.wire.encode_metadata_reject(piece)
         else:
             part = raw[piece * METADATA_PIECE : (piece + 1) * METADATA_PIECE]
             answer = peer.wire.encode_metadata_data(piece, len(raw), part)
-        peer.sender.send(answer or b"")
+        return answer or b""
 
     def _got_metadata_data(self, peer: Peer, message: wm.MetadataData) -> None:
         """A piece of it."""

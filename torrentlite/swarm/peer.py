@@ -481,6 +481,8 @@ class Peer:
         if self.pipeline.lost(quiet, now):
             self.close("owes us blocks, and nothing is heard")
             return
+        if self.sender.stuck_for(now) > PEER_IDLE_TIMEOUT:
+            self.close("does not read what we send")
         self._check_outbox()
         self.sender.keep_alive(now, NUDGE if quiet >= NUDGE and self.pipeline.outstanding else KEEP_ALIVE)
         if self.sender.size:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from typing import TYPE_CHECKING
 
 import trio
 
 from ..errors import StorageError
-from ..limits import KEEP_ALIVE, UPLOAD_BATCH_BLOCKS, UPLOAD_BATCH_SECONDS
+from ..limits import KEEP_ALIVE, OUTBOX_PART, UPLOAD_BATCH_BLOCKS, UPLOAD_BATCH_SECONDS
 from ..metainfo.layout import BLOCK_SIZE
 from ..wire import messages as wm
 
@@ -19,11 +21,16 @@ class Sender:
     """What waits to be sent to one peer, and the task that sends it.
 
     Others only append (sync) and go on. Blocks are read when their turn has come, not when they are asked for.
+
+    Attributes:
+        metadata: pieces of the metadata that it waits for; each is made when the one before it has gone.
     """
 
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
+        self.metadata: deque[int] = deque()
         self._outbox = bytearray()
+        self._sending_since = math.inf
         self._wake = trio.Event()
         self._booked = 0
         self._due = 0.0
@@ -46,6 +53,10 @@ class Sender:
         """There is something new to do: a request was queued."""
         self._wake.set()
 
+    def stuck_for(self, now: float) -> float:
+        """Seconds since which one send has not come to its end; below 0 where none is under way."""
+        return now - self._sending_since
+
     def rebook(self) -> None:
         """The rate limits have changed: the next batch is booked anew."""
         self._unbook()
@@ -61,6 +72,8 @@ class Sender:
         peer = self._peer
         try:
             while True:
+                if self.metadata and not self._outbox:
+                    self.send(peer.swarm.extensions.metadata_piece(peer, self.metadata.popleft()))
                 if peer.uploads and self._may_send(trio.current_time()):
                     await self._send_blocks()
                 elif self._outbox:
@@ -77,11 +90,20 @@ class Sender:
             self._unbook()
 
     async def _flush(self, views: list[memoryview | bytearray]) -> None:
+        while len(self._outbox) > OUTBOX_PART:
+            part = self._outbox[:OUTBOX_PART]
+            del self._outbox[:OUTBOX_PART]
+            await self._send([part])
         outbox = self._outbox
         if outbox:
             self._outbox = bytearray()
             views = [outbox, *views]
+        await self._send(views)
+
+    async def _send(self, views: list[memoryview | bytearray]) -> None:
+        self._sending_since = trio.current_time()
         await self._peer.stream.send_vectored(views)
+        self._sending_since = math.inf
         self._peer.last_sent = trio.current_time()
 
     def _may_send(self, now: float) -> bool:
