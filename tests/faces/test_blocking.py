@@ -89,6 +89,24 @@ def test_the_functions(seeding, shared, tmp_path):
         tl.load(tmp_path / "nothing.torrent")
 
 
+def test_wishes_for_what_is_gone_do_nothing(tmp_path):
+    with tl.open_session(LOCAL) as session:
+        torrent = session.add("cd" * 20, tmp_path)
+    torrent.add_peer("127.0.0.1", 5)
+    torrent.announce()
+    torrent.resume()
+    assert torrent.state is tl.State.CLOSED
+    with pytest.raises(tl.TorrentRemovedError):
+        torrent.wait_complete()
+
+
+def test_what_is_misspelt_was_not_removed(tmp_path):
+    with pytest.raises(tl.StorageError, match="nothing': no such file or folder") as caught:
+        tl.create(tmp_path / "nothing")
+    assert caught.value.hint == ""
+    assert caught.value.path == str(tmp_path / "nothing")
+
+
 def test_time_limits(tmp_path):
     with tl.open_session(LOCAL) as session:
         torrent = session.add("cd" * 20, tmp_path)

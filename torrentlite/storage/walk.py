@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from .. import limits
-from ..errors import MetainfoError
+from ..errors import MetainfoError, StorageError
 from ..metainfo.metainfo import Origin, OriginFile
 from ..metainfo.text import display
 from . import platform
@@ -46,8 +46,13 @@ def walk(path: str | os.PathLike[str]) -> Listing:
     """
     typed = os.path.abspath(path)
     root = os.path.realpath(typed)
-    with about(typed, "read"):
+    try:
         mode = os.stat(root).st_mode
+    except FileNotFoundError as error:  # misspelt, more often than removed just now
+        what = f"cannot read '{display(typed)}': no such file or folder"
+        raise StorageError(what, errno=errno.ENOENT, path=typed) from error
+    except OSError as error:
+        raise fault(error, typed, "read") from error
     files: list[tuple[tuple[bytes, ...], OriginFile]]
     warnings: list[str] = []
     if stat.S_ISREG(mode):

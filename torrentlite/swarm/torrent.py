@@ -168,7 +168,9 @@ class Torrent:
         Raises:
             ValueError: the port is not between 1 and 65535.
         """
-        self._life.discovery.add_named(host, check_port(port), BY_HAND, Scope.LOOPBACK)
+        port = check_port(port)
+        if self.state is not State.CLOSED:
+            self._life.discovery.add_named(host, port, BY_HAND, Scope.LOOPBACK)
 
     def add_tracker(self, url: str) -> None:
         """Announce to this tracker too.
@@ -194,8 +196,9 @@ class Torrent:
 
     def announce(self) -> None:
         """Ask the DHT now, and the trackers (as soon as they allow)."""
-        self._life.discovery.announce_now(trio.current_time())
-        self._life.tick_discovery()
+        if self.state is not State.CLOSED:
+            self._life.discovery.announce_now(trio.current_time())
+            self._life.tick_discovery()
 
     def set_limits(self, *, upload: int | None = None, download: int | None = None) -> None:
         """Change this torrent's own rate limits, bytes per second; 0 is unlimited, None leaves as it is.
