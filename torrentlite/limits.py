@@ -621,6 +621,9 @@ METADATA_REQUESTS: Final = 4
 """Metadata requests under way with one peer; libtorrent has 2, Transmission queues 64."""
 METADATA_TIMEOUT: Final = 20.0
 """Without an answer to a metadata request the next peer is tried, this one again after as long."""
+NAMES_AT_ONCE: Final = 4
+"""Host names of peers in links, and of DHT nodes in .torrents, that are looked up at once. Each holds one of Trio's 40
+threads for as long as name servers are silent, 10 to 30 s, and trackers have to be looked up meanwhile."""
 MAX_NAMED_PEERS: Final = 256
 """Host names of peers (by hand or in a magnet) that are looked up for one torrent."""
 CHECKERS: Final = 2

@@ -5,7 +5,8 @@ import trio
 
 import torrentlite as tl
 from tests.strangers import Stranger, background, session_on, simulated, until, where
-from torrentlite.limits import MAX_NAMED_PEERS, MIN_ANNOUNCE_INTERVAL, STOP_TIMEOUT
+from torrentlite import bencode
+from torrentlite.limits import MAX_NAMED_PEERS, MIN_ANNOUNCE_INTERVAL, NAMES_AT_ONCE, STOP_TIMEOUT
 from torrentlite.wire.address import Scope
 
 
@@ -142,6 +143,48 @@ async def test_names_without_end(world):
             torrent.add_peer(f"host{number}.example", 80)
         await trio.sleep(5)
     assert len(looked_up) == MAX_NAMED_PEERS
+
+
+@pytest.mark.parametrize("what", ["peers of a link", "nodes of a .torrent"])
+@simulated()
+async def test_few_names_of_a_link_or_a_torrent_are_looked_up_at_once(world, what):
+    """Each holds a thread as long as a name server is silent; what the user names, and trackers, do not wait for them."""
+    metainfo, _ = world.torrent(100_000, trackers=["http://tracker.example/announce"])
+    world.network.name_delay = 30
+    machine = world.host()
+    under_way, most, looked_up = 0, 0, {}
+    real = machine.network.resolve
+
+    async def resolve(host, port, *, within):
+        nonlocal under_way, most
+        looked_up[host] = trio.current_time()
+        evil = host.endswith("evil.example")
+        under_way += evil
+        most = max(most, under_way)
+        try:
+            return await real(host, port, within=within)
+        finally:
+            under_way -= evil
+
+    machine.network.resolve = resolve
+    names = [(f"{number}.evil.example", 80) for number in range(20)]
+    async with session_on(machine, bootstrap=(("11.5.5.5", 6881),)) as session:
+        if what == "peers of a link":
+            session.add("magnet:?xt=urn:btih:" + "ab" * 20 + "".join(f"&x.pe={host}:{port}" for host, port in names))
+        else:
+            evil, _ = world.torrent(100_000, name="evil")
+            raw = bencode.decode(evil.encode())
+            session.add(bencode.encode({**raw, b"nodes": [list(name) for name in names]}))
+        await trio.sleep(5)
+        began = trio.current_time()
+        torrent = session.add(metainfo)
+        await torrent.wait_checked()
+        torrent.add_peer("friend.example", 80)
+        await trio.sleep(5)
+        assert max(looked_up["tracker.example"], looked_up["friend.example"]) < began + 5
+        await trio.sleep(30 * len(names))
+    assert most == NAMES_AT_ONCE
+    assert {host for host, _ in names} <= set(looked_up)
 
 
 @pytest.mark.parametrize(

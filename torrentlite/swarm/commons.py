@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from ..limits import DOWNLOAD_BURST, MAX_OWN_ADDRESSES, READ_BUFFERS_KEPT
+from ..limits import DOWNLOAD_BURST, MAX_OWN_ADDRESSES, NAMES_AT_ONCE, READ_BUFFERS_KEPT
 from ..settings import Settings
 from ..stats import PortMapStats
 from ..storage.slab import fresh_buffers
@@ -42,6 +42,7 @@ class Commons:
         loopback: whether the session is bound to loopback.
         naps: which torrents the session's tick visits.
         door: who knocks at a peer's door waits for its turn there.
+        named: lets so many names of peers in links be looked up at once, all torrents.
         half_open: connection attempts under way, all torrents.
         web_fetches: connections to web seeds, all torrents.
         own_addresses: where we listen.
@@ -81,6 +82,7 @@ class Commons:
         self.port_map = PortMapStats()
         self.naps: Naps[Life] = Naps()
         self.door = Door()
+        self.named = trio.CapacityLimiter(NAMES_AT_ONCE)
         self.own_addresses: dict[Address, None] = {}
         self.mapped_address: Address | None = None
         self.connected = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -11,11 +12,11 @@ import trio
 from ..dht.node import Node
 from ..dht.statefile import StateFile
 from ..errors import DhtError, NetworkError
-from ..limits import DHT_SAVE_INTERVAL, DHT_SAVE_TIMEOUT, TICK
+from ..limits import DHT_SAVE_INTERVAL, DHT_SAVE_TIMEOUT, NAMES_AT_ONCE, TICK
 from ..net.udp import UdpPort
 from ..stats import DhtStats
 from ..strategy.searchplan import SearchPlan
-from ..wire.address import Scope
+from ..wire.address import Scope, parse_host
 from .crew import Crew
 from .world import World
 
@@ -50,6 +51,7 @@ class Dht:
         self._udp = udp
         self._crew = crew
         self._file = file
+        self._named = trio.CapacityLimiter(NAMES_AT_ONCE)
         self._stats: DhtStats | None = None
         self._counted_at = 0.0
         self._closed = False
@@ -156,8 +158,10 @@ class Dht:
             self._file.close()
 
     async def _add_host(self, host: str, port: int, within: Scope) -> None:
+        turn = self._named if parse_host(host) is None else contextlib.nullcontext()  # a .torrent may name a hundred
         try:
-            await self.node.add_host(host, port, within=within)
+            async with turn:
+                await self.node.add_host(host, port, within=within)
         except (DhtError, NetworkError) as error:
             log.info("DHT node %s: %s", host, error)
 

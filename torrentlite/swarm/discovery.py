@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import Protocol
 
@@ -11,6 +12,7 @@ from ..errors import TorrentError
 from ..limits import LEFT_UNKNOWN, MAX_NAMED_PEERS, NUMWANT, STOP_TIMEOUT
 from ..metainfo.text import display
 from ..stats import SourceStats
+from ..strategy.peerlist import MAGNET
 from ..tracker.announce import AnnounceRequest
 from ..tracker.redact import redact
 from ..tracker.tiers import Tiers, TrackerEntry
@@ -84,8 +86,11 @@ class Discovery:
             self._crew.start(self._look_up, host, port, source, within, name=f"look up {display(host)}")
 
     async def _look_up(self, host: str, port: int, source: str, within: Scope) -> None:
+        # What a person names does not wait for what a link names.
+        turn = self._commons.named if source == MAGNET else contextlib.nullcontext()
         try:
-            found = await self._commons.world.network.resolve(host, port, within=within)
+            async with turn:
+                found = await self._commons.world.network.resolve(host, port, within=within)
         except TorrentError as error:
             log.warning("peer %s: %s", display(host), error)
         else:
