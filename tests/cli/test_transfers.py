@@ -11,12 +11,13 @@ import pathlib
 import re
 import signal
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 
 import pytest
 
-from .running import Place, Running
+from .running import PATIENCE, Place, Running, command
 
 LOOPBACK = ("--listen", "127.0.0.1:0")
 
@@ -326,6 +327,44 @@ def test_results_that_cannot_be_written(place: Place) -> None:
         result = create.end()
     assert result.code == 5
     assert "cannot write the results" in result.err
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "words", ["--help", "--version", "help fetch", "magnet abababababababababababababababababababab"]
+)
+def test_a_full_disk_behind_stdout(words: str, unbuffered: str, place: Place) -> None:
+    with open("/dev/full", "wb") as full, place.start(*words.split(), stdout=full, PYTHONUNBUFFERED=unbuffered) as run:
+        result = run.end()
+    assert (result.code, result.err) == (5, "tl: cannot write the results: No space left on device")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [("nonsense", 2), ("fetch", 2), ("info nosuch -vv", 4), ("--help", 0), ("magnet -q " + "ab" * 20, 0)],
+)
+def test_a_full_disk_behind_stderr_changes_no_code(words: str, code: int, unbuffered: str, place: Place) -> None:
+    with open("/dev/full", "wb") as full:
+        run = subprocess.run(
+            command(tuple(words.split())),
+            cwd=place.folder,
+            env=place.environment(PYTHONUNBUFFERED=unbuffered),
+            stdout=subprocess.DEVNULL,
+            stderr=full,
+            timeout=PATIENCE,
+            check=False,
+        )
+    assert run.returncode == code
+
+
+def test_a_full_disk_behind_the_log(place: Place) -> None:
+    place.make_file("x.bin", 1000)
+    done = place.tl("seed", "x.bin", "--seed-time", "0", "--log-file", "/dev/full", "-vv", *LOOPBACK)
+    assert done.code == 0
+    assert "Traceback" not in done.err
+    said = [line for line in done.err.splitlines() if "--log-file" in line]
+    assert said == ["tl: --log-file is not written any more: No space left on device"]
 
 
 def test_the_log(place: Place) -> None:

@@ -14,9 +14,10 @@ from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
 from .. import __version__
+from ..errors import StorageError
 from . import config, values
 from .commands import COMMANDS, SRC
-from .exits import UsageError, closest
+from .exits import Exit, UsageError, closest
 from .sources import is_link
 
 
@@ -33,11 +34,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
         raise UsageError("a command is missing", hint=f"one of {', '.join(COMMANDS)}; tl --help tells more")
     word = argv[0]
     if word in ("-h", "--help"):
-        print(overview())
-        raise SystemExit(0)
+        _show(overview())
     if word == "--version":
-        print(f"tl {__version__}")
-        raise SystemExit(0)
+        _show(f"tl {__version__}")
     if word not in COMMANDS:
         raise _unknown_command(word)
     parser = CommandParser(word)
@@ -53,6 +52,22 @@ def parse(argv: list[str]) -> argparse.Namespace:
     args.command = word
     args.argv = argv
     return args
+
+
+def _show(text: str) -> NoReturn:
+    """Print it and leave by SystemExit.
+
+    Raises:
+        StorageError: stdout does not take it.
+    """
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python would try again at its end, and complain
+        if isinstance(error, BrokenPipeError):
+            raise SystemExit(Exit.READER_GONE) from None
+        raise StorageError(f"cannot write the results: {error.strerror}") from error
+    raise SystemExit(Exit.DONE)
 
 
 def flag_names() -> dict[str, list[str]]:
@@ -110,6 +125,10 @@ class CommandParser(argparse.ArgumentParser):
     def untyped(self, args: argparse.Namespace) -> list[argparse.Action]:
         """The flags that have no value yet."""
         return [flag for flag in self.flags if not hasattr(args, flag.dest)]
+
+    def print_help(self, file: object = None) -> NoReturn:
+        """Our own way here too: argparse's leaves a full disk to Python's end."""
+        _show(self.format_help().removesuffix("\n"))
 
     def error(self, message: str) -> NoReturn:
         """Say it our way instead of printing the usage and leaving."""

@@ -50,6 +50,28 @@ class _BriefFormatter(logging.Formatter):
         return super().format(record) + (f": {exits.message_of(error)}" if error is not None else "")
 
 
+class _LogFile(logging.FileHandler):
+    """A log that its disk does not take any more is said once; Python would print a traceback for each record."""
+
+    def __init__(self, path: str, output: Output) -> None:
+        super().__init__(path, encoding="utf-8", errors="backslashreplace")
+        self._output = output
+        self._failed = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's name
+        """Say it. The next record is tried all the same: there may be room again."""
+        if not self._failed:
+            self._failed = True
+            error = sys.exc_info()[1]
+            why = exits.message_of(error) if error is not None else "unknown error"
+            self._output.log(f"tl: --log-file is not written any more: {why}")
+
+    def close(self) -> None:
+        """Close it; what is left goes with it."""
+        with contextlib.suppress(OSError):
+            super().close()
+
+
 class _Faults(logging.Handler):
     """Counts the bugs of ours that were contained: each of them is logged as an error, with its traceback."""
 
@@ -79,7 +101,7 @@ def logging_to(output: Output, args: argparse.Namespace) -> Iterator[None]:
         handlers.append(shown)
     if args.log_file:
         try:
-            file = logging.FileHandler(args.log_file, encoding="utf-8", errors="backslashreplace")
+            file = _LogFile(args.log_file, output)
         except OSError as error:
             raise StorageError(f"cannot write --log-file '{args.log_file}': {error.strerror}") from error
         file.setFormatter(_SafeFormatter("%(asctime)s %(levelname)-7s %(message)s"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import gc
 import importlib
 import io
@@ -15,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from . import arguments
-from .exits import Exit, UsageError, explain, unwrap
+from .exits import Exit, UsageError, code_of, explain, unwrap
 
 if TYPE_CHECKING:
     from .output import Output
@@ -42,17 +41,17 @@ def main(argv: list[str] | None = None) -> int:
             warnings.simplefilter("ignore")  # they are for who works on tl
         return _run(args)
     except UsageError as error:
-        print("\n".join(explain(error)), file=sys.stderr)
+        _say("\n".join(explain(error)))
         return Exit.USAGE
     except SystemExit as leave:  # --help and --version
-        return _flush_stdout(int(leave.code or 0))
+        return int(leave.code or 0)
     except BaseException as error:  # nor outside of the command, which reports its own
         if isinstance(unwrap(error), KeyboardInterrupt):  # in the moments before and after our own handlers
             return 130
         if shows_all:
-            traceback.print_exception(error)
-        print("\n".join(explain(unwrap(error))), file=sys.stderr)
-        return Exit.UNEXPECTED
+            _say("".join(traceback.format_exception(error)).rstrip())
+        _say("\n".join(explain(unwrap(error))))
+        return code_of(error)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -106,7 +105,7 @@ async def _supervise(command: Command, args: argparse.Namespace, output: Output)
         output.screen.finish(_LAST_WORDS if interrupt.happened else None)
     failure = output.screen.stdout_error
     if failure is not None and not isinstance(failure, BrokenPipeError):
-        print(f"tl: cannot write the results: {failure.strerror}", file=sys.stderr)
+        _say(f"tl: cannot write the results: {failure.strerror}")
         return Exit.DISK
     return code
 
@@ -124,10 +123,9 @@ def _mend_standard_streams() -> None:
             stream.reconfigure(errors="replace")  # help and usage errors, under any locale
 
 
-def _flush_stdout(code: int) -> int:
-    with contextlib.suppress(BrokenPipeError):
-        sys.stdout.flush()
-        return code
-    # Python would try again at its end, and complain.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    return code
+def _say(text: str) -> None:
+    """A line on stderr, where it can be had: a full disk behind it changes neither the code nor anything else."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # Python would try again at its end, and leave with 120
