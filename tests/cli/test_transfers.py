@@ -321,6 +321,41 @@ def test_a_reader_that_goes_away(place: Place) -> None:
     assert result.err == ""
 
 
+@pytest.mark.parametrize("words", ["seed x.bin", "seed x.bin --json", "stream x.bin.torrent", "dht node"])
+def test_a_reader_that_goes_away_before_it_was_told(words: str, place: Place) -> None:
+    place.make_file("x.bin", 1000)
+    assert place.tl("create", "x.bin", "-q").code == 0
+    reader, writer = os.pipe()
+    os.close(reader)
+    with place.start(*words.split(), *LOOPBACK, stdout=writer) as run:
+        os.close(writer)
+        assert run.end().code == 141
+
+
+@pytest.mark.parametrize("words", ["--help", "info x.bin.torrent", "create x.bin"])
+def test_a_reader_that_goes_away_when_all_is_done(words: str, place: Place) -> None:
+    place.make_file("x.bin", 1000)
+    assert place.tl("create", "x.bin", "-q").code == 0
+    reader, writer = os.pipe()
+    os.close(reader)
+    with place.start(*words.split(), stdout=writer) as run:
+        os.close(writer)
+        result = run.end()
+    assert result.code == 0
+    assert "tl:" not in result.err
+
+
+@pytest.mark.parametrize(("words", "events"), [("info", ["error"]), ("verify", ["error", "bye"])])
+def test_an_interrupt_before_the_answer_is_told_in_json(words: str, events: list[str], place: Place) -> None:
+    with place.start(words, "ab" * 20, *(["."] if words == "verify" else []), "--json", "-v", *LOOPBACK) as run:
+        run.wait_for_words("metadata")
+        result = run.end(signal.SIGINT)
+    told = [event for event in result.events if event["event"] in ("error", "bye", "info", "verified")]
+    assert result.code == 130
+    assert [event["event"] for event in told] == events
+    assert (told[0]["kind"], told[0]["hint"]) == ("interrupted", "")
+
+
 def test_results_that_cannot_be_written(place: Place) -> None:
     place.make_file("x.bin", 1000)
     with open("/dev/full", "wb") as full, place.start("create", "x.bin", stdout=full) as create:

@@ -64,8 +64,8 @@ def _show(text: str) -> NoReturn:
         print(text, flush=True)
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python would try again at its end, and complain
-        if isinstance(error, BrokenPipeError):
-            raise SystemExit(Exit.READER_GONE) from None
+        if isinstance(error, BrokenPipeError):  # … | head: it was all there to be read
+            raise SystemExit(Exit.DONE) from None
         raise StorageError(f"cannot write the results: {error.strerror}") from error
     raise SystemExit(Exit.DONE)
 

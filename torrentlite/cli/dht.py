@@ -127,4 +127,4 @@ async def _node(args: argparse.Namespace, output: Output, interrupt: Interrupt) 
                         output.note(f"joined: {units.plural(stats.nodes, 'node')} so far; Ctrl-C ends it")
                     said = now
                 await trio.sleep(_TELL)
-    return Exit.DONE
+    return interrupt.ordinary_code

@@ -27,7 +27,6 @@ class Exit(enum.IntEnum):
     DISK = 5
     MISMATCH = 6
     NETWORK = 7
-    READER_GONE = 141  # as by SIGPIPE
 
 
 class UsageError(errors.TorrentError):

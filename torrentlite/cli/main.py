@@ -98,6 +98,8 @@ async def _supervise(command: Command, args: argparse.Namespace, output: Output)
             try:
                 with logging_to(output, args):
                     code = await command(args, output, interrupt)
+                if interrupt.signal and code == interrupt.code:
+                    output.interrupted("Interrupted.", "")
             except Exception as error:
                 code = output.error(error)
             nursery.cancel_scope.cancel()

@@ -149,6 +149,7 @@ class Output:
         self._broken = False  # no frame can be drawn
         self._session: Session | None = None
         self._told: dict[str, object] = {}
+        self._interrupted = False
 
     def have_dashboard(self, title: str, interrupt: Interrupt, *, open: bool, keys: bool) -> None:
         """Let there be a dashboard, at once or when its key is pressed.
@@ -233,9 +234,12 @@ class Output:
         return exits.code_of(error)
 
     def interrupted(self, what: str, again: str) -> None:
-        """A run was ended before its time: how far it was, and the command that goes on."""
-        self.event("error", kind="interrupted", message=what, hint=again)
-        if self.mode is not Mode.JSON:
+        """A run was ended before its time: how far it was, and the command that goes on. Said once."""
+        if self._interrupted:
+            return
+        self._interrupted = True
+        self.answer("error", kind="interrupted", message=what, hint=again)
+        if self.mode is not Mode.JSON and again:
             self.screen.write(STDERR, f"{what} Continue with: {again}")
 
     @contextlib.contextmanager

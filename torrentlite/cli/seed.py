@@ -17,7 +17,6 @@ from ..storage.original import OriginalStorage, find_originals
 from ..wire.address import Scope, scope_of
 from . import progress, qr, sessions, sharing, sources
 from .addresses import reachable_at
-from .exits import Exit
 from .files import full_path
 from .hashing import hash_path
 from .listing import note_warnings, warnings_of
@@ -41,7 +40,7 @@ async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) ->
                     nursery.start_soon(seed.run, codes)
                     # One after the other: two that hash at once only fight over the disk.
                     await seed.ready.wait()
-    return next(iter(codes), Exit.DONE)
+    return next(iter(codes), interrupt.ordinary_code)
 
 
 class _Seed:

@@ -44,6 +44,14 @@ class Interrupt:
         """What an unfinished run leaves with: 128 and the number of the signal."""
         return 128 + (self.signal or _SIGPIPE)
 
+    @property
+    def ordinary_code(self) -> int:
+        """The same of a run that goes on until it is asked to end, and has done well by then: 0.
+
+        Not if it ended because nobody reads what it says.
+        """
+        return self.code if self.stdout_failed and not self.signal else 0
+
     def ask(self, number: int = signal.SIGINT) -> None:
         """End as by this signal."""
         self.signal = self.signal or number

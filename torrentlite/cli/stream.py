@@ -41,7 +41,7 @@ async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) ->
             async with tell_events(torrent, output):
                 metainfo = await wait_metadata(torrent, args, output)
                 return await _stream(torrent, metainfo, args, output)
-    return Exit.DONE
+    return interrupt.ordinary_code
 
 
 def add(
