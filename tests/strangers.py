@@ -114,6 +114,7 @@ class Talk:
                 count = await self.stream.receive_into(self.wire.free())
                 if not count:
                     break
+                self.wire.hears_pex = True
                 for message in self.wire.received(count):
                     if isinstance(message, wm.Piece):
                         message = wm.Piece(message.piece, message.begin, bytes(message.data))  # type: ignore[arg-type]

@@ -183,7 +183,10 @@ MAX_URL: Final = 4096
 """Characters of a URL; trackers' longest keys are some hundred."""
 RECEIVES_IN_A_ROW: Final = 8
 """Receives of one connection, of 256 KiB each, before other tasks have their turn, while there is something to receive:
-about a millisecond. A turn for each of them took a tenth of the loop's time at full speed."""
+about a millisecond, where they are blocks. A turn for each of them took a tenth of the loop's time at full speed."""
+MESSAGES_IN_A_ROW: Final = 2048
+"""Messages of one connection that are no blocks, before other tasks have their turn: some take 25 microseconds, and one
+receive may hold 50,000. For who serves at full speed that is a turn more for 32 MiB."""
 SENDS_IN_A_ROW: Final = 1
 """Sends of one connection, of up to 512 KiB each, that the system took at once, before the next one lets other tasks
 have their turn. With a turn after each, as Trio's sockets have it, the same data went to fifty fetchers in 4.72 s with

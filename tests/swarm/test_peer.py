@@ -1,5 +1,8 @@
 """One connection: what a session says, bears and answers. The other side is a script."""
 
+import collections
+from types import SimpleNamespace
+
 import pytest
 import trio
 
@@ -8,11 +11,14 @@ from torrentlite.limits import (
     MAX_ALLOWED_FAST,
     MAX_REJECTS,
     MAX_UNWANTED_BLOCKS,
+    MESSAGES_IN_A_ROW,
     REQUEST_TIMEOUT,
     SNUB_TIMEOUT,
 )
 from torrentlite.metainfo.layout import BLOCK_SIZE
+from torrentlite.swarm.peer import Peer
 from torrentlite.wire import messages as wm
+from torrentlite.wire.peerwire import PeerWire
 
 
 async def seeded(world, *sizes, **torrent):
@@ -344,13 +350,14 @@ async def test_allowed_fast_pieces_are_asked_for_while_choked(world):
         assert {request.piece for request in stranger.talk.all(wm.Request)} == {3, 5}
 
 
+@pytest.mark.parametrize("offered_again", [False, True])
 @simulated()
-async def test_an_allowance_that_is_refused_after_all_is_not_used_again(world):
+async def test_an_allowance_that_is_refused_after_all_is_not_used_again(world, offered_again):
     metainfo, data = world.torrent(1 << 20)
 
     async def react(talk, message):
         if isinstance(message, wm.Request):
-            await talk.say(wm.RejectRequest(*message))
+            await talk.say(wm.RejectRequest(*message), *[wm.AllowedFast(3)] * offered_again)
         return isinstance(message, wm.Request)
 
     async with background() as nursery, session_on(world.host()) as session:
@@ -382,6 +389,45 @@ async def test_allowed_fast_and_suggestions_without_end(world):
         (peer,) = torrent.swarm.peers
         assert peer.allowed_fast.bit_count() == MAX_ALLOWED_FAST
         assert not stranger.talk.ended
+
+
+@pytest.mark.parametrize("message", [wm.Have(1), wm.Request(1, 0, 16384), wm.KeepAlive()])
+async def test_others_have_their_turn_in_a_flood_of_small_messages(message, autojump_clock):
+    """What a connection receives may be there at once, several times in a row: it takes no turn for that."""
+    flood = memoryview(wm.encode(message) * 20_000)
+    steps = 0
+
+    class Flood:
+        async def receive_into(self, buffer):
+            nonlocal flood
+            count = min(len(buffer), len(flood))
+            buffer[:count] = flood[:count]
+            flood = flood[count:]
+            return count
+
+    class Steps(trio.abc.Instrument):
+        def before_task_step(self, task):
+            nonlocal steps
+            steps += 1
+
+    handled = collections.Counter()
+
+    def got(*args):
+        handled[steps] += len(args[-1]) if isinstance(message, wm.Request) else 1
+
+    def nothing(*args):
+        pass
+
+    peer = SimpleNamespace(
+        wire=PeerWire(fast=True, extended=True, piece_count=9), stream=Flood(), _HANDLERS={type(message): got},
+        got_requests=got, peer_choking=True, allowed_fast=0, _check_outbox=nothing, close=nothing,
+    )  # fmt: skip
+    trio.lowlevel.add_instrument(Steps())
+    await Peer._read(peer)
+    assert handled.total() == 20_000
+    # Requests are dealt with together, all that came in one receive.
+    one_receive = (256 << 10) // len(wm.encode(message)) + 1 if isinstance(message, wm.Request) else 0
+    assert max(handled.values()) <= MESSAGES_IN_A_ROW + one_receive
 
 
 @simulated()

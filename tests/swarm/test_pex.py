@@ -1,9 +1,11 @@
 import trio
 
 import torrentlite as tl
+from tests.strangers import Stranger, background, session_on, where
 from torrentlite.limits import PEX_FIRST, PEX_INTERVAL, PEX_MOST, PEX_TOO_SOON
 from torrentlite.swarm.pex import PeerExchange
 from torrentlite.testing import simulated
+from torrentlite.wire import extensions as wire_extensions, messages as wm
 from torrentlite.wire.address import Address
 
 LONG_AGO = 0.0
@@ -104,3 +106,28 @@ async def test_not_in_private_torrents(world):
 @simulated(seed=1)
 async def test_not_when_switched_off(world):
     assert not (await meet(world, pex=False))[0]
+
+
+@simulated()
+async def test_who_talks_all_the_time_is_hardly_read(world, monkeypatch):
+    """To read a message costs more than to send it."""
+    read = []
+    real = wire_extensions._parse_pex
+
+    def parse(payload):
+        read.append(trio.current_time())
+        return real(payload)
+
+    monkeypatch.setattr(wire_extensions, "_parse_pex", parse)
+    metainfo, data = world.torrent()
+    machine = world.host()
+    machine.put(metainfo.info, data)
+    async with background() as nursery, session_on(machine) as session:
+        await session.add(metainfo).wait_complete()
+        talk = await Stranger(world.host(), metainfo.info, has=0).call(nursery, where(machine, session))
+        await talk.hear(wm.ExtendedHandshake)
+        for _ in range(200):
+            await talk.say(wire_extensions.encode_pex(wire_extensions.UT_PEX, wm.Pex((public(1),))) * 100)
+            await trio.sleep(1)
+        assert not talk.ended
+    assert 4 <= len(read) <= 1 + 200 / PEX_TOO_SOON

@@ -503,3 +503,17 @@ def test_more_than_there_was_room_for_is_our_own_bug(n: int) -> None:
     wire.free()
     with pytest.raises(ValueError, match="bytes received into"):
         wire.received(n)
+
+
+def test_one_peer_exchange_is_read_and_then_none_until_its_owner_wants_another() -> None:
+    wire = new_wire()
+    said = ext.encode_pex(ext.UT_PEX, m.Pex(dropped=()))
+    deaf = m.UnknownExtended(ext.UT_PEX)
+    garbage = said[:-2] + b"xx"
+    assert feed(wire, said + said + garbage) == [m.Pex(), deaf, deaf]
+    assert feed(wire, said) == [deaf]
+    wire.hears_pex = True
+    assert feed(wire, said * 2) == [m.Pex(), deaf]
+    wire.hears_pex = True
+    with pytest.raises(ProtocolError):
+        feed(wire, garbage)

@@ -110,8 +110,12 @@ class Extensions:
             swarm.owner.peers_found(tuple(useful), "pex", peer.address.scope)
 
     def tell_of_peers(self, now: float) -> None:
-        """Tell those whose turn it is whom we are connected to."""
-        if not self.speaks_pex or self._swarm.owner.info_raw is None:
+        """Tell those whose turn it is whom we are connected to; let those who may tell us something again be read."""
+        if not self.speaks_pex:
+            return
+        for peer in self._swarm.peers:
+            peer.wire.hears_pex = self._pex.listens(peer, now)
+        if self._swarm.owner.info_raw is None:
             return  # without the metadata nobody knows whether it is private: we listen, and tell nothing
         peers = self._swarm.peers
         callable_at = [(address, peer.is_seed) for peer in peers if (address := peer.callable_at) is not None]

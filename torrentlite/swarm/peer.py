@@ -1,6 +1,6 @@
 """One connected peer: two tasks, what was said on both sides, and what it means.
 
-``_read`` receives and reacts; everything it does is sync, so between two receives nothing else runs in here.
+``_read`` receives and reacts; everything it does is sync, but for a turn of the others in a flood of small messages.
 ``Sender.run`` is the only one that sends: first what is small, then a batch of blocks. Nobody ever waits for a peer.
 """
 
@@ -21,6 +21,7 @@ from ..limits import (
     MAX_OUTBOX,
     MAX_REJECTS,
     MAX_UNWANTED_BLOCKS,
+    MESSAGES_IN_A_ROW,
     NUDGE,
     PEER_IDLE_TIMEOUT,
     REQUEST_TIMEOUT,
@@ -37,6 +38,7 @@ from ..wire.clients import client_name
 from ..wire.handshake import Handshake
 from ..wire.peerwire import PeerWire
 from .early import Early
+from .hello import say_hello
 from .sender import Sender
 from .uploads import Uploads
 
@@ -81,6 +83,7 @@ class Peer:
         self.peer_interested = False
         self.upload_only = False
         self.allowed_fast = 0
+        self._offered: set[int] = set()
         self.connected_at = now
         self.last_received = now
         self.last_sent = now
@@ -118,7 +121,7 @@ class Peer:
         try:
             with self._scope:
                 async with trio.open_nursery() as nursery:
-                    self._say_hello()
+                    say_hello(self)
                     nursery.start_soon(self.sender.run)
                     await self._read()
                     nursery.cancel_scope.cancel()
@@ -134,6 +137,7 @@ class Peer:
 
     async def _read(self) -> None:
         wire, stream, handlers = self.wire, self.stream, self._HANDLERS
+        small = 0
         while True:
             count = await stream.receive_into(wire.free())
             if not count:
@@ -146,15 +150,24 @@ class Peer:
                 if kind is wm.Piece:
                     self.got_pieces(list(run), now)  # type: ignore[arg-type]
                 elif kind is wm.Request:
-                    self.got_requests(list(run))  # type: ignore[arg-type]
+                    requests: list[wm.Request] = list(run)  # type: ignore[arg-type]
+                    small += len(requests)
+                    self.got_requests(requests)
                 else:
                     for message in run:
                         handlers[kind](self, message)
+                        small += 1
+                        if small >= MESSAGES_IN_A_ROW:  # views of blocks stay good: nobody else receives here
+                            small = 0
+                            await trio.lowlevel.checkpoint()
             if wire.payload_bytes != before:
                 self._count(wire.payload_bytes - before, now)
             if not self.peer_choking or self.allowed_fast:
                 self.request(now)
             self._check_outbox()
+            if small >= MESSAGES_IN_A_ROW:
+                small = 0
+                await trio.lowlevel.checkpoint()
 
     def _count(self, size: int, now: float) -> None:
         """So many bytes of blocks came: counted once for all that one receive brought."""
@@ -165,26 +178,6 @@ class Peer:
     def _check_outbox(self) -> None:
         if self.sender.size > MAX_OUTBOX:
             self.close("does not read what we send")
-
-    def _say_hello(self) -> None:
-        """What comes right after the handshake: our pieces first (BEP 3), then the extension handshake (BEP 10)."""
-        pieces, send = self.swarm.pieces, self.sender.send
-        if pieces:
-            have, count = pieces.lasting, pieces.layout.piece_count
-            if self.fast and not have:
-                send(wm.encode(wm.HaveNone()))
-            elif self.fast and have == bitfield.full(count):
-                send(wm.encode(wm.HaveAll()))
-            elif have:
-                send(wm.encode(wm.Bitfield(bitfield.to_wire(have, count))))
-            self.joined = True
-            pieces.picker.add_peer(self, 0)
-        elif self.fast:
-            send(wm.encode(wm.HaveNone()))
-        if self.extended:
-            send(self.swarm.extensions.handshake(self))
-        if self.speaks_dht and self.swarm.dht is not None:
-            send(wm.encode(wm.Port(self.swarm.commons.udp_port_for(self.address))))
 
     # -- what it has -------------------------------------------------------------------------------------------------
 
@@ -310,7 +303,9 @@ class Peer:
 
     def got_allowed_fast(self, message: wm.AllowedFast) -> None:
         """We may ask for this piece even while choked (BEP 6)."""
-        if self.allowed_fast.bit_count() < MAX_ALLOWED_FAST and self.joined:
+        # Said again and again, or of ever new pieces, nine bytes would each cost us a pass over all of them.
+        if self.joined and message.piece not in self._offered and len(self._offered) < MAX_ALLOWED_FAST:
+            self._offered.add(message.piece)
             self.allowed_fast |= 1 << message.piece
 
     def request(self, now: float) -> None:

@@ -66,8 +66,11 @@ class PeerExchange(Generic[P]):
 
     def heard(self, peer: P, now: float) -> bool:
         """A peer tells us something: whether it is to be listened to. More than once a minute is too often."""
-        said = self._said[peer]
-        if now - said.heard_at < PEX_TOO_SOON:
+        if not self.listens(peer, now):
             return False
-        said.heard_at = now
+        self._said[peer].heard_at = now
         return True
+
+    def listens(self, peer: P, now: float) -> bool:
+        """Whether this peer may tell us something again."""
+        return now - self._said[peer].heard_at >= PEX_TOO_SOON

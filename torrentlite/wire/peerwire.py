@@ -132,6 +132,7 @@ class PeerWire:
         "_refused",
         "_settled",
         "_view",
+        "hears_pex",
         "payload_bytes",
         "peer_extensions",
         "received_bytes",
@@ -155,6 +156,9 @@ class PeerWire:
         if piece_count is not None:
             self.set_piece_count(piece_count)
 
+        self.hears_pex = True
+        """Whether the next peer exchange is read; then none is, until its owner sets this again. To read one takes up
+        to 20 milliseconds, and BEP 11 allows one a minute."""
         self.received_bytes = 0
         """All bytes received, after the handshake."""
         self.payload_bytes = 0
@@ -325,6 +329,10 @@ class PeerWire:
             self._handshakes += 1
             if self._handshakes > limits.MAX_EXTENDED_HANDSHAKES:
                 return UnknownExtended(number)
+        if number == extensions.UT_PEX:
+            if not self.hears_pex:
+                return UnknownExtended(number)
+            self.hears_pex = False
         message = extensions.parse_extended(number, bytes(body[1:]))
         if isinstance(message, ExtendedHandshake):
             # BEP 10: "the m dictionary is additive", and 0 turns an extension off.
