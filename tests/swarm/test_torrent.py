@@ -184,6 +184,32 @@ async def test_a_recheck_interrupted_by_a_pause_is_made_up_for(world):
         assert torrent.stats().pieces_done == 0
 
 
+@pytest.mark.parametrize("gap", [0, 0.1])
+@simulated()
+async def test_a_recheck_is_not_forgotten_for_what_is_still_open(world, gap):
+    """The files are let go when the last write has ended. Who goes on before that begins with what is on the disk."""
+    metainfo, data, seed = await seeding(world, up=500_000)
+    machine = world.host()
+    async with session_on(seed) as sharing, session_on(machine) as session:
+        sharing.add(metainfo)
+        torrent = session.add(metainfo, peers=[where(seed, sharing)])
+        await until(lambda: torrent.stats().done > 200_000)
+        machine.disk.seek = 1.0
+        calls = machine.disk.calls
+        await until(lambda: machine.disk.calls > calls)
+        torrent.recheck()
+        await trio.sleep(gap)
+        torrent.pause()
+        await trio.sleep(gap / 2)
+        torrent.resume()
+        assert torrent.state is tl.State.CHECKING
+        machine.disk.seek = 0.0
+        await torrent.wait_complete()
+        assert torrent.stats().check_total >= 200_000
+        assert machine.disk.storage(metainfo.info).content() == data
+        assert session.stats().piece_memory == 0
+
+
 @simulated()
 async def test_resume_inside_a_world(world):
     """A second session on the same machine hashes what is there and fetches the rest only."""

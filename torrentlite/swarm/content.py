@@ -31,6 +31,7 @@ class Content:
         selection: which files are wanted.
         reading: who reads from them meanwhile, and the order in which pieces are fetched.
         pieces: blocks on their way in and out; None while the files are closed or being checked.
+        closing: whether ``pieces`` is on its way out, and no more to be used.
         left: wanted bytes that are not verified.
         checked: bytes looked at by the check under way, of ``check_total``.
     """
@@ -61,6 +62,7 @@ class Content:
         self.reading = reading
         self.reading.select(self.selection.pieces)
         self.pieces: Pieces | None = None
+        self.closing = False
         self.left = self.selection.total
         self.checked = self.check_total = 0
 
@@ -128,9 +130,10 @@ class Content:
         """Save, and let go of the files. Writes under way are waited for, also when cancelled."""
         pieces, disk, have = self.pieces, self._disk, self.have
         self.reading.end()
+        self.closing = True
         with trio.CancelScope(shield=True):
             await self._crew.dismiss()
-            self.pieces, self._disk = None, None
+            self.pieces, self._disk, self.closing = None, None, False
             if pieces is not None:
                 have = pieces.picker.have
                 self._totals = self.transferred(pieces)

@@ -263,10 +263,15 @@ class Life:
             self.swarm.extensions.exchange = MetadataExchange(self.hashes.v1)
             self._set_state(State.METADATA)
             self._meet()
-        elif self.content is not None and self.content.pieces is not None:
+        elif self.content is not None and self.content.pieces is not None and not self._stale:
             self._run(self.content.pieces)
         else:
             self._start_opening()
+
+    @property
+    def _stale(self) -> bool:
+        """Whether what is open is being closed, or was to be looked at anew when a pause came."""
+        return self._opening.recheck or (self.content is not None and self.content.closing)
 
     def _meet(self) -> None:
         """Look for peers from now on."""
@@ -409,7 +414,9 @@ class Life:
             return
         finally:
             self._finishing = False
-        if content.left or content.pieces is None or self.state not in (State.DOWNLOADING, State.CHECKING):
+        if content.left or content.pieces is None or self._stale:
+            return
+        if self.state not in (State.DOWNLOADING, State.CHECKING):
             return
         if self.reading.sated:
             self.swarm.completed()
