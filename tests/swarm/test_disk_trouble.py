@@ -1,8 +1,10 @@
 """Disks that are full, broken or slow: what is verified stays, nobody innocent is blamed, and it goes on by itself."""
 
 import contextlib
+import dataclasses
 import errno
 import itertools
+import os
 
 import pytest
 import trio
@@ -11,6 +13,7 @@ import torrentlite as tl
 from tests.strangers import Stranger, background, session_on, simulated, until, where
 from torrentlite.limits import COMMIT_INTERVAL, DISK_RETRY, TICK
 from torrentlite.testing import run_simulation
+from torrentlite.testing.offload import SimulatedOffload
 
 SIZES = (400_000, 112_000)
 
@@ -310,3 +313,58 @@ async def test_the_disk_is_full_just_when_memory_is_short(world, number):
             await torrent.wait_complete()
         assert torrent.stats().hash_failures == 0, "an honest peer would have paid for our disk"
         assert machine.disk.storage(metainfo.info).content() == data
+
+
+class SlowFlushes(SimulatedOffload):
+    slow = False
+
+    async def run(self, fn, *args, abandon=False):
+        self.duration = 1.5 if self.slow and fn.__name__ == "_make_last" else 0.0
+        return await super().run(fn, *args, abandon=abandon)
+
+
+@pytest.mark.parametrize("late", [0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0])
+@simulated()
+async def test_complete_is_what_is_wanted_by_then(world, tmp_path, late):
+    """Another file is wanted while the last flush is under way; its piece comes at any moment of that."""
+    metainfo, data = world.torrent(131072, 1000, piece_length=32768)
+    machine = dataclasses.replace(world.host(), storage=None, offload=SlowFlushes())
+    async with background() as nursery:
+        honest = await Stranger(world.host(), metainfo.info, data, delay=0.05).serve(nursery)
+        async with session_on(machine, dht=False) as session:
+            torrent = session.add(metainfo, tmp_path, select=[0], peers=[honest.place])
+            await torrent.wait_checked()
+            machine.offload.slow = True
+            await until(lambda: not torrent.stats().left)
+            assert torrent.state is tl.State.DOWNLOADING
+            honest.delay = late
+            torrent.select_files(None)
+            await torrent.wait_complete()
+            for file in metainfo.files:
+                assert tmp_path.joinpath(*file.path).read_bytes() == data[file.offset : file.offset + file.length]
+
+
+@simulated()
+async def test_complete_is_not_said_before_the_disk_knows_what_is_wanted(world, tmp_path, monkeypatch):
+    metainfo, data = world.torrent(100_000, 1000, piece_length=65536)
+    machine = dataclasses.replace(world.host(), storage=None)
+    truncate, refused = os.ftruncate, []
+
+    def refuse(fd, length):
+        refused.append(length)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async with background() as nursery:
+        honest = await Stranger(world.host(), metainfo.info, data).serve(nursery)
+        async with session_on(machine, dht=False) as session:
+            torrent = session.add(metainfo, tmp_path, select=[0], peers=[honest.place])
+            await torrent.wait_complete()
+            torrent.pause()
+            monkeypatch.setattr(os, "ftruncate", refuse)
+            torrent.select_files(None)
+            await trio.sleep(1)
+            assert refused
+            monkeypatch.setattr(os, "ftruncate", truncate)
+            torrent.resume()
+            await torrent.wait_complete()
+            assert tmp_path.joinpath(*metainfo.files[1].path).read_bytes() == data[100_000:]

@@ -423,6 +423,11 @@ class Disk:
             self._touched |= files
             self._wanted = files
 
+    @property
+    def wanted(self) -> frozenset[int]:
+        """The files that the storage was last told to want."""
+        return self._wanted
+
     def _real(self, files: Iterable[int]) -> frozenset[int]:
         return frozenset(self._info.wanted_files).intersection(files)
 

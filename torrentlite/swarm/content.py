@@ -142,13 +142,19 @@ class Content:
                 await disk.close(have)
 
     async def finish(self) -> None:
-        """Sync everything and give finished files their names.
+        """Sync everything and give finished files their names: those that are wanted at the end of it.
 
         Raises:
             StorageError: the disk could not. What was not synced is then not here any more.
         """
-        if self.pieces is not None:
-            await self.pieces.commit()
+        while self.pieces is not None and self._disk is not None and not self.left:
+            pieces, disk, files = self.pieces, self._disk, self.selection.files
+            if disk.wanted != files:
+                await disk.select(files)
+            await pieces.commit()
+            # Meanwhile others may be wanted, what a failed flush lost has come again, or all is looked at anew.
+            if pieces is self.pieces and files == self.selection.files and not disk.dirty:
+                break
 
     # -- selection ---------------------------------------------------------------------------------------------------
 

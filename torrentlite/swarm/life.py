@@ -408,7 +408,7 @@ class Life:
         content = self.content
         assert content is not None
         try:
-            await content.finish()
+            await self._opening.patiently(content.finish)
         except StorageError as error:
             self._fail(error)
             return
