@@ -266,6 +266,25 @@ async def test_without_ranges_it_skips_what_is_here_and_does_not_read_far_in_vai
 
 
 @simulated()
+async def test_a_server_without_ranges_may_not_drip_through_what_is_here(world):
+    metainfo, data = world.torrent(4 * MIB)
+    half = (1 << metainfo.info.layout.piece_count // 2) - 1
+    server = web_seed(world, metainfo, data)
+    server.ranges = False
+    server.fault = drips
+    async with background() as nursery, session_on(world.host()) as session:
+        peer = await Stranger(world.host(), metainfo.info, data, has=half).serve(nursery)
+        torrent = session.add(metainfo, peers=[peer.place])
+        await until(lambda: torrent.pieces().have == half)
+        torrent.add_web_seed(server.url)
+        await trio.sleep(2 * limits.WEB_SEED_BLOCK + 5)
+        (look,) = torrent.web_seeds()
+        assert not look.ranges
+        assert look.failures
+        assert look.message == f"less than a block in {limits.WEB_SEED_BLOCK:.0f} s"
+
+
+@simulated()
 async def test_mirror_and_swarm_together_beat_each_alone(world):
     metainfo, data = world.torrent(8 * MIB)
     took = {}

@@ -211,7 +211,7 @@ class WebFetch:
         """Bring the body to this place of this file."""
         seed, size = self._seed, self._layout.file_lengths[file]
         if self._http.left and self._file == file and self._offset <= offset:
-            await self._read(offset, None)
+            await self._read(offset, self._skip())
             return
         ranged = seed.ranges and length < size
         with trio.move_on_after(limits.WEB_SEED_HEAD) as scope:
@@ -224,10 +224,10 @@ class WebFetch:
         if ranged and part.length > length:
             raise _WholeFileError
         if part.offset < offset:
-            await self._read(offset, None)
+            await self._read(offset, self._skip())
 
-    async def _read(self, end: int, use: Callable[[memoryview], bool] | None) -> None:
-        """Read the body up to this offset in its file, and use what comes, or not."""
+    async def _read(self, end: int, use: Callable[[memoryview], bool]) -> None:
+        """Read the body up to this offset in its file. ``use`` takes what comes; it says whether a block is whole."""
         http, throttle = self._http, self._owner.throttle
         with trio.CancelScope(deadline=trio.current_time() + limits.WEB_SEED_BLOCK) as patience:
             while self._offset < end:
@@ -237,9 +237,7 @@ class WebFetch:
                     raise NetworkError("its answer ended too early")
                 now = self._now = trio.current_time()
                 self._offset += count
-                if use is None:
-                    self._owner.wasted(count, now)
-                if use is None or use(self._buffer[:count]):
+                if use(self._buffer[:count]):
                     patience.deadline = now + limits.WEB_SEED_BLOCK
                 if throttle.download_limited and (wait := self._owner.book(count, now)):
                     patience.deadline = float("inf")
@@ -248,6 +246,18 @@ class WebFetch:
         if patience.cancelled_caught:
             http.close()
             raise NetworkError(f"less than a block in {limits.WEB_SEED_BLOCK:.0f} s")
+
+    def _skip(self) -> Callable[[memoryview], bool]:
+        """Takes what lies before the place that is wanted. It is held to the same pace: else it might drip for ever."""
+        skipped = 0
+
+        def skip(data: memoryview) -> bool:
+            nonlocal skipped
+            self._owner.wasted(len(data), self._now)
+            blocks, skipped = divmod(skipped + len(data), BLOCK_SIZE)
+            return blocks > 0
+
+        return skip
 
     def _deliver(self, block: Block, data: memoryview) -> None:
         now = self._now
