@@ -8,8 +8,10 @@ import pytest
 import trio
 
 import torrentlite as tl
-from tests.strangers import session_on, simulated, until, where
+from tests.strangers import background, session_on, simulated, until, where
 from torrentlite import limits
+from torrentlite.cli import stream
+from torrentlite.cli.output import Job
 from torrentlite.httpfiles import HttpFiles, content_type, parse_range
 
 PIECE = 64 << 10
@@ -248,3 +250,47 @@ async def test_the_longest_head_of_a_request(world, more):
             await client.stream.send_all(b"\r\n\r\n")
         status, _, _ = await client.hear()
         assert status == (431 if more else 200)
+
+
+async def stood_still(job, seconds):
+    """Whether a job is given up within so long, and after how long."""
+    began = trio.current_time()
+    while (took := trio.current_time() - began) < seconds:
+        job.glance(trio.current_time())
+        if job.given_up:
+            return took
+        await trio.sleep(0.25)
+    return None
+
+
+@simulated()
+async def test_a_player_waits_for_so_long_and_for_nobody_for_ever(world):
+    metainfo, _ = world.torrent(300_000)
+    async with session_on(world.host()) as session, background() as nursery:
+        torrent = session.add(metainfo, select=[])
+        await torrent.wait_checked()
+        files = HttpFiles(torrent, metainfo)
+        job = Job(lambda: stream._glance(torrent, files), torrent=torrent, timeout=60)
+        assert await stood_still(job, 500) is None, "nobody asks for anything"
+        ours, theirs = trio.testing.memory_stream_pair()
+        nursery.start_soon(files.serve, theirs)
+        await Client(ours).say(files.path(0))
+        await until(lambda: files.waiting == 1)
+        assert 55 <= await stood_still(job, 500) <= 65
+        assert "nobody to ask" in job.why.message
+        await ours.aclose()
+        await until(lambda: not files.connections)
+        assert (files.waiting, files.sent) == (0, 0)
+
+
+@simulated()
+async def test_a_player_that_is_paused_is_not_given_up(world):
+    async with served(world, 300_000) as (connect, data, torrent, files):
+        job = Job(lambda: stream._glance(torrent, files), torrent=torrent, timeout=60)
+        client = connect()
+        await client.say(files.path(0))
+        client.http.receive_data(bytes(await client.stream.receive_some(10_000)))
+        await until(lambda: torrent.stats().downloaded and not files.waiting)
+        assert await stood_still(job, 500) is None, "it reads nothing, and waits for nothing"
+        assert (await client.hear())[::2] == (200, data)
+        await until(lambda: (files.waiting, files.sent) == (0, 300_000))

@@ -64,12 +64,16 @@ class HttpFiles:
     Attributes:
         torrent: whose files they are.
         connections: how many there are.
+        waiting: answers that wait for bytes that are not here yet.
+        sent: bytes of files, in all answers.
     """
 
     def __init__(self, torrent: Torrent, metainfo: Metainfo) -> None:
         self.torrent = torrent
         self._metainfo = metainfo
         self.connections = 0
+        self.waiting = 0
+        self.sent = 0
 
     def path(self, file: int) -> str:
         """Where a file (index into ``metainfo.files``) is found: the URL's path, quoted."""
@@ -211,15 +215,20 @@ class _Connection:
             await stream.send_all(http.send(h11.EndOfMessage()) or b"")
 
     async def _send_file(self, file: int, span: range) -> None:
-        http, stream = self._http, self._stream
+        files, http, stream = self._files, self._http, self._stream
         left = len(span)
         try:
-            async with self._files.torrent.open(file) as reader:
+            async with files.torrent.open(file) as reader:
                 reader.seek(span.start)
                 while left:
-                    data = await reader.receive_some(min(left, _CHUNK))
+                    files.waiting += 1
+                    try:
+                        data = await reader.receive_some(min(left, _CHUNK))
+                    finally:
+                        files.waiting -= 1
                     left -= len(data)
                     await stream.send_all(http.send(h11.Data(data=data)) or b"")
+                    files.sent += len(data)
         except TorrentError as error:
             # The status is said already: all that is left is to break off.
             log.info("an answer over HTTP ends early: %s", error)

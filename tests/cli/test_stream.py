@@ -83,6 +83,17 @@ def test_a_player_gets_the_url_and_its_end_is_the_end(place: Place) -> None:
         assert (missing.code, "cannot run 'no-such-player'" in missing.err) == (2, True)
 
 
+def test_what_nobody_has_is_given_up(place: Place) -> None:
+    place.make_file("x.bin", 100_000)
+    assert place.tl("create", "x.bin", "-q").code == 0
+    (place / "x.bin").unlink()
+    for words in (("stream", "--player", "curl -s -o got"), ("stream", "-o", "down"), ("fetch", "-o", "-")):
+        result = place.tl(words[0], "x.bin.torrent", *words[1:], "--timeout", "1s", *LOOPBACK)
+        assert result.code == 3, result
+        assert "tl: x.bin: no peers for 1.0s: no tracker and no peer is known, so there is nobody to ask" in result.err
+        assert "complete" not in result.err
+
+
 def test_one_file_to_stdout(place: Place) -> None:
     data = place.make_file("film.mkv", 3_000_001)
     with seeding(place, "film.mkv") as (magnet, _):

@@ -11,9 +11,8 @@ import trio
 
 from .. import FileInTheWayError, Magnet, Metainfo, Session, Torrent, open_session
 from ..checksum import check_sha256, parse_sha256, the_one_file
-from ..errors import DuplicateTorrentError, NoPeersError, StorageError, TorrentError
+from ..errors import DuplicateTorrentError
 from ..metainfo.text import display
-from ..stats import Reason
 from . import progress, sessions, sharing, sources, units
 from .exits import Exit, UsageError
 from .files import require_folder, require_writable
@@ -148,7 +147,7 @@ class _Fetch:
                     require_writable(args.output)  # now, and not when the first piece comes
                 await torrent.wait_complete()
             if job.given_up:
-                raise _give_up(torrent, args)
+                raise sessions.gave_up(torrent, job, args)
             output.tell(job)
             if args.sha256 is not None:
                 await self._check_sha256(torrent, session, metainfo)
@@ -184,19 +183,6 @@ class _Fetch:
         )
         for path in paths:
             output.result(path)
-
-
-def _give_up(torrent: Torrent, args: argparse.Namespace) -> TorrentError:
-    why, stats = torrent.why(patience=0), torrent.stats()
-    if why.reason is Reason.DISK:
-        return torrent.error or StorageError(why.message)
-    what = "metadata" if stats.peers and torrent.metainfo is None else "progress"
-    if not stats.peers and not (torrent.web_seeds() and torrent.metainfo is not None):
-        what = "peers"
-    message = f"{display(torrent.name)}: no {what} for {units.duration(sessions.timeout(args) or 0)}"
-    if why.reason is not Reason.FINE:
-        message += f": {display(why.message)}"
-    return NoPeersError(message, hint=sessions.no_peers_hint(args))
 
 
 def _say_interrupted(unfinished: list[_Fetch], args: argparse.Namespace, output: Output) -> None:

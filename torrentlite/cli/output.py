@@ -62,6 +62,7 @@ class Job:
 
     Attributes:
         down, up: the rates of the last minutes, twice a second.
+        why: what it waited for when it was given up.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Job:
         self.up: collections.deque[float] = collections.deque(maxlen=_RATES)
         self.scope = trio.CancelScope()
         self.given_up = False
+        self.why = progress.FINE
         self.began = now
         self._timeout = timeout
         self._pulse = Pulse(now)
@@ -91,8 +93,10 @@ class Job:
         """The glance of this moment; its reason only once it matters."""
         glance = self._timed(self.look(), now)
         idle = self._pulse.idle(glance, now)
-        if self._timeout and idle >= self._timeout:
+        if self._timeout and idle >= self._timeout and not self.given_up:
             self.given_up = True
+            # Now: when the scope has ended, nobody reads or waits any more, and all is well.
+            self.why = self.torrent.why(patience=0) if self.torrent is not None else glance.why
             self.scope.cancel()
         urgent = glance.why.reason in _AT_ONCE or glance.steady
         return glance if idle >= progress.PATIENCE or urgent else glance._replace(why=progress.FINE)

@@ -9,7 +9,6 @@ import tarfile
 import trio
 
 from .. import Metainfo, Torrent, open_session
-from ..errors import NoPeersError
 from ..metainfo.text import display
 from . import progress, sessions, sources, stream, units
 from .exits import Exit, UsageError
@@ -97,7 +96,7 @@ async def _write(
             await pipe.write(bytes(2 * tarfile.BLOCKSIZE))
             await pipe.write(bytes(-pipe.written % tarfile.RECORDSIZE))
         return pipe.done
-    raise NoPeersError(f"{display(torrent.name)}: {display(torrent.why().message)}")
+    raise sessions.gave_up(torrent, job, args)
 
 
 def _head(metainfo: Metainfo, file: int) -> bytes:

@@ -9,9 +9,10 @@ import random
 import tempfile
 from typing import Final
 
-from .. import Magnet, Metainfo, Session, Settings, open_session
-from ..errors import NoPeersError, StorageError
+from .. import Magnet, Metainfo, Session, Settings, Torrent, open_session
+from ..errors import NoPeersError, StorageError, TorrentError
 from ..metainfo.text import display
+from ..stats import Reason
 from ..wire.address import Scope, scope_of
 from . import progress, units
 from .files import write_whole
@@ -133,6 +134,20 @@ async def metadata_in(session: Session, magnet: Magnet, args: argparse.Namespace
         f"{display(torrent.why(patience=0).message)}",
         hint=no_peers_hint(args),
     )
+
+
+def gave_up(torrent: Torrent, job: Job, args: argparse.Namespace) -> TorrentError:
+    """The error of a job that stood still for ``--timeout``: what it waited for."""
+    stats, why = torrent.stats(), job.why
+    if why.reason is Reason.DISK:
+        return torrent.error or StorageError(why.message)
+    what = "metadata" if stats.peers and torrent.metainfo is None else "progress"
+    if not stats.peers and not (torrent.web_seeds() and torrent.metainfo is not None):
+        what = "peers"
+    message = f"{display(torrent.name)}: no {what} for {units.duration(timeout(args) or 0)}"
+    if why.reason is not Reason.FINE:
+        message += f": {display(why.message)}"
+    return NoPeersError(message, hint=no_peers_hint(args))
 
 
 def no_peers_hint(args: argparse.Namespace) -> str:

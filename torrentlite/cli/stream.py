@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator
 import trio
 
 from .. import CacheStorage, Info, Magnet, Metainfo, Session, Storage, Torrent, open_session
-from ..errors import NoPeersError
 from ..httpfiles import HttpFiles
 from ..metainfo.text import display
 from . import progress, sessions, sources, units
@@ -68,6 +67,7 @@ async def wait_metadata(torrent: Torrent, args: argparse.Namespace, output: Outp
 
     Raises:
         NoPeersError: not within ``--timeout``.
+        StorageError: the disk refuses.
     """
     job = Job(lambda: progress.look(torrent.stats(), torrent.why()), torrent=torrent, timeout=sessions.timeout(args))
     with output.showing(job), job.scope:
@@ -76,10 +76,7 @@ async def wait_metadata(torrent: Torrent, args: argparse.Namespace, output: Outp
         output.event("metadata", torrent.info_hash, name=metainfo.name, total=metainfo.total, files=files)
         sessions.note_private(metainfo, output)
         return metainfo
-    raise NoPeersError(
-        f"{display(torrent.name)}: no metadata for {units.duration(sessions.timeout(args) or 0)}",
-        hint="--peer HOST:PORT names somebody who has it, -t URL a tracker",
-    )
+    raise sessions.gave_up(torrent, job, args)
 
 
 def which_file(wish: str | None, metainfo: Metainfo) -> int:
@@ -108,17 +105,25 @@ async def _stream(torrent: Torrent, metainfo: Metainfo, args: argparse.Namespace
         output.event("serving", torrent.info_hash, url=url, path="/".join(metainfo.files[file].path), size=size)
         output.result(url)
         output.note(f"{display(metainfo.files[file].path[-1])} ({units.size(size)}) is served until Ctrl-C")
-        job = Job(lambda: _glance(torrent, files), torrent=torrent)
-        with output.showing(job):
+        job = Job(lambda: _glance(torrent, files), torrent=torrent, timeout=sessions.timeout(args))
+        with output.showing(job), job.scope:
             if args.player is None:
                 await trio.sleep_forever()
             return await _play(args.player, url, output)
+        raise sessions.gave_up(torrent, job, args)
 
 
 def _glance(torrent: Torrent, files: HttpFiles) -> progress.Glance:
     now = progress.look(torrent.stats(), torrent.why(), sharing=True)
-    stage = now.stage if now.total and now.done < now.total else "streaming" if files.connections else "waiting"
-    return now._replace(stage=stage, steady=not files.connections)
+    incomplete = now.done < now.total  # with -o: of the file that is kept, whether it is read or not
+    stage = now.stage if incomplete else "streaming" if files.connections else "waiting"
+    return now._replace(
+        stage=stage,
+        steady=not files.connections and not incomplete,
+        # A player that is paused, or has enough for now, may stand still as long as it likes.
+        held=now.held or (files.connections > 0 and not files.waiting),
+        moved=now.moved + files.sent,
+    )
 
 
 @contextlib.asynccontextmanager
