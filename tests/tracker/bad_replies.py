@@ -67,6 +67,14 @@ HTTP = {
         dictionary(peers=text(b"".join(b"\x08\x08%b\x1a\xe1" % i.to_bytes(2, "big") for i in range(5000)))),
         {"count": limits.MAX_TRACKER_PEERS},
     ),
+    "peers beyond the limit, which are not even read": (
+        dictionary(peers=text(PEER * limits.MAX_TRACKER_PEERS + b"\x08\x08\x08\x08\1\1")),
+        {"peers": GOOD},
+    ),
+    "long peers beyond the limit": (
+        dictionary(peers=b"l" + b"de" * limits.MAX_TRACKER_PEERS + b"d2:ip7:8.8.8.84:porti1ee" + b"e"),
+        {"peers": ()},
+    ),
     "long peers of all kinds": (
         dictionary(
             peers=b"l"
@@ -150,6 +158,11 @@ UDP = {
         1,
         bytes(12) + b"".join(b"\x08\x08%b\1\1" % i.to_bytes(2, "big") for i in range(5000)),
         {"count": limits.MAX_TRACKER_PEERS},
+    ),
+    "peers beyond the limit, which are not even read": (
+        1,
+        bytes(12) + PEER * limits.MAX_TRACKER_PEERS + b"\x08\x08\x08\x08\1\1",
+        {"peers": GOOD},
     ),
     "a refusal": (3, b"no such torrent", "^no such torrent$"),
     "a refusal with a NUL": (3, b"no\0", "^no$"),

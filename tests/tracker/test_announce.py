@@ -5,6 +5,7 @@ from hypothesis import given, strategies as st
 
 from tests.tracker.bad_replies import PEER, PEER6, dictionary, text
 from torrentlite import limits
+from torrentlite.bencode import encode as bencode
 from torrentlite.errors import TrackerError
 from torrentlite.tracker.announce import (
     UNKNOWN,
@@ -98,6 +99,26 @@ def test_a_full_answer():
         external_ip="8.8.4.4",
         scope=Scope.PRIVATE,
     )
+
+
+@pytest.mark.parametrize(
+    ("four", "six", "taken"),
+    [
+        (5000, 5000, (500, 500)),
+        (5000, 0, (1000, 0)),
+        (0, 5000, (0, 1000)),
+        (5000, 200, (800, 200)),
+        (3, 5000, (3, 997)),
+    ],
+)
+def test_neither_family_crowds_the_other_out(four, six, taken):
+    assert limits.MAX_TRACKER_PEERS == 1000
+    answer = {
+        "peers": b"".join(b"\x08\x08%b\1\1" % number.to_bytes(2, "big") for number in range(four)),
+        "peers6": b"".join(b"\x2a\x00" + number.to_bytes(14, "big") + b"\1\1" for number in range(six)),
+    }
+    peers = parse_announce(bencode(answer)).peers
+    assert (sum(not peer.is_ipv6 for peer in peers), sum(peer.is_ipv6 for peer in peers)) == taken
 
 
 def test_the_long_form_of_peers():

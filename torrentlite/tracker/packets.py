@@ -8,8 +8,8 @@ from typing import Final
 
 from ..errors import TrackerError
 from ..metainfo.text import display
-from ..wire.address import Scope, read_compact
-from .announce import AnnounceReply, AnnounceRequest, ScrapeReply, known_peers
+from ..wire.address import Scope
+from .announce import AnnounceReply, AnnounceRequest, ScrapeReply, compact_peers, known_peers
 
 CONNECT: Final = 0
 ANNOUNCE: Final = 1
@@ -68,7 +68,7 @@ def parse_announce(data: bytes, *, ipv6: bool, scope: Scope = Scope.PUBLIC) -> A
     """Read the reply to an announce, from a tracker of that scope; peers are of the family that it came by."""
     _check(data)
     _, _, interval, leechers, seeders = _ANNOUNCED.unpack_from(data)
-    peers = read_compact(data[_ANNOUNCED.size :], ipv6=ipv6)
+    peers = compact_peers(data[_ANNOUNCED.size :], ipv6=ipv6)
     return AnnounceReply(interval=interval, seeders=seeders, leechers=leechers, peers=known_peers(peers), scope=scope)
 
 
