@@ -70,6 +70,12 @@ def test_one_corrupting_peer_among_honest_ones(seed):
         async with swarm(world, metainfo, data, honest=5, spoilers=[always]) as (torrent, good, bad, events):
             await torrent.wait_complete()
             await trio.sleep(2)
+            before = torrent.stats()
+            torrent.recheck()
+            await torrent.wait_complete()
+            after = torrent.stats()
+            assert (before.hash_failures, before.downloaded) == (after.hash_failures, after.downloaded), "in all"
+            assert before.hash_failures > 0
         check_blame(good, bad, events)
         assert banned(events) == [bad[0].machine.network.ip]
         assert len(bad[0].talks) == 1, "nobody calls it again"

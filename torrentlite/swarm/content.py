@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import pathlib
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import trio
 
@@ -22,6 +23,14 @@ log = logging.getLogger("torrentlite")
 
 DiskFactory = Callable[[Metainfo, pathlib.Path, bool], Disk]
 """Makes a torrent's disk from its metainfo, the save folder and whether to overwrite."""
+
+
+class Totals(NamedTuple):
+    """Bytes of blocks received and sent, and pieces that were wrong."""
+
+    downloaded: int = 0
+    uploaded: int = 0
+    hash_failures: int = 0
 
 
 class Content:
@@ -57,7 +66,7 @@ class Content:
         self._crew = commons.crew()
         self._disk: Disk | None = None
         self._opening = trio.Lock()
-        self._totals = (0, 0)
+        self._before = Totals()
         self.selection = Selection(metainfo.info, select)
         self.reading = reading
         self.reading.select(self.selection.pieces)
@@ -136,7 +145,7 @@ class Content:
             self.pieces, self._disk, self.closing = None, None, False
             if pieces is not None:
                 have = pieces.picker.have
-                self._totals = self.transferred(pieces)
+                self._before = self.totals(pieces)
                 pieces.close()
             if disk is not None:
                 await disk.close(have)
@@ -193,13 +202,16 @@ class Content:
 
     # -- looks -------------------------------------------------------------------------------------------------------
 
-    def transferred(self, pieces: Pieces | None = None) -> tuple[int, int]:
-        """Bytes of blocks received and sent, in all."""
-        pieces = pieces or self.pieces
-        down, up = self._totals
-        if pieces is not None:
-            down, up = down + pieces.down_meter.total, up + pieces.up_meter.total
-        return down, up
+    def totals(self, pieces: Pieces | None = None) -> Totals:
+        """What has happened since the torrent was added, however often its files were closed."""
+        pieces, before = pieces or self.pieces, self._before
+        if pieces is None:
+            return before
+        return Totals(
+            before.downloaded + pieces.down_meter.total,
+            before.uploaded + pieces.up_meter.total,
+            before.hash_failures + pieces.hash_failures,
+        )
 
     def files(self) -> tuple[FileStats, ...]:
         """The files, and how far they are."""

@@ -36,7 +36,7 @@ class Finding:
         content = self._life.content
         if content is None:
             return 0, 0, None
-        downloaded, uploaded = content.transferred()
+        downloaded, uploaded, _ = content.totals()
         # A tracker tells who has nothing left of no seeds, so what readers may come to is left too.
         return uploaded, downloaded, content.left or (0 if self._life.reading.sated else content.missing)
 

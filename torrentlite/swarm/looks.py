@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..errors import DiskFullError
 from ..stats import PeerStats, State, TorrentStats
 from ..strategy.verdict import Facts
-from .content import Content
+from .content import Content, Totals
 from .swarm import Swarm
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def torrent_stats(torrent: Life, content: Content | None, swarm: Swarm) -> Torre
     now = swarm.commons.now()
     pieces = content.pieces if content else None
     total, left = (content.selection.total, content.left) if content else (0, 0)
-    downloaded, uploaded = content.transferred() if content else (0, 0)
+    totals = content.totals() if content else Totals()
     exchange = swarm.extensions.exchange
     metadata_done, metadata_total = exchange.progress() if exchange else (0, 0)
     return TorrentStats(
@@ -33,10 +33,10 @@ def torrent_stats(torrent: Life, content: Content | None, swarm: Swarm) -> Torre
         left=left,
         pieces=content.info.layout.piece_count if content else 0,
         pieces_done=content.have.bit_count() if content else 0,
-        downloaded=downloaded,
-        uploaded=uploaded,
+        downloaded=totals.downloaded,
+        uploaded=totals.uploaded,
         wasted=swarm.wasted,
-        hash_failures=pieces.hash_failures if pieces else 0,
+        hash_failures=totals.hash_failures,
         down_rate=pieces.down_meter.rate(now) if pieces else 0.0,
         up_rate=pieces.up_meter.rate(now) if pieces else 0.0,
         peers=len(swarm.peers),
