@@ -38,8 +38,8 @@ def parse_sha256(text: str) -> bytes:
     return bytes.fromhex(text)
 
 
-def the_one_file(metainfo: Metainfo, select: Iterable[int] | None) -> tuple[str, ...]:
-    """The path, below the save folder, of the one file that is wanted.
+def the_one_file(metainfo: Metainfo, select: Iterable[int] | None) -> int:
+    """The number of the one file that is wanted.
 
     Raises:
         VerifyError: it is not one.
@@ -50,7 +50,7 @@ def the_one_file(metainfo: Metainfo, select: Iterable[int] | None) -> tuple[str,
             f"a SHA-256 is of one file, and {len(wanted)} of {display(metainfo.name)} are wanted",
             hint="select one of them",
         )
-    return metainfo.files[wanted[0]].path
+    return wanted[0]
 
 
 async def check_sha256(
@@ -66,8 +66,10 @@ async def check_sha256(
         StorageError: it cannot be read.
     """
     assert torrent.metainfo is not None
-    path = torrent.save_to.joinpath(*the_one_file(torrent.metainfo, select))
-    where, fetched = path, torrent.stats().downloaded > 0
+    assert torrent.content is not None
+    file = the_one_file(torrent.metainfo, select)
+    path = torrent.save_to.joinpath(*torrent.metainfo.files[file].path)
+    where, fetched = path, file not in (torrent.content.lay_there or ())
     found = await _sha256_of(path)
     if found == expected:
         return

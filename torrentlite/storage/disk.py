@@ -52,6 +52,9 @@ class Disk:
         storage: where.
         offload: threads.
         journal: resume data; None keeps none, so that everything is hashed at the start.
+
+    Attributes:
+        lay_there: the files that had their final names when it was opened, and have the same bytes.
     """
 
     def __init__(self, info: Info, storage: Storage, offload: Offload, journal: Journal | None = None) -> None:
@@ -67,6 +70,7 @@ class Disk:
         self._stamps: dict[int, Stamp] = {}
         self._new_stamps: dict[int, Stamp] = {}  # those that the journal does not have yet
         self._finished: set[int] = set()
+        self.lay_there: set[int] = set()
         self._touched: set[int] = set()  # files that may be complete now
         self._to_flush: set[int] = set()  # files with pieces that were found, not written
         self._spilled_aside: set[int] = set()
@@ -124,6 +128,7 @@ class Disk:
         self._stamps, self._new_stamps = dict(found.stamps), {}
         for file in itertools.filterfalse(self._storage.final, sorted(found.finished)):
             self._forget(file)
+        self.lay_there = set(filter(self._storage.final, found.finished))
         if not self._storage.read_only:
             await self._save(have, resume, found)
         return have
@@ -222,6 +227,7 @@ class Disk:
         async with self._turns.alone():
             await self._offload.run(self._storage.displace, file, self._synced | self._unsynced)
             self._finished.discard(file)
+            self.lay_there.discard(file)
             self._forget(file)
 
     def _forget(self, file: int) -> None:

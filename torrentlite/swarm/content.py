@@ -42,6 +42,7 @@ class Content:
         pieces: blocks on their way in and out; None while the files are closed or being checked.
         closing: whether ``pieces`` is on its way out, and no more to be used.
         left: wanted bytes that are not verified.
+        lay_there: files that had their final names before anything was done; None until that is known.
         checked: bytes looked at by the check under way, of ``check_total``.
     """
 
@@ -72,6 +73,7 @@ class Content:
         self.reading.select(self.selection.pieces)
         self.pieces: Pieces | None = None
         self.closing = False
+        self.lay_there: set[int] | None = None
         self.left = self.selection.total
         self.checked = self.check_total = 0
 
@@ -109,6 +111,9 @@ class Content:
             self._bound(disk.capacity)
             wanted = self.selection.files
             have = await disk.open(wanted=wanted, recheck=recheck, progress=self._check_progress)
+            if self.lay_there is not None:  # what has its final name since then was fetched
+                disk.lay_there &= self.lay_there
+            self.lay_there = disk.lay_there
             while wanted != self.selection.files:  # it was changed meanwhile
                 wanted = self.selection.files
                 await disk.select(wanted)
