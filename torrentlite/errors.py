@@ -79,7 +79,7 @@ class StorageError(TorrentError):
 
 
 class DiskFullError(StorageError):
-    """A fault of the disk that may pass (ENOSPC, EDQUOT, EIO, EROFS, EINTR): wait and try again."""
+    """A fault of the disk that may pass (ENOSPC, EDQUOT, EIO, EROFS, EINTR, EMFILE, ENFILE): wait and try again."""
 
 
 class FileInTheWayError(StorageError):

@@ -261,6 +261,8 @@ def _fail(fd: int) -> None:
         (errno.EIO, DiskFullError),
         (errno.EROFS, DiskFullError),
         (errno.EINTR, DiskFullError),
+        (errno.EMFILE, DiskFullError),
+        (errno.ENFILE, DiskFullError),
         (errno.EACCES, StorageError),
         (errno.ENOTDIR, StorageError),
         (errno.ENOENT, StorageError),

@@ -368,3 +368,31 @@ async def test_complete_is_not_said_before_the_disk_knows_what_is_wanted(world, 
             torrent.resume()
             await torrent.wait_complete()
             assert tmp_path.joinpath(*metainfo.files[1].path).read_bytes() == data[100_000:]
+
+
+@simulated()
+async def test_no_descriptor_is_free_for_a_while(world, tmp_path, monkeypatch):
+    metainfo, data = world.torrent(*[20_000] * 40, piece_length=32768)
+    machine = dataclasses.replace(world.host(down=200_000), storage=None)
+    open_file, refused = os.open, []
+
+    def refuse(path, *args, **kwargs):
+        refused.append(path)
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    async with background() as nursery:
+        honest = await Stranger(world.host(), metainfo.info, data).serve(nursery)
+        async with session_on(machine, dht=False) as session:
+            torrent = session.add(metainfo, tmp_path, peers=[honest.place])
+            await until(lambda: torrent.stats().done > 200_000)
+            monkeypatch.setattr(os, "open", refuse)
+            await until(lambda: torrent.error)
+            monkeypatch.setattr(os, "open", open_file)
+            assert refused
+            assert torrent.why().reason is tl.Reason.DISK
+            assert "ulimit -n" in torrent.error.hint
+            await torrent.wait_complete()
+            at = 0
+            for file in metainfo.files:
+                assert tmp_path.joinpath(*file.path).read_bytes() == data[at : at + file.length]
+                at += file.length

@@ -11,7 +11,9 @@ from typing import Final
 from ..errors import DiskFullError, StorageError
 from ..metainfo.text import display
 
-PASSING: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EINTR})
+PASSING: Final = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EINTR, errno.EMFILE, errno.ENFILE}
+)
 """Faults that may pass without anybody changing the torrent: a torrent waits for that.
 
 EINTR comes from calls about names (mkdir, link, unlink, rename) on FUSE and network file systems. Python makes reads,
@@ -35,8 +37,8 @@ _HINTS: Final = {
     errno.ENXIO: "it is not a regular file",
     errno.EFBIG: "the file system cannot hold files of this size",
     errno.ENAMETOOLONG: "choose a save folder with a shorter path",
-    errno.EMFILE: "raise the limit of open files (ulimit -n)",
-    errno.ENFILE: "the system has too many files open",
+    errno.EMFILE: "it goes on by itself when files are closed; or raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "the system has too many files open; it goes on by itself when some are closed",
     errno.EXDEV: "a folder inside the save folder is on another file system",
 }
 
