@@ -138,3 +138,10 @@ def test_every_command_has_examples_that_can_be_parsed(command: str) -> None:
         words = shlex.split(line.removeprefix('eval "$(').removesuffix(')"'))
         assert words[:2] == ["tl", command]
         assert arguments.parse(words[1:]).command == command
+
+
+@pytest.mark.parametrize("player", ["mpv 'x", "", "  ", "''", "mpv \\"])
+def test_a_player_that_is_no_command(player: str) -> None:
+    with pytest.raises(UsageError, match="--player"):
+        arguments.parse(["stream", "x", "--player", player])
+    assert arguments.parse(["stream", "x", "--player", "mpv 'x y'"]).player == "mpv 'x y'"

@@ -26,7 +26,9 @@ def test_sizes_are_read(text: str, size: int) -> None:
     assert units.parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "k", "-1", "1x", "1e6", "0x10", "1 2", "9" * 40, "nan", "inf", "1k1"])
+@pytest.mark.parametrize(
+    "text", ["", "k", "-1", "1x", "1e6", "0x10", "1 2", "9" * 40, "9" * 400, "1" * 320 + "k", "nan", "inf", "1k1"]
+)
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         units.parse_size(text)
@@ -46,7 +48,7 @@ def test_durations_are_read(text: str, seconds: float) -> None:
     assert units.parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "m", "1w", "-5", "5m1h", "1.5m", "soon"])
+@pytest.mark.parametrize("text", ["", "m", "1w", "-5", "5m1h", "1.5m", "soon", "9" * 13, "9" * 400 + "d"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         units.parse_duration(text)

@@ -161,7 +161,9 @@ def _stream(add: CommandParser) -> None:
         "--cache", metavar="SIZE", type=values.SIZE, default=256 << 20, help="memory without -o (default: 256M)"
     )
     _add_list(add, "-w", "--web-seed", metavar="URL", type=values.WEB_SEED, help="a server that has it: file or folder")
-    add.add_argument("--player", metavar="CMD", help="run this with the URL, and leave when it ends")
+    add.add_argument(
+        "--player", metavar="CMD", type=values.COMMAND, help="run this with the URL, and leave when it ends"
+    )
     add.add_argument("--port", metavar="PORT", type=values.PORT, default=0, help="of HTTP (default: any free one)")
     _add_timeout(add)
     _add_swarm(add)

@@ -120,7 +120,13 @@ def _from_toml(flag: argparse.Action, value: Any, where: str) -> Any:
 def _text(value: Any, where: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise UsageError(f"{where}: it is a text or a number")
-    return str(value)
+    try:
+        text = str(value)
+    except ValueError:  # of thousands of digits, which only a number in hex can have
+        raise UsageError(f"{where}: it is too large") from None
+    if "\0" in text:  # no shell lets one through, and no path or program has one
+        raise UsageError(f"{where}: it has a NUL character")
+    return text
 
 
 def _checked(flag: argparse.Action, text: str, where: str) -> Any:
@@ -180,6 +186,10 @@ class _File:
             line = re.search(r"at line (\d+)", str(error))
             number = line[1] if line else len(self._text.splitlines())
             raise UsageError(f"{self._path}:{number}: {what[0].lower()}{what[1:]}") from None
+        except ValueError:
+            raise UsageError(f"'{self._path}' has a number of thousands of digits") from None
+        except RecursionError:
+            raise UsageError(f"'{self._path}' is nested too deeply") from None
         everywhere = sorted({name for each in names.values() for name in each})
         own: dict[str, Any] = {}
         for key, value in document.items():
@@ -209,13 +219,19 @@ class _File:
         return UsageError(f"{self._place(table, key)}: {why}", hint=f"did you mean {meant}?" if meant else "")
 
     def _place(self, table: str, key: str) -> str:
-        """tomllib does not say where a key stands, so it is looked for."""
-        same = re.escape(key).replace("_", "-").replace(r"\-", "-").replace("-", "[-_]")
-        wanted = re.compile(rf"""\s*["']?{same}["']?\s*[=.]|\s*\[\s*["']?{same}["']?\s*\]""")
-        header = re.compile(r"""\s*\[\s*["']?([\w-]+)["']?\s*\]""")
+        """tomllib does not say where a key stands, so it is looked for: in its table, or with that before it."""
+
+        def same(name: str) -> str:
+            return f"[\"']?{'[-_]'.join(map(re.escape, re.split('[-_]', name)))}[\"']?"
+
+        below = rf"\s*{same(key)}\s*[=.]"
+        whole = rf"\s*{same(table)}\s*(?:\.{below}|=\s*{{)|\s*\[+\s*{same(table)}\s*\.\s*{same(key)}\s*[].]"
+        if not table:
+            whole = rf"\s*\[+\s*{same(key)}\s*[].]"
+        header = re.compile(r"""\s*\[+\s*["']?([^]"']*?)["']?\s*\]""")
         now = ""
         for number, line in enumerate(self._text.splitlines(), 1):
-            if wanted.match(line) and (now == table or header.match(line)):
+            if (now == table and re.match(below, line)) or (re.match(whole, line) and (not now or header.match(line))):
                 return f"{self._path}:{number}: {key}"
             if found := header.match(line):
                 now = found[1]

@@ -5,11 +5,16 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from ..metainfo.text import display
+
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b)?(?:/s)?", re.IGNORECASE)
 _BITS: Final = re.compile(r"[\d.]+\s*(?:[kmgt]?b|[kmgt]?bits?|[kmgt]?bps)(?:/s)?", re.IGNORECASE)
 _TIME: Final = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?", re.IGNORECASE)
 _LARGEST: Final = 1 << 60
 """Sizes and rates above an exbibyte are slips of the finger."""
+
+_LONGEST: Final = 1e12
+"""Seconds: so are times of thirty thousand years."""
 
 
 def parse_size(text: str) -> int:
@@ -25,10 +30,10 @@ def parse_size(text: str) -> int:
         raise ValueError(f"{text!r}: bytes, never bits; write 500k or 2M")
     if not match:
         raise ValueError(f"{text!r} is not a size; write 500k, 2M or 1.5G")
-    size = int(float(match[1]) * 1024 ** " kmgt".index((match[2] or " ").lower()))
-    if size > _LARGEST:
-        raise ValueError(f"{text!r} is too large")
-    return size
+    size = float(match[1]) * 1024 ** " kmgt".index((match[2] or " ").lower())
+    if size > _LARGEST:  # or infinite, of enough digits
+        raise ValueError(f"'{display(text, limit=40)}' is too large")
+    return int(size)
 
 
 def parse_duration(text: str) -> float:
@@ -41,7 +46,10 @@ def parse_duration(text: str) -> float:
     if not match or not any(match.groups()):
         raise ValueError(f"{text!r} is not a time; write 90s, 30m, 1h30m or 2d")
     days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
-    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    total = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    if total > _LONGEST:
+        raise ValueError(f"'{display(text, limit=40)}' is too long; 0 is for ever, where that makes sense")
+    return total
 
 
 def size(count: float) -> str:

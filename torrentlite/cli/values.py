@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import re
+import shlex
 import urllib.parse
 from collections.abc import Callable
 from typing import Any, Final
@@ -59,6 +60,17 @@ def parse_url(text: str, schemes: tuple[str, ...]) -> str:
     return text
 
 
+def parse_command(text: str) -> str:
+    """A program and its arguments, as a shell would split them; the text, if it can be split."""
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r}: {str(error).lower()}; quote it as in a shell") from None
+    if not words or not words[0]:
+        raise ValueError(f"{text!r} names no program")
+    return text
+
+
 def parse_sha256(text: str) -> str:
     """A SHA-256 in hex, in small letters; ``sha256:`` may stand before it, as tools print it."""
     digits = text.strip().lower().removeprefix("sha256:")
@@ -101,5 +113,6 @@ PEER: Final = checked(parse_peer)
 LISTEN: Final = checked(parse_listen)
 PIECE_SIZE: Final = checked(parse_piece_size)
 TRACKER: Final = checked(lambda text: parse_url(text, _TRACKER_SCHEMES))
+COMMAND: Final = checked(parse_command)
 SHA256: Final = checked(parse_sha256)
 WEB_SEED: Final = checked(lambda text: parse_url(text, ("http", "https")))
