@@ -246,6 +246,22 @@ def test_several_sources_the_first_failing_code_wins(place: Place) -> None:
         assert seed.end(signal.SIGHUP).code == 0
 
 
+def test_a_path_named_twice_is_shared_once(place: Place) -> None:
+    data = place.make_file("x.bin", 50_000)
+    assert place.tl("create", "x.bin", "-q").code == 0
+    with place.start("seed", "x.bin", "x.bin", "x.bin.torrent", *LOOPBACK) as seed:
+        link = seed.line()
+        assert [seed.line(), seed.line()] == [link, link]
+        assert place.tl("fetch", link, "-o", "down", *LOOPBACK).code == 0
+        done = seed.end(signal.SIGINT)
+    assert (place / "down/x.bin").read_bytes() == data
+    assert done.code == 0
+    assert [line for line in done.err.splitlines() if "twice" in line] == [
+        "x.bin: named twice, shared once",
+        "x.bin.torrent: named twice, shared once",
+    ]
+
+
 def test_a_different_file_in_the_way(place: Place) -> None:
     data = place.make_file("x.bin", 100_000)
     place.make_file("down/x.bin", 100_000, seed=9)

@@ -11,7 +11,7 @@ import shlex
 import trio
 
 from .. import Magnet, Metainfo, Session, State, Torrent, open_session
-from ..errors import FileInTheWayError, SourceError, StorageError, VerifyError
+from ..errors import DuplicateTorrentError, FileInTheWayError, SourceError, StorageError, VerifyError
 from ..metainfo.text import display
 from ..storage.original import OriginalStorage, find_originals
 from ..wire.address import Scope, scope_of
@@ -68,6 +68,8 @@ class _Seed:
                 await self._share_torrent()
             else:
                 await self._share_path()
+        except DuplicateTorrentError:
+            self._output.note(f"{display(sources.shown(self._path))}: named twice, shared once")
         except Exception as error:
             codes.append(self._output.error(error))
         finally:
@@ -97,18 +99,22 @@ class _Seed:
         originals = await trio.to_thread.run_sync(find_originals, metainfo.info, folder)
         if originals is None:
             _check_sizes(metainfo, pathlib.Path(folder), f"to get what is missing: {fetch}")
-        torrent = self._session.add(
-            metainfo,
-            folder,
-            peers=self._args.peer,
-            trackers=trackers,
-            storage=None if originals is None else lambda info: OriginalStorage(info, folder, originals),
-        )
+        named = dataclasses.replace(metainfo, trackers=metainfo.trackers + tuple((url,) for url in trackers))
+        try:
+            torrent = self._session.add(
+                metainfo,
+                folder,
+                peers=self._args.peer,
+                trackers=trackers,
+                storage=None if originals is None else lambda info: OriginalStorage(info, folder, originals),
+            )
+        except DuplicateTorrentError:
+            self._say_magnet(named)  # a line for each that was typed
+            raise
         async with tell_events(torrent, self._output):
             await self._check(torrent, shlex.join(["tl", "verify", self._path, folder]))
-            added = tuple((url,) for url in trackers)
             note_warnings(metainfo, self._output)
-            self._say_magnet(dataclasses.replace(metainfo, trackers=metainfo.trackers + added))
+            self._say_magnet(named)
             await self._share(torrent)
 
     async def _check(self, torrent: Torrent, look: str) -> None:
