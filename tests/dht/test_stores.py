@@ -1,4 +1,5 @@
 import random
+from collections import Counter
 
 import pytest
 
@@ -81,6 +82,25 @@ def test_too_many_are_drawn_by_lot():
     draws = [tuple(peers.peers_of(HASH, 20, 1.0)) for _ in range(10)]
     assert all(len(set(draw)) == 20 for draw in draws)
     assert len(set(draws)) == 10
+
+
+def test_to_draw_a_few_of_many_costs_a_few():
+    """A query is 95 bytes long, and anybody may send thousands."""
+    drawn = Counter()
+
+    class Dice(random.Random):
+        def random(self):
+            drawn["dice"] += 1
+            return super().random()
+
+    peers = PeerStore(Dice(7))
+    for index in range(200):
+        peers.announce(HASH, peer(index), 0.0)
+    for _ in range(1000):
+        drawn.update(peers.peers_of(HASH, 10, 1.0))
+    assert drawn.pop("dice") == 10 * 1000
+    assert len(drawn) == 200
+    assert max(drawn.values()) < 3 * min(drawn.values()), "each as often as any other, 50 times"
 
 
 def test_no_seeds_where_others_suffice():
