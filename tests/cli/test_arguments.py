@@ -19,6 +19,31 @@ def test_flags_and_words_may_be_mixed() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("words", "what", "hint"),
+    [
+        ("fetch --bad", "fetch does not know '--bad'", "tl fetch --help lists its flags"),
+        ("verify x --quite=1", "verify does not know '--quite'", "did you mean --quiet?"),
+        ("fetch x --tiemout 5", "fetch does not know '--tiemout'", "did you mean --timeout?"),
+        ("fetch --seed", "missing: SRC", "usage: tl fetch SRC… [flags]   (tl fetch --help)"),
+        ("verify -- --bad", "missing: PATH", "usage: tl verify SRC PATH [flags]   (tl verify --help)"),
+        (
+            "seed x --listen ::1:0",
+            "--listen: '::1:0' is not HOST:PORT (an IPv6 address goes in brackets)",
+            "usage: tl seed PATH… [flags]   (tl seed --help)",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named(words: str, what: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        arguments.parse(words.split())
+    assert (str(caught.value), caught.value.hint) == (what, hint)
+
+
+def test_stdin_stays_stdin_after_two_dashes() -> None:
+    assert arguments.parse(["fetch", "--list", "--", "-"]).source == ["-"]
+
+
 def test_words_after_two_dashes_are_paths() -> None:
     assert arguments.parse(["seed", "-q", "--", "-x", "--json", "y"]).path == ["./-x", "./--json", "y"]
 

@@ -8,7 +8,7 @@ import trio
 
 import torrentlite
 from torrentlite.cli import sources
-from torrentlite.errors import SourceError
+from torrentlite.errors import MetainfoError, SourceError
 
 HEX = "0123456789abcdef0123456789abcdef01234567"
 
@@ -18,6 +18,14 @@ HEX = "0123456789abcdef0123456789abcdef01234567"
 )
 def test_links(source: str) -> None:
     assert sources.is_link(source)
+
+
+async def test_a_link_that_was_pasted_with_blanks() -> None:
+    assert sources.is_link(f" {HEX}\n")
+    found = await sources.read(f"\tmagnet:?xt=urn:btih:{HEX} \n")
+    assert isinstance(found, torrentlite.Magnet)
+    assert found.hashes.hex == HEX
+    assert (await sources.read(f" {HEX}\n")) == found
 
 
 @pytest.mark.parametrize("source", ["x.torrent", "-", HEX[1:], "ftp://x", "", "magnet", "a1" * 16])
@@ -38,6 +46,8 @@ def test_a_file_whose_name_looks_like_a_hash(tmp_path: pathlib.Path, monkeypatch
         ("nothing like it", "no such file", "(a magnet link starts with magnet:?xt=urn:btih:)"),
         (HEX[1:], "no such file", "an info-hash has 40 hex or 32 base32 characters; this has 39"),
         ("folder", "it is a folder", "to share it: tl seed folder"),
+        ("folder/my films", "it is a folder", "to share it: tl seed 'folder/my films'"),
+        ("folder/my film.mkv", "not a .torrent", "to share it: tl seed 'folder/my film.mkv'"),
         ("ubuntu.torrent/x", "no such file", ""),
     ],
 )
@@ -46,8 +56,9 @@ async def test_a_path_that_cannot_be_read(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "ubuntu.torrent").touch()
-    (tmp_path / "folder").mkdir()
-    with pytest.raises(SourceError) as caught:
+    (tmp_path / "folder/my films").mkdir(parents=True)
+    (tmp_path / "folder/my film.mkv").write_bytes(b"a film")
+    with pytest.raises((SourceError, MetainfoError)) as caught:
         await sources.read(path)
     assert what in str(caught.value)
     assert hint in caught.value.hint

@@ -6,6 +6,7 @@ import io
 import os
 import random
 import signal
+import socket
 import subprocess
 import tarfile
 import urllib.error
@@ -81,6 +82,26 @@ def test_a_player_gets_the_url_and_its_end_is_the_end(place: Place) -> None:
         assert (place / "got").read_bytes() == data
         missing = place.tl("stream", magnet, "--player", "no-such-player", *LOOPBACK)
         assert (missing.code, "cannot run 'no-such-player'" in missing.err) == (2, True)
+
+
+def test_what_is_wrong_with_a_stream_is_named(place: Place) -> None:
+    place.make_file("x.bin", 1000)
+    assert place.tl("create", "x.bin", "-q").code == 0
+    result = place.tl("stream", "x.bin.torrent", "nosuch", *LOOPBACK)
+    assert (result.code, "tl: FILE nosuch: no file fits" in result.err) == (2, True)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        result = place.tl("stream", "x.bin.torrent", "--port", port, *LOOPBACK)
+    assert (result.code, f"cannot listen on port {port}" in result.err) == (7, True)
+
+
+def test_a_checksum_of_several_files(place: Place) -> None:
+    place.make_file("set/a", 1000)
+    place.make_file("set/b", 1000)
+    assert place.tl("create", "set", "-q").code == 0
+    result = place.tl("fetch", "set.torrent", "--sha256", "ab" * 32, *LOOPBACK)
+    assert (result.code, result.out) == (2, "")
+    assert "tl: --sha256: a SHA-256 is of one file, and 2 of set are wanted" in result.err
 
 
 def test_what_nobody_has_is_given_up(place: Place) -> None:

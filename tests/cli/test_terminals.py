@@ -141,6 +141,17 @@ def test_asked_before_a_file_is_replaced(place: Place) -> None:
     assert (place / "down/x.bin").read_bytes() == data
 
 
+def test_what_was_answered_is_not_asked_again(place: Place, slow: list[str]) -> None:
+    place.make_file("down/film.bin", 1_200_000, seed=9)
+    with seeding(place, "film.bin") as (magnet, _), place.on_terminal("fetch", magnet, *slow) as run:
+        run.until("Replace it? [y/N]")
+        run.type(b"y\n")
+        run.until("━")
+        run.process.send_signal(signal.SIGINT)
+        assert run.end() == 130
+        assert "Continue with: tl fetch --overwrite 'magnet:" in run.screen.replace("\n", "")
+
+
 def test_a_terminal_that_is_stuck_does_not_stop_the_transfer(place: Place, slow: list[str]) -> None:
     with seeding(place, "film.bin") as (magnet, _), place.on_terminal("fetch", magnet, *slow) as run:
         run.until("━")

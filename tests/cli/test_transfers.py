@@ -103,7 +103,7 @@ def test_a_folder_with_names_that_are_not_safe(place: Place) -> None:
     verified = place.tl("verify", "linux.torrent", "linux")
     assert (verified.code, verified.out) == (0, "all 6 pieces match: 87.9 KiB in linux\n")
     with seeding(place, "linux.torrent") as (magnet, seed):
-        assert note in seed.err
+        seed.wait_for_words(note)
         fetched = place.tl("fetch", magnet, "-o", "down", *LOOPBACK)
         assert fetched.code == 0
         assert note in fetched.err.splitlines()

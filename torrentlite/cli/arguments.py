@@ -40,18 +40,27 @@ def parse(argv: list[str]) -> argparse.Namespace:
     if word not in COMMANDS:
         raise _unknown_command(word)
     parser = CommandParser(word)
-    args, extra = parser.parse_known_intermixed_args(_without_dashes(argv[1:]))
+    try:
+        args, extra = parser.parse_known_intermixed_args(_without_dashes(argv[1:]))
+    except UsageError as error:
+        # What is missing may be so because of a flag that was misspelt: that is said first.
+        unknown = parser.unknown(argv[1:]) if str(error).startswith("missing:") else ""
+        raise _unknown_flag(parser, unknown) if unknown else error from None
     if extra:
-        known = [option for flag in parser.flags for option in flag.option_strings]
-        meant = closest(extra[0].partition("=")[0], known)
-        hint = f"did you mean {meant}?" if meant else f"tl {word} --help lists its flags"
-        raise UsageError(f"{word} does not know {extra[0]!r}", hint=hint)
+        raise _unknown_flag(parser, extra[0])
     config.fill(args, word, parser.untyped(args), os.environ, flag_names)
     for flag in parser.untyped(args):
         setattr(args, flag.dest, parser.defaults[flag.dest])
     args.command = word
     args.argv = argv
     return args
+
+
+def _unknown_flag(parser: CommandParser, word: str) -> UsageError:
+    command = parser.prog.removeprefix("tl ")
+    meant = closest(word.partition("=")[0], parser.options)
+    hint = f"did you mean {meant}?" if meant else f"tl {command} --help lists its flags"
+    return UsageError(f"{command} does not know {word!r}", hint=hint)
 
 
 def _show(text: str) -> NoReturn:
@@ -83,7 +92,8 @@ def _without_dashes(words: list[str]) -> list[str]:
     if "--" not in words:
         return words
     end = words.index("--")
-    return words[:end] + [f"./{word}" if word.startswith("-") else word for word in words[end + 1 :]]
+    # "-" alone is stdin wherever it stands.
+    return words[:end] + [f"./{word}" if word.startswith("-") and word != "-" else word for word in words[end + 1 :]]
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -125,6 +135,17 @@ class CommandParser(argparse.ArgumentParser):
     def untyped(self, args: argparse.Namespace) -> list[argparse.Action]:
         """The flags that have no value yet."""
         return [flag for flag in self.flags if not hasattr(args, flag.dest)]
+
+    @property
+    def options(self) -> list[str]:
+        """How they are typed."""
+        return [option for action in self._actions for option in action.option_strings]
+
+    def unknown(self, words: list[str]) -> str:
+        """The first of these words that is meant as a long flag and is none, or an empty string."""
+        before = words[: words.index("--")] if "--" in words else words
+        names = (word.partition("=")[0] for word in before if word.startswith("--"))
+        return next((name for name in names if name not in self.options), "")
 
     def print_help(self, file: object = None) -> NoReturn:
         """Our own way here too: argparse's leaves a full disk to Python's end."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import shlex
 from collections.abc import AsyncIterator
 
 import trio
@@ -30,7 +31,8 @@ async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) ->
     if args.action == "node":
         if args.hash is not None:
             raise UsageError(
-                f"'{args.hash}': a node is about no torrent", hint=f"to ask for it: tl dht lookup {args.hash}"
+                f"'{args.hash}': a node is about no torrent",
+                hint=f"to ask for it: tl dht lookup {shlex.quote(args.hash)}",
             )
         return await _node(args, output, interrupt)
     if args.hash is None:
@@ -42,7 +44,7 @@ async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) ->
 
 def _parse(text: str) -> bytes:
     try:
-        return Magnet.parse(text).hashes.v1
+        return Magnet.parse(text.strip()).hashes.v1
     except MagnetError as error:
         raise UsageError(
             f"'{text}' is no info-hash", hint="40 hex or 32 base32 characters, or a magnet link"

@@ -11,7 +11,7 @@ import trio
 
 from .. import FileInTheWayError, Magnet, Metainfo, Session, Torrent, open_session
 from ..checksum import check_sha256, parse_sha256, the_one_file
-from ..errors import DuplicateTorrentError
+from ..errors import DuplicateTorrentError, VerifyError
 from ..metainfo.text import display
 from . import progress, sessions, sharing, sources, units
 from .exits import Exit, UsageError
@@ -53,6 +53,7 @@ class _Fetch:
     Attributes:
         code: its exit code; None while it is not decided.
         torrent: it, once it is known.
+        overwrite: whether it may replace what is in the way: typed, or asked for.
     """
 
     def __init__(self, source: str, args: argparse.Namespace, output: Output) -> None:
@@ -62,7 +63,7 @@ class _Fetch:
         self._args = args
         self._output = output
         self._select: list[int] | None = None
-        self._overwrite: bool = args.overwrite
+        self.overwrite: bool = args.overwrite
 
     async def run(self, session: Session) -> None:
         """Fetch it; errors are said here, and hold up none of the others."""
@@ -105,7 +106,7 @@ class _Fetch:
                 self._args.output,
                 select=self._select,
                 sequential=self._args.sequential,
-                overwrite=self._overwrite,
+                overwrite=self.overwrite,
                 peers=self._args.peer,
                 trackers=self._args.tracker,
                 web_seeds=self._args.web_seed,
@@ -115,10 +116,10 @@ class _Fetch:
                     await self._wait(torrent, session)
                 return
             except FileInTheWayError as error:
-                if self._overwrite or not await _may_overwrite(error, self._output):
+                if self.overwrite or not await _may_overwrite(error, self._output):
                     error.hint = error.hint or "--overwrite replaces it"
                     raise
-            self._overwrite = True
+            self.overwrite = True
             await session.remove(torrent)
 
     async def _wait(self, torrent: Torrent, session: Session) -> None:
@@ -141,7 +142,7 @@ class _Fetch:
                 if changed := changed_names(metainfo):
                     output.note(changed)
                 if args.sha256 is not None:
-                    the_one_file(metainfo, self._select)
+                    _require_one_file(metainfo, self._select)
                 await torrent.wait_checked()
                 if torrent.stats().left:
                     require_writable(args.output)  # now, and not when the first piece comes
@@ -185,22 +186,36 @@ class _Fetch:
             output.result(path)
 
 
+def _require_one_file(metainfo: Metainfo, select: list[int] | None) -> None:
+    """Look whether ``--sha256`` makes sense.
+
+    Raises:
+        UsageError: it is not one file that is wanted.
+    """
+    try:
+        the_one_file(metainfo, select)
+    except VerifyError as error:
+        raise UsageError(f"--sha256: {error}", hint="--select chooses one of them") from error
+
+
 def _say_interrupted(unfinished: list[_Fetch], args: argparse.Namespace, output: Output) -> None:
     known = [each.torrent.stats() for each in unfinished if each.torrent is not None]
     total, done = sum(stats.total for stats in known), sum(stats.done for stats in known)
     first = unfinished[0].torrent if len(unfinished) == 1 else None
-    again = _again(args, [each.source for each in unfinished], first)
+    asked = not args.overwrite and all(each.overwrite for each in unfinished)
+    again = _again(args, [each.source for each in unfinished], first, ["--overwrite"] if asked else [])
     output.interrupted(f"Interrupted at {done * 100 // total if total else 0} % — nothing lost.", again)
 
 
-def _again(args: argparse.Namespace, unfinished: list[str], torrent: Torrent | None) -> str:
-    """The command that goes on: as it was typed, without what is complete, and with a link in place of stdin."""
+def _again(args: argparse.Namespace, unfinished: list[str], torrent: Torrent | None, more: list[str]) -> str:
+    """The command that goes on: as it was typed, without what is complete, with a link in place of stdin, and with what
+    was answered meanwhile."""
     words = []
     for word in args.argv:
         if word in args.source and word not in unfinished:
             continue
         words.append(torrent.magnet if word == "-" and torrent is not None else word)
-    return display(shlex.join(["tl", *words]), limit=100_000)
+    return display(shlex.join(["tl", *words[:1], *more, *words[1:]]), limit=100_000)
 
 
 async def _may_overwrite(error: FileInTheWayError, output: Output) -> bool:

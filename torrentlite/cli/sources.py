@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import stat
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +21,8 @@ _MAGNET_HINT: Final = "(a magnet link starts with magnet:?xt=urn:btih:)"
 
 
 def is_link(source: str) -> bool:
-    """Whether this is meant as a magnet link, URL or info-hash, and not as a path."""
+    """Whether this is meant as a magnet link, URL or info-hash, pasted with blanks or not, and not as a path."""
+    source = source.strip()
     lower = source.lower()
     if lower.startswith(("magnet:", "http://", "https://")):
         return True
@@ -49,16 +51,17 @@ async def _read(source: str) -> Metainfo | Magnet:
 
     if source == "-":
         return await _from_stdin()
-    if _V2_HASH.fullmatch(source) and is_link(source):
-        return torrentlite.Magnet.parse(source)  # which says that it is of another kind
     if is_link(source):
+        source = source.strip()
+        if _V2_HASH.fullmatch(source):
+            return torrentlite.Magnet.parse(source)  # which says that it is of another kind
         return await torrentlite.load(source)
     _check_path(source)
     try:
         return await torrentlite.load(source)
     except (MetainfoError, BencodeError) as error:
         if not error.hint and not source.endswith(".torrent"):
-            error.hint = f"this is no .torrent; to share it: tl seed {os.path.basename(source)}"
+            error.hint = f"this is no .torrent; to share it: tl seed {shlex.quote(source)}"
         raise
 
 
@@ -75,7 +78,7 @@ def _check_path(path: str) -> None:
     except (OSError, ValueError):
         return  # whoever opens it says why
     if stat.S_ISDIR(mode):
-        raise SourceError(f"cannot read '{path}': it is a folder", hint=f"to share it: tl seed {path}")
+        raise SourceError(f"cannot read '{path}': it is a folder", hint=f"to share it: tl seed {shlex.quote(path)}")
 
 
 def _hint_for_missing(path: str) -> str:

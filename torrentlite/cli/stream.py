@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 import trio
 
 from .. import CacheStorage, Info, Magnet, Metainfo, Session, Storage, Torrent, open_session
+from ..errors import ListenError
 from ..httpfiles import HttpFiles
 from ..metainfo.text import display
 from . import progress, sessions, sources, units
@@ -88,7 +89,7 @@ def which_file(wish: str | None, metainfo: Metainfo) -> int:
     wanted = metainfo.info.wanted_files
     if wish is None:
         return max(wanted, key=lambda index: metainfo.files[index].length)
-    found = choose([wish], file_names(metainfo))
+    found = choose([wish], file_names(metainfo), "FILE ")
     if len(found) > 1:
         raise UsageError(f"{display(wish)} fits {len(found)} files", hint="tl fetch SRC --list shows their numbers")
     return wanted[found[0]]
@@ -132,7 +133,8 @@ async def _listening(files: HttpFiles, port: int) -> AsyncIterator[int]:
     try:
         listeners = await trio.open_tcp_listeners(port, host=_HOST)
     except OSError as error:
-        raise UsageError(f"cannot listen on port {port}: {error.strerror}", hint="--port 0 takes a free one") from error
+        hint = "--port 0 takes a free one"
+        raise ListenError(f"cannot listen on port {port} of {_HOST}: {error.strerror}", hint=hint) from error
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trio.serve_listeners, files.serve, listeners)

@@ -30,7 +30,7 @@ def checked(read: Callable[[str], Any]) -> Callable[[str], Any]:
 
 def parse_peer(text: str) -> tuple[str, int]:
     """The host (a name or an IP address, IPv6 in brackets) and port of ``HOST:PORT``."""
-    host, port = _split_port(text)
+    host, port = _split_port(text, text)
     if not host or not port:
         raise ValueError(f"{text!r} is not HOST:PORT")
     return host, port
@@ -38,13 +38,13 @@ def parse_peer(text: str) -> tuple[str, int]:
 
 def parse_listen(text: str) -> tuple[str, int]:
     """The host (may be empty) and port (may be 0) of ``[HOST:]PORT``."""
-    return _split_port(text if ":" in text else f":{text}")
+    return _split_port(text if ":" in text else f":{text}", text)
 
 
-def _split_port(text: str) -> tuple[str, int]:
+def _split_port(text: str, typed: str) -> tuple[str, int]:
     match = re.fullmatch(r"(?:\[([0-9a-fA-F:.%\w]+)\]|([^\s:\[\]]*)):([0-9]{1,5})", text, re.ASCII)
     if not match or int(match[3]) > 65535:
-        raise ValueError(f"{text.removeprefix(':')!r} is not HOST:PORT (an IPv6 address goes in brackets)")
+        raise ValueError(f"'{display(typed)}' is not HOST:PORT (an IPv6 address goes in brackets)")
     return match[1] or match[2], int(match[3])
 
 

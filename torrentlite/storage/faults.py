@@ -30,7 +30,7 @@ _HINTS: Final = {
     errno.EACCES: "look at the permissions of the file and its folder",
     errno.EPERM: "look at the permissions of the file and its folder",
     errno.ENOENT: "it was moved or removed meanwhile",
-    errno.ESTALE: "let it be checked again: what is still right is kept",
+    errno.ESTALE: "start it again: it is checked, and what is still right is kept",
     errno.ENOTDIR: "something on the way to it is not a folder; links are not followed",
     errno.ELOOP: "it is a link, and links are not followed",
     errno.EISDIR: "there is a folder of that name",
