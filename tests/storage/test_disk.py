@@ -684,3 +684,13 @@ async def test_finished_file_that_is_written_to_while_it_is_checked(home: Home, 
     assert await home.open(disk) == have
     assert home.hashed == 0
     await disk.close(have)
+
+
+async def test_what_a_liar_puts_into_the_padding_is_not_the_torrents_fault(tmp_path: pathlib.Path) -> None:
+    shape = Shape({"a": letters(100, 1), ".pad/28": 28, "b": letters(64, 2)})
+    home = Home(tmp_path, shape)
+    disk = home.disk()
+    await home.open(disk)
+    await disk.spill(1, [(0, shape.pieces[1][:50] + b"x" * 14)])
+    assert await disk.check_spilled(1) is Verdict.RIGHT
+    await disk.close(0b10)

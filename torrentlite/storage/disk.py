@@ -252,7 +252,22 @@ class Disk:
         if self._journal:
             self._journal.written([piece])
         for begin, data in runs:
-            self._storage.pwrite(self._layout.offset(piece, begin), data, aside=aside)
+            offset = self._layout.offset(piece, begin)
+            self._storage.pwrite(offset, self._without_padding(offset, data), aside=aside)
+
+    def _without_padding(self, offset: int, data: Buffer) -> Buffer:
+        """Bytes that nobody has verified, with zeros where they belong: others are an error of the torrent's own."""
+        padding, at = [], 0
+        for span in self._layout.spans(offset, len(data)):
+            if span.file not in self._solid:
+                padding.append((at, span.length))
+            at += span.length
+        if not padding:
+            return data
+        clean = bytearray(data)
+        for at, length in padding:
+            clean[at : at + length] = bytes(length)
+        return clean
 
     def _check_spilled(self, piece: int, aside: bool) -> Verdict:
         run = range(piece, piece + 1)
