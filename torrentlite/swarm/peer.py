@@ -153,6 +153,7 @@ class Peer:
                     requests: list[wm.Request] = list(run)  # type: ignore[arg-type]
                     small += len(requests)
                     self.got_requests(requests)
+                    del requests  # or thousands of a flood would stay until the next ones come
                 else:
                     for message in run:
                         handlers[kind](self, message)
