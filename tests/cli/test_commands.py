@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 
 import pytest
 
@@ -276,6 +277,16 @@ def test_a_state_folder_that_cannot_be_had(tl, here: pathlib.Path, monkeypatch: 
     run = tl("create", "x.bin")
     assert run.code == 0
     assert "nothing is remembered" in run.err
+
+
+def test_a_state_folder_without_room(tl, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    make("x.bin", 1000)
+    words = "nothing is remembered for next time, and what is not whole has to wait: no room in "
+    assert words not in tl("create", "x.bin").err
+    usage = shutil.disk_usage(".")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=4095))
+    run = tl("create", "x.bin")
+    assert (run.code, words in run.err) == (0, True)
 
 
 def test_a_folder_to_save_into_that_is_a_file(tl) -> None:  # type: ignore[no-untyped-def]

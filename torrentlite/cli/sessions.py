@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import pathlib
 import random
+import shutil
 import tempfile
 from typing import Final
 
@@ -23,6 +24,9 @@ _PORTS: Final = range(49152, 65536)
 """The ports that belong to nobody (RFC 6335, section 6)."""
 _PATIENCE: Final = 30 * 60.0
 """Seconds without progress after which a run that nobody watches gives up: a CI job must not hang."""
+
+_LEAST_ROOM: Final = 4096
+"""Bytes that any file takes."""
 
 
 def state_dir(args: argparse.Namespace, output: Output) -> pathlib.Path | None:
@@ -44,6 +48,9 @@ def state_dir(args: argparse.Namespace, output: Output) -> pathlib.Path | None:
             raise StorageError(f"cannot use --state-dir '{folder}': {error.strerror}", path=str(folder)) from error
         output.note(f"nothing is remembered for next time: {error.strerror}: {folder}")
         return None
+    with contextlib.suppress(OSError):
+        if shutil.disk_usage(folder).free < _LEAST_ROOM:
+            output.note(f"nothing is remembered for next time, and what is not whole has to wait: no room in {folder}")
     return folder
 
 
