@@ -281,7 +281,7 @@ def test_a_state_folder_that_cannot_be_had(tl, here: pathlib.Path, monkeypatch: 
 
 def test_a_state_folder_without_room(tl, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     make("x.bin", 1000)
-    words = "nothing is remembered for next time, and what is not whole has to wait: no room in "
+    words = "nothing is remembered for next time: no room in "
     assert words not in tl("create", "x.bin").err
     usage = shutil.disk_usage(".")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=4095))

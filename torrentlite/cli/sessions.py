@@ -50,7 +50,7 @@ def state_dir(args: argparse.Namespace, output: Output) -> pathlib.Path | None:
         return None
     with contextlib.suppress(OSError):
         if shutil.disk_usage(folder).free < _LEAST_ROOM:
-            output.note(f"nothing is remembered for next time, and what is not whole has to wait: no room in {folder}")
+            output.note(f"nothing is remembered for next time: no room in {folder}")
     return folder
 
 
