@@ -32,14 +32,14 @@ def home(tmp_path: pathlib.Path, shape: Shape) -> Home:
 
 
 @contextlib.contextmanager
-def no_room(folder: pathlib.Path) -> Iterator[list[str]]:
+def no_room(folder: pathlib.Path, number: int = errno.ENOSPC) -> Iterator[list[str]]:
     """Nothing can be made or written below this folder; gives the calls that failed."""
     failed: list[str] = []
     place = str(folder)
 
     def refuse(name: str) -> NoReturn:
         failed.append(name)
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise OSError(number, os.strerror(number))
 
     def mkdir(path, *more, **named):  # type: ignore[no-untyped-def]
         return refuse("mkdir") if str(path).startswith(place) else real.mkdir(path, *more, **named)
@@ -103,6 +103,24 @@ async def test_what_is_whole_needs_no_journal(
     last = home.disk()
     assert await home.open(last) == shape.full
     assert home.hashed == 0
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EROFS])
+@pytest.mark.parametrize("known", [False, True])
+async def test_a_state_folder_that_fails_is_not_a_full_one(home: Home, shape: Shape, known: bool, number: int) -> None:
+    """What is there may be gone with it, as when the power fails: nothing is said to last, or hashed, for want of it."""
+    if known:
+        disk = home.disk()
+        await home.open(disk)
+        await disk.close(0)
+    lay(home, shape.all)
+    disk = home.disk()
+    with no_room(home.state, number) as failed, pytest.raises(DiskFullError) as caught:
+        await home.open(disk)
+    assert failed
+    assert caught.value.errno == number
+    assert await home.open(disk) == shape.full
+    await disk.close(shape.full)
 
 
 @pytest.mark.parametrize("end", [Disk.close, kill])

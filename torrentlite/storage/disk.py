@@ -10,11 +10,13 @@ The state is changed in the loop, by one task at a time where that matters; thre
 from __future__ import annotations
 
 import enum
+import errno
 import hashlib
 import itertools
 import logging
 import pathlib
 from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 from .. import limits
 from ..errors import DiskFullError, StorageError, TorrentError
@@ -33,6 +35,9 @@ from .storage import NO_STAMP, Buffer, Found, InTheWay, Room, Stamp, Storage, Sy
 from .turns import Turns
 
 log = logging.getLogger("torrentlite")
+
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""Where a journal may be done without. What a failing disk does not take may not outlive that either."""
 
 
 class Verdict(enum.Enum):
@@ -139,6 +144,8 @@ class Disk:
             try:
                 return await self._offload.run(self._journal.load), None
             except DiskFullError as error:
+                if error.errno not in _NO_ROOM:
+                    raise
                 return Resume(), error
         return Resume(), None
 
@@ -405,7 +412,7 @@ class Disk:
             # With pieces still to come it is waited for: after a kill, what it does not tell of is fetched again. When
             # all are here it only saves hashing them at the next start, and must not keep the files from their names.
             here = complete_files(self._wanted, self._synced | fresh, self._layout)
-            if not here or len(here) < len(self._wanted):
+            if error.errno not in _NO_ROOM or not here or len(here) < len(self._wanted):
                 raise
             log.warning("nothing is remembered for the next start: %s", error)
         self._new_stamps.clear()
