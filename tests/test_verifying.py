@@ -11,6 +11,7 @@ import trio
 from torrentlite.errors import StorageError
 from torrentlite.metainfo.build import build_info, build_metainfo
 from torrentlite.metainfo.metainfo import Metainfo
+from torrentlite.storage.beneath import Beneath
 from torrentlite.verifying import Problem, verify
 
 PIECE = 16384
@@ -127,6 +128,27 @@ async def test_a_fifo_in_a_files_place_is_not_waited_for(top: pathlib.Path) -> N
         report = await verify(metainfo, top)
     found = {pathlib.Path(bad.path).name: (bad.problem, bad.message) for bad in report.bad_files}
     assert found["e.bin"] == (Problem.UNREADABLE, "it is not a regular file")
+
+
+@pytest.mark.skipif(os.open not in os.supports_dir_fd, reason="needs openat")
+@pytest.mark.parametrize("around", [False, True])
+async def test_a_path_longer_than_the_system_takes(tmp_path: pathlib.Path, around: bool) -> None:
+    """A save folder may hold one: it is gone down step by step."""
+    names = tuple("n" * 200 for _ in range(30))
+    data = random.Random(1).randbytes(40_000)
+    pieces = b"".join(hashlib.sha1(data[at : at + PIECE]).digest() for at in range(0, len(data), PIECE))
+    files = [([name.encode() for name in (*names, "file")], 30_000), ([b"beside"], 10_000)]
+    metainfo = build_metainfo(build_info("top", files, piece_length=PIECE, pieces=pieces))
+    beneath = Beneath(str(tmp_path))
+    for file, content in zip(metainfo.files, (data[:30_000], data[30_000:]), strict=True):
+        fd = beneath.create(file.path)
+        os.write(fd, content)
+        os.close(fd)
+    root = tmp_path if around else tmp_path / "top"
+    assert (await verify(metainfo, root)).ok
+    beneath.remove(metainfo.files[0].path)
+    report = await verify(metainfo, root)
+    assert [file.problem for file in report.bad_files] == [Problem.MISSING, Problem.UNPROVEN]
 
 
 async def test_one_file(tmp_path: pathlib.Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import enum
+import errno
 import hashlib
 import os
 import stat
@@ -18,6 +19,7 @@ from .errors import StorageError
 from .loops import require_trio
 from .metainfo.metainfo import Info, Metainfo
 from .metainfo.paths import original_path
+from .storage.beneath import Beneath
 from .storage.offload import Offload, ThreadOffload
 
 _STEP: Final = 1 << 20
@@ -149,7 +151,7 @@ def _find_root(info: Info, path: str) -> tuple[str, list[Names]]:
 
     def present(choice: tuple[str, list[Names]]) -> int:
         root, names = choice
-        return sum(os.path.lexists(os.path.join(root, *names[index][1:])) for index in probes)
+        return sum(_lies_there(root, names[index][1:]) for index in probes)
 
     choices = [(os.path.join(path, *names[0][:1]), names) for names in (safe, original)]
     if info.multi:
@@ -157,6 +159,38 @@ def _find_root(info: Info, path: str) -> tuple[str, list[Names]]:
     elif not os.path.isdir(path):
         choices = [(path, safe)]
     return max(choices, key=present)
+
+
+def _stat(root: str, below: Names) -> os.stat_result:
+    """A file's status. A path that is longer than the system takes is gone down step by step, as it was written."""
+    try:
+        return os.stat(os.path.join(root, *below))
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+    status = Beneath(root).stat(below)
+    if status is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    return status
+
+
+def _open(root: str, below: Names) -> BinaryIO:
+    """Open a file to read, likewise."""
+    try:
+        return open(os.path.join(root, *below), "rb", buffering=0)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+    return open(Beneath(root).open(below, os.O_RDONLY).fd, "rb", buffering=0)
+
+
+def _lies_there(root: str, below: Names) -> bool:
+    """Whether there is something, be it a link to nothing."""
+    if os.path.lexists(os.path.join(root, *below)):
+        return True
+    with contextlib.suppress(OSError):
+        return bool(_stat(root, below))
+    return False
 
 
 class _Check:
@@ -175,7 +209,7 @@ class _Check:
         for index in self._info.wanted_files:
             expected = self._info.files[index].length
             try:
-                status = os.stat(self._path(index))
+                status = _stat(self._root, self._names[index][1:])
             except (FileNotFoundError, NotADirectoryError):
                 self._problems[index] = Problem.MISSING, ""
             except OSError as error:
@@ -216,7 +250,7 @@ class _Check:
         if self._problems.get(index, (None,))[0] in (Problem.MISSING, Problem.UNREADABLE):
             return None
         try:
-            return open(self._path(index), "rb", buffering=0)
+            return _open(self._root, self._names[index][1:])
         except OSError as error:
             self.unreadable(index, error)
             return None
