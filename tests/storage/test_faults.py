@@ -160,6 +160,32 @@ async def test_failed_flush_is_not_asked_again(tmp_path: pathlib.Path, monkeypat
     journal.close()
 
 
+async def test_what_was_synced_is_not_lost_with_its_name(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A renaming that fails half way leaves two names of one file: written to again, it would be refused for that."""
+    shape = Shape({"a": letters(128, 1)})
+    home = Home(tmp_path, shape)
+    disk = home.disk()
+    await home.open(disk)
+    for piece in (0, 1):
+        await disk.write_piece(piece, shape.pieces[piece])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "unlink", lambda *args, **kwargs: _fail(0))
+        with pytest.raises(DiskFullError):
+            await disk.commit(0b11)
+    assert home.part(0).samefile(home.final(0))
+    assert not disk.dirty
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(platform, "flush", _fail)
+        with pytest.raises(DiskFullError):
+            await disk.commit(0b11)
+    assert not disk.unsure()
+    assert await disk.commit(0b11) == [0]
+    assert home.lying() == ["top/a"]
+    await disk.close(0b11)
+
+
 @pytest.mark.parametrize("number", [errno.EIO, errno.EACCES])
 async def test_failed_flush_costs_no_hashing_of_what_was_synced(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, number: int

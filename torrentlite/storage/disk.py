@@ -18,6 +18,8 @@ import pathlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+import trio
+
 from .. import limits
 from ..errors import DiskFullError, StorageError, TorrentError
 from ..metainfo.info import Info
@@ -383,18 +385,21 @@ class Disk:
         touched = sorted(self._touched - self._finished)
         whole = complete_files(touched, have & (self._synced | self._unsynced), self._layout)
         try:
-            finished = await self._offload.run(self._make_last, fresh, whole, rewrite, clean)
+            await self._offload.run(self._make_last, fresh, whole, rewrite, clean)
         except SyncFailure as failure:
             raise self._lose(failure) from None
         self._unsynced &= ~fresh
         self._synced |= fresh
         self._to_flush.clear()
+        # Not in the same call: what is synced cannot be lost any more, whatever comes of the names.
+        with trio.CancelScope(shield=True):
+            finished = await self._offload.run(self._storage.finish, whole)
         self._finished.update(finished)
         self._touched -= self._finished
         return finished
 
-    def _make_last(self, fresh: int, whole: list[int], rewrite: bool, clean: bool) -> list[int]:
-        """In a thread: the order of these lines is what a power cut cannot break."""
+    def _make_last(self, fresh: int, whole: list[int], rewrite: bool, clean: bool) -> None:
+        """In a thread, and before names are given: the order of these lines is what a power cut cannot break."""
         stamps = self._storage.sync({*self._to_flush, *whole})
         # What was hashed has the stamp from before: a later one would vouch for what another program wrote meanwhile.
         changed = [file for file, stamp in stamps.items() if self._final(file) and self._stamps.get(file) != stamp]
@@ -416,7 +421,6 @@ class Disk:
                 raise
             log.warning("nothing is remembered for the next start: %s", error)
         self._new_stamps.clear()
-        return self._storage.finish(whole)
 
     def _final(self, file: int) -> bool:
         return file < len(self._layout.file_lengths) and self._storage.final(file)
