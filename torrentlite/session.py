@@ -22,7 +22,7 @@ import trio
 
 from . import __version__
 from .checksum import check_sha256, parse_sha256, the_one_file
-from .errors import DuplicateTorrentError, NoPeersError, StorageError, TorrentError
+from .errors import DuplicateTorrentError, NoPeersError
 from .limits import LEAVE_TIMEOUT, PROGRESS_INTERVAL, TICK
 from .loading import load
 from .loops import require_trio
@@ -34,8 +34,8 @@ from .net.url import TRACKER, parse_url
 from .settings import USER_AGENT, Settings
 from .stats import SessionStats, TorrentStats
 from .storage.disk import Disk
+from .storage.foreign import ForeignStorage
 from .storage.journal import Journal
-from .storage.offload import Translating
 from .storage.origin import open_storage
 from .storage.pool import FilePool
 from .storage.storage import Storage
@@ -253,13 +253,8 @@ class Session(Generic[TorrentT]):
 
         def make(metainfo: Metainfo, save_to: pathlib.Path, overwrite: bool) -> Disk:
             if not made:
-                try:
-                    made.append(factory(metainfo.info))
-                except TorrentError:
-                    raise
-                except Exception as error:
-                    raise StorageError(f"the storage could not be made: {error!r}") from error
-            return Disk(metainfo.info, made[0], Translating(self._commons.world.offload), None)
+                made.append(ForeignStorage(factory, metainfo.info))
+            return Disk(metainfo.info, made[0], self._commons.world.offload, None)
 
         return make
 

@@ -1,5 +1,7 @@
 """A storage of somebody else's: what it raises is the torrent's error, and nobody waits for ever."""
 
+import contextlib
+import inspect
 import sqlite3
 
 import pytest
@@ -7,6 +9,7 @@ import trio
 
 import torrentlite as tl
 from tests.strangers import session_on, simulated, where
+from torrentlite.storage.foreign import ForeignStorage
 
 
 def raising(method):
@@ -18,52 +21,56 @@ def raising(method):
     return type("Raising", (tl.MemoryStorage,), {method: fail})
 
 
-@pytest.mark.parametrize("method", ["__init__", "prepare", "select", "pwrite", "sync", "finish"])
-@simulated()
-async def test_what_it_raises_ends_the_wait(world, method):
+@contextlib.asynccontextmanager
+async def fetching(world, storage):
+    """A session that fetches into it, the torrent there, and the data."""
     metainfo, data = world.torrent(100_000)
     seed = world.host()
     seed.put(metainfo.info, data)
     async with session_on(seed) as sharing, session_on(world.host()) as session:
         await sharing.add(metainfo).wait_complete()
-        torrent = session.add(metainfo, storage=raising(method), peers=[where(seed, sharing)])
+        yield session, session.add(metainfo, storage=storage, peers=[where(seed, sharing)]), data
+        assert session.stats().internal_errors == 0
+
+
+def test_all_that_a_storage_does_is_asked_of_theirs():
+    wished = {name for name, value in vars(tl.Storage).items() if inspect.isfunction(value) and name[0] != "_"}
+    assert wished == {name for name in vars(ForeignStorage) if name[0] != "_"}
+
+
+@pytest.mark.parametrize("method", ["__init__", "prepare", "select", "pwrite", "sync", "finish"])
+@simulated()
+async def test_what_it_raises_ends_the_wait(world, method):
+    async with fetching(world, raising(method)) as (_, torrent, _):
         with trio.fail_after(60), pytest.raises(tl.StorageError, match=f"no such table: {method}") as caught:
             await torrent.wait_complete()
         assert isinstance(caught.value.__cause__, sqlite3.OperationalError)
         assert torrent.state is tl.State.ERROR
-        assert session.stats().internal_errors == 0
 
 
-@pytest.mark.parametrize("method", ["read_cached", "pread_into"])
 @simulated()
-async def test_what_it_raises_when_it_is_read(world, method):
-    metainfo, data = world.torrent(100_000)
-    seed = world.host()
-    seed.put(metainfo.info, data)
-    async with session_on(seed) as sharing, session_on(world.host()) as session:
-        await sharing.add(metainfo).wait_complete()
-        torrent = session.add(metainfo, storage=raising(method), peers=[where(seed, sharing)])
+async def test_what_it_cannot_read_at_once_a_thread_reads(world):
+    async with fetching(world, raising("read_cached")) as (_, torrent, data):
         await torrent.wait_complete()
         async with torrent.open(0) as file:
-            if method == "read_cached":  # the thread can
-                assert await file.read() == data
-            else:
-                with trio.fail_after(60), pytest.raises(tl.StorageError, match="no such table"):
-                    await file.read()
-        assert session.stats().internal_errors == 0
+            assert await file.read() == data
+
+
+@simulated()
+async def test_what_it_raises_when_it_is_read(world):
+    async with fetching(world, raising("pread_into")) as (_, torrent, _):
+        await torrent.wait_complete()
+        async with torrent.open(0) as file:
+            with trio.fail_after(60), pytest.raises(tl.StorageError, match="no such table"):
+                await file.read()
 
 
 @simulated()
 async def test_what_it_raises_when_it_is_closed(world):
-    metainfo, data = world.torrent(100_000)
-    seed = world.host()
-    seed.put(metainfo.info, data)
-    async with session_on(seed) as sharing, session_on(world.host()) as session:
-        await sharing.add(metainfo).wait_complete()
-        torrent = session.add(metainfo, storage=raising("close"), peers=[where(seed, sharing)])
+    async with fetching(world, raising("close")) as (session, torrent, _):
         await torrent.wait_complete()
         await session.remove(torrent)
-        await session.add(metainfo, storage=raising("close"), peers=[where(seed, sharing)]).wait_complete()
+        assert torrent.state is tl.State.CLOSED
 
 
 @simulated()

@@ -21,7 +21,7 @@ from typing import Final
 import trio
 
 from .. import limits
-from ..errors import DiskFullError, StorageError, TorrentError
+from ..errors import DiskFullError, StorageError
 from ..metainfo.info import Info
 from ..metainfo.layout import Block
 from ..wire import bitfield
@@ -322,10 +322,7 @@ class Disk:
         if self._turns.reserved:
             return False
         runs = join(blocks, buffers, self._layout.piece_length)
-        try:
-            return all(self._storage.read_cached(offset, views) for offset, views in runs)
-        except Exception:  # of a storage of somebody else's: ``read`` meets it too, and says so
-            return False
+        return all(self._storage.read_cached(offset, views) for offset, views in runs)
 
     async def read(self, blocks: Sequence[Block], buffers: Sequence[Room]) -> None:
         """Read blocks, each into its buffer, in a thread.
@@ -483,11 +480,6 @@ class Disk:
                     await self._commit(have, rewrite=True, clean=True)
             finally:
                 self._opened = False
-                try:
-                    self._storage.close()
-                except TorrentError:
-                    raise
-                except Exception as error:  # one of somebody else's
-                    raise StorageError(f"the storage failed to close: {error!r}") from error
+                self._storage.close()
                 if self._journal:
                     self._journal.close()

@@ -9,8 +9,6 @@ from typing import NamedTuple, Protocol, TypeVar, TypeVarTuple
 import trio
 
 from .. import limits
-from ..errors import StorageError, TorrentError
-from .storage import InTheWay, SyncFailure
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -65,35 +63,6 @@ class ThreadOffload:
         """See ``Offload.running``."""
         now = trio.current_time()
         return tuple(Call(name, now - since) for name, since in self._calls.values())
-
-
-class Translating:
-    """An offload whose functions use a storage of somebody else's: what that raises is a fault of the disk."""
-
-    def __init__(self, inner: Offload) -> None:
-        self._inner = inner
-
-    @property
-    def parallel(self) -> int:
-        """See ``Offload.parallel``."""
-        return self._inner.parallel
-
-    async def run(self, fn: Callable[[*Ts], T], *args: *Ts, abandon: bool = False) -> T:
-        """See ``Offload.run``.
-
-        Raises:
-            StorageError: the storage raised something else.
-        """
-        try:
-            return await self._inner.run(fn, *args, abandon=abandon)
-        except (TorrentError, InTheWay, SyncFailure):
-            raise
-        except Exception as error:
-            raise StorageError(f"the storage failed: {error!r}") from error
-
-    def running(self) -> tuple[Call, ...]:
-        """See ``Offload.running``."""
-        return self._inner.running()
 
 
 def _cores() -> int:
