@@ -34,6 +34,13 @@ def test_what_was_found_once() -> None:
         execute(NAMED[path.name.rpartition("-")[0]], path.read_bytes(), memory=True)
 
 
+@pytest.mark.parametrize("name", [name for name in NAMED if name.startswith("session.")])
+def test_the_longest_input_byte_by_byte(name: str) -> None:
+    """What looks on may not be what takes the time: 20,000 turns of a simulation were."""
+    target = NAMED[name]
+    execute(target, b"\1" + target.seeds[0][1:].ljust(target.max_size - 1, b"\0"))
+
+
 def test_enough_targets_each_with_seeds() -> None:
     assert len(NAMED) == len(TARGETS) >= 24
     assert all(target.seeds for target in TARGETS)
