@@ -33,7 +33,7 @@ from torrentlite.tracker.client import TrackerClient
 from torrentlite.wire.address import Address, Scope
 
 _METAINFO, _DATA = made_up_torrent(random.Random("fuzz"), (4 * 32768 + 20_000,), piece_length=32768)
-_REAL_HELLO = HELLO[:28] + _METAINFO.info.hashes.v1 + HELLO[48:]
+REAL_HELLO = HELLO[:28] + _METAINFO.info.hashes.v1 + HELLO[48:]
 _CALLER = "8.8.4.4"
 
 
@@ -66,7 +66,7 @@ async def _session(world: Any, data: bytes, situation: str) -> None:
         else:
             talk = await hostile.dial(where(machine, session))
         if situation in ("leecher", "seed", "magnet"):
-            await talk.say(_REAL_HELLO)
+            await talk.say(REAL_HELLO)
         nursery.start_soon(_hear, talk)
         for part in _parts(data):
             await talk.say(part)
@@ -335,8 +335,8 @@ TARGETS = [
     Target("session.leecher", _peer("leecher"), _PEER_SEEDS, (), 20_000, WORDS),
     Target("session.seed", _peer("seed"), _PEER_SEEDS, (), 20_000, WORDS),
     Target("session.magnet", _peer("magnet"), _PEER_SEEDS, (), 20_000, WORDS),
-    Target("session.called", _peer("called"), [b"\0" + _REAL_HELLO + said for said in SAID[::5]] + [b"\1" + _REAL_HELLO, b"\0GET / HTTP/1.1\r\n\r\n"], (), 20_000, WORDS),
-    Target("session.dialled", _peer("dialled"), [b"\0" + _REAL_HELLO + said for said in SAID[::5]] + [b"\1" + _REAL_HELLO, b"\0" + HELLO], (), 20_000, WORDS),
+    Target("session.called", _peer("called"), [b"\0" + REAL_HELLO + said for said in SAID[::5]] + [b"\1" + REAL_HELLO, b"\0GET / HTTP/1.1\r\n\r\n"], (), 20_000, WORDS),
+    Target("session.dialled", _peer("dialled"), [b"\0" + REAL_HELLO + said for said in SAID[::5]] + [b"\1" + REAL_HELLO, b"\0" + HELLO], (), 20_000, WORDS),
     Target("session.http", _run(_fetch), _FETCH, (NetworkError, SourceError), 6000, _HTTP_WORDS),
     Target("session.ranged", _run(_ranged), _RANGED, (NetworkError, SourceError), 12_000, _HTTP_WORDS + _RANGED_WORDS),
     Target("session.web-seed", lambda data: run_simulation(_web_seed, data, seed=1, time_limit=3600), _SERVED, (), 170_000, _HTTP_WORDS + _RANGED_WORDS),
