@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from torrentlite import blocking as tl
-from torrentlite.filesystem import TorrentFileSystem
+from torrentlite.filesystem import TorrentFile, TorrentFileSystem
 
 ROOT = pathlib.Path(__file__).parent.parent
 ALONE = {"host": "127.0.0.1", "dht": False, "lsd": False, "port_map": False}
@@ -170,6 +170,17 @@ def test_what_is_closed_leaves_no_session_behind(shared):
     assert engine.portal._thread.is_alive()
     fs.close()
     assert not engine.portal._thread.is_alive()
+
+
+def test_a_file_that_nobody_closed_is_closed_by_the_collector_wherever_it_runs(fs):
+    file = fs.open("data/many.zip")
+    inner = file._reader
+    fs.look(file.close)  # the collector in the loop's own thread, where nothing can be waited for
+    assert fs.look(lambda: inner.closed)
+    TorrentFile.__new__(TorrentFile).close()  # one that was never opened: it timed out
+    left = fs.open("data/many.zip")
+    fs.close()
+    left.close()
 
 
 def test_it_gives_up_with_a_reason(shared):

@@ -441,7 +441,9 @@ class TorrentFile(io.BufferedIOBase):
         """Close it; nothing more is fetched for it."""
         if not self.closed:
             super().close()
-            self._engine.portal.look(self._reader.close)
+            # Not waited for: what nobody closed is closed by the collector, which may run in the loop's own thread.
+            if hasattr(self, "_reader"):
+                self._engine.portal.soon(self._reader.close)
 
     def _some(self, wanted: int) -> bytes:
         """So many bytes from the present position on, or more; fewer only at the end."""

@@ -68,19 +68,23 @@ def ask(url, data=None, method=None):
         return reply.read()
 
 
+def refused(status, url, data=None):
+    with pytest.raises(urllib.error.HTTPError, match=str(status)) as caught:
+        ask(url, data)
+    with caught.value as reply:
+        return reply.read()
+
+
 def test_starlette(world, tmp_path):
     metainfo, data = world
     command = ["-m", "uvicorn", "examples.starlette_app:app", "--port", "0"]
     with running(command, tmp_path, SAVE_TO="out") as url:
         torrent = f"{url}/torrents/{metainfo.info_hash}"
-        with pytest.raises(urllib.error.HTTPError, match="400"):
-            ask(f"{url}/torrents", b"nonsense")
-        with pytest.raises(urllib.error.HTTPError, match="404"):
-            ask(torrent)
+        refused(400, f"{url}/torrents", b"nonsense")
+        refused(404, torrent)
         added = json.loads(ask(f"{url}/torrents", metainfo.encode()))
         assert added["info_hash"] == metainfo.info_hash
-        with pytest.raises(urllib.error.HTTPError, match="409"):
-            ask(f"{url}/torrents", metainfo.magnet.encode())
+        refused(409, f"{url}/torrents", metainfo.magnet.encode())
         with urllib.request.urlopen(f"{torrent}/events", timeout=20) as events:
             for line in events:
                 stats = json.loads(ask(torrent))
@@ -92,8 +96,7 @@ def test_starlette(world, tmp_path):
             with urllib.request.urlopen(f"{torrent}/events", timeout=20) as events:
                 assert events.readline() == b"event: Now\n"
         ask(torrent, method="DELETE")
-        with pytest.raises(urllib.error.HTTPError, match="404"):
-            ask(torrent)
+        refused(404, torrent)
 
 
 def test_aiohttp(world, tmp_path):
@@ -116,9 +119,8 @@ def test_aiohttp(world, tmp_path):
         assert get(metainfo.info_hash, "-5", 206)[0] == data[-5:]
         assert get(metainfo.info_hash)[0] == data
         for link, status in (("nonsense", 400), (f"{metainfo.magnet}", 404), ("ab" * 20, 504)):
-            with pytest.raises(urllib.error.HTTPError, match=str(status)) as caught:
-                ask(f"{url}/get?link={urllib.parse.quote(link)}" + "&file=nothing" * (status == 404))
-            assert caught.value.read(), "it says why"
+            why = refused(status, f"{url}/get?link={urllib.parse.quote(link)}" + "&file=nothing" * (status == 404))
+            assert why, "it says why"
 
 
 def test_jupyter(world, tmp_path, monkeypatch):

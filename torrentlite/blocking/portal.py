@@ -73,8 +73,9 @@ class Portal:
 
     def soon(self, function: Callable[[], object]) -> None:
         """Have something sync called between two of Trio's steps, without waiting for it."""
-        with contextlib.suppress(trio.RunFinishedError):
-            self._token.run_sync_soon(function)
+        if not self._forked:  # there what was locked stays so, and nothing is called
+            with contextlib.suppress(trio.RunFinishedError):
+                self._token.run_sync_soon(function)
 
     def run(self, function: Callable[[], Awaitable[T]], *, timeout: float | None = None) -> T:
         """Await a Trio function.
