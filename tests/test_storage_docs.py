@@ -2,6 +2,9 @@
 
 import pathlib
 import re
+import sqlite3
+
+import pytest
 
 import torrentlite as tl
 from tests.strangers import session_on, simulated, where
@@ -18,18 +21,21 @@ def example():
 
 @simulated()
 async def test_the_example_fetches_serves_and_finds_its_pieces_again(world, tmp_path):
-    storage = example()
+    storage, made = example(), []
+
+    def keep(info):
+        made.append(storage(info, tmp_path / "db"))
+        return made[-1]
+
     metainfo, data = world.torrent(100_000, 333_333, name="stuff", piece_length=32 << 10)
     seed, machine, third = world.host(), world.host(), world.host()
     seed.put(metainfo.info, data)
     async with session_on(seed) as sharing, session_on(machine) as session:
         await sharing.add(metainfo).wait_complete()
-        torrent = session.add(
-            metainfo, storage=lambda info: storage(info, tmp_path / "db"), peers=[where(seed, sharing)]
-        )
+        torrent = session.add(metainfo, storage=keep, peers=[where(seed, sharing)])
         await torrent.wait_complete()
     async with session_on(machine) as session, session_on(third) as other:
-        torrent = session.add(metainfo, storage=lambda info: storage(info, tmp_path / "db"))
+        torrent = session.add(metainfo, storage=keep)
         await torrent.wait_complete()
         assert torrent.stats().downloaded == 0
         fetched = other.add(metainfo, storage=tl.MemoryStorage, peers=[where(machine, session)])
@@ -38,6 +44,10 @@ async def test_the_example_fetches_serves_and_finds_its_pieces_again(world, tmp_
             assert await file.read() == data[100_000:]
         torrent.recheck()
         await torrent.wait_complete()
+    assert len(made) >= 2
+    for each in made:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            each.db.execute("select 1")
 
 
 def test_the_table_names_the_methods_there_are():
