@@ -200,6 +200,9 @@ def moved(location, status=302):
     return b"HTTP/1.1 %d Moved\r\nLocation: %s\r\nContent-Length: 5\r\n\r\nhello" % (status, location)
 
 
+GONE = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
+
+
 async def test_redirects_are_followed_once_and_remembered(network, http):
     front, cdn = WebServer(default=moved(b"http://cdn.example/x?signed")), WebServer()
     network.serve("8.8.8.8", 80, front)
@@ -214,13 +217,32 @@ async def test_redirects_are_followed_once_and_remembered(network, http):
 
 async def test_a_remembered_redirect_that_ended(network, http):
     front = WebServer(moved(b"http://cdn.example/1"), moved(b"http://cdn.example/2"))
-    gone = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
-    cdn = WebServer(WebServer.part, gone)
+    cdn = WebServer(WebServer.part, GONE)
     network.serve("8.8.8.8", 80, front)
     network.serve("8.8.4.4", 80, cdn)
     await get(http, 0, 70_000)
     assert (await get(http, 0, 70_000))[1] == DATA[:70_000]
     assert [request.split()[1] for request in cdn.requests] == [b"/1", b"/1", b"/2"]
+
+
+async def test_two_connections_see_a_remembered_redirect_end(network):
+    shared = {}
+    front = WebServer(moved(b"http://cdn.example/1"), default=moved(b"http://cdn.example/2"))
+    cdn = WebServer(
+        default=lambda head: GONE if head.split()[1] == b"/1" and len(cdn.requests) > 2 else WebServer.part(head)
+    )
+    network.serve("8.8.8.8", 80, front)
+    network.serve("8.8.4.4", 80, cdn)
+    first, second = (RangedHttp(network, user_agent="x", moved=shared) for _ in range(2))
+    for http in (first, second):
+        assert (await get(http, 0, 100))[1] == DATA[:100]
+    assert len(front.requests) == 1
+    async with trio.open_nursery() as nursery:
+        for http in (first, second):
+            nursery.start_soon(get, http, 0, 100)
+    assert [place.url.path for place in shared.values()] == ["/2"]
+    for http in (first, second):
+        http.close()
 
 
 @pytest.mark.parametrize(

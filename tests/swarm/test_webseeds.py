@@ -126,6 +126,11 @@ def stops_midway(request, answer):
     return answer
 
 
+def stops_at_once(request, answer):
+    answer.stop_after = 0
+    return answer
+
+
 def drips(request, answer):
     answer.rate = 100
     return answer
@@ -373,6 +378,33 @@ async def test_redirects_are_remembered_and_looked_for_again_when_they_end(world
     (look,), stats = await fetched(world.host(), metainfo, data, front)
     assert look.failures == 0
     assert 2 <= len(front.requests) < len(store.requests), "asked again when it was over, and not each time"
+
+
+def another_page(request, answer):
+    return dataclasses.replace(answer, status=200, headers={}, body=b"try again")
+
+
+@pytest.mark.parametrize("fault", [stops_at_once, another_page, silent, status(404), status(503)])
+def test_where_a_redirect_led_dies_and_the_way_is_asked_again(fault):
+    @simulated()
+    async def run(world):
+        metainfo, data = world.torrent(8 * MIB)
+        first, second = (world.web_server({"/blob": data}, name=f"{name}.example", up=500_000) for name in "ab")
+        front = world.web_server({}, name="front.example")
+
+        def to_one(request, answer):
+            name = "a" if trio.current_time() < 5 else "b"
+            return dataclasses.replace(answer, status=302, headers={"Location": f"http://{name}.example/blob"})
+
+        def dies(request, answer):
+            return answer if trio.current_time() < 5 else fault(request, answer)
+
+        front.fault, first.fault = to_one, dies
+        await fetched(world.host(), metainfo, data, front, within=120)
+        assert first.sent > 1_000_000
+        assert second.sent > 1_000_000
+
+    run()
 
 
 @simulated()

@@ -99,7 +99,10 @@ class RangedHttp:
             head = await self._once(place, asked if ranged else None)
             if head.status in (200, 206):
                 return self._begin(head, asked, size)
-            del self._moved[str(url)]  # a link that held for a while: the way to the new one starts where it began
+            # A link that held for a while: the way to the new one starts where it began. Another connection that shares
+            # what is remembered may have seen that first, and remember the new one already.
+            if self._moved.get(str(url)) is place:
+                del self._moved[str(url)]
         place = Place(url, within)
         for _ in range(limits.MAX_REDIRECTS + 1):
             head = await self._once(place, asked if ranged else None)

@@ -150,6 +150,7 @@ class WebSeeds:
         seed.fetches.remove(fetch)
         if failure is None:
             return
+        seed.moved.clear()  # it may be where it led to that fails: the next one asks for the way again
         now = self.commons.now()
         if any(now - other.delivered_at < limits.WEB_SEED_BLOCK for other in seed.fetches):
             seed.shrink(failure, now)
@@ -165,6 +166,7 @@ class WebSeeds:
 
     def file_failed(self, seed: WebSeed) -> None:
         """It does not have one of the files."""
+        seed.moved.clear()
         self._tell(seed.key, seed.message, dropped=False)
         if self.swarm.pieces is not None and seed.joined:
             self._join(seed, self.swarm.pieces, self.commons.now())
