@@ -5,6 +5,8 @@ import io
 import pathlib
 import pickle
 import random
+import subprocess
+import sys
 import tomllib
 import zipfile
 
@@ -194,6 +196,37 @@ def test_it_gives_up_with_a_reason(shared):
     with pytest.raises(TimeoutError):
         lost.ls("")
     lost.close()
+
+
+FORKED = """
+import os, signal, threading
+from torrentlite.filesystem import TorrentFileSystem
+
+fs = TorrentFileSystem("ab" * 20, settings={settings}, timeout=1, skip_instance_cache=True)
+
+def look():
+    try:
+        fs.info("x")
+    except TimeoutError:
+        return
+    os._exit(3)
+
+threading.Thread(target=look).start()
+while fs._lock.acquire(blocking=False):
+    fs._lock.release()
+child = os.fork()
+if not child:
+    signal.alarm(20)
+    look()
+    os._exit(0)
+os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_forked_process_does_not_wait_for_a_thread_that_it_has_not():
+    script = FORKED.replace("{settings}", repr(ALONE))
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_what_is_kept_is_not_fetched_again(shared, folder, tmp_path):

@@ -111,9 +111,10 @@ class TorrentFileSystem(AbstractFileSystem):
         self._cache = cache
         self._timeout = timeout
         self._settings = Settings(**settings) if isinstance(settings, Mapping) else settings or Settings()
-        self._lock = threading.RLock()
+        self._unlock()
         self._engine: _Engine | None = None
         self._ready = True
+        _MADE[id(self)] = self
 
     @classmethod
     def _strip_protocol(cls, path: str) -> str:
@@ -127,6 +128,9 @@ class TorrentFileSystem(AbstractFileSystem):
         return {"source": found[1].lower()} if found else {}
 
     # -- the engine --------------------------------------------------------------------------------------------------
+
+    def _unlock(self) -> None:
+        self._lock = threading.RLock()
 
     def _start(self) -> _Engine:
         """The session in its thread, begun when it is first needed, and anew in a forked process."""
@@ -261,6 +265,19 @@ class TorrentFileSystem(AbstractFileSystem):
         if failed and on_error == "raise":
             raise failed[0]
         return results
+
+
+_MADE: Final[weakref.WeakValueDictionary[int, TorrentFileSystem]] = weakref.WeakValueDictionary()
+
+
+def _unlock_all() -> None:
+    # The thread that held a lock while it opened a torrent does not go along into a forked process, where who waited
+    # for it would wait for ever.
+    for each in list(_MADE.values()):
+        each._unlock()
+
+
+os.register_at_fork(after_in_child=_unlock_all)
 
 
 class _Engine:
