@@ -22,6 +22,7 @@ def test_flags_and_words_may_be_mixed() -> None:
 @pytest.mark.parametrize(
     ("words", "what", "hint"),
     [
+        ("--json info x", "'--json' stands before the command", "flags come after it: tl COMMAND … --json"),
         ("fetch --bad", "fetch does not know '--bad'", "tl fetch --help lists its flags"),
         ("verify x --quite=1", "verify does not know '--quite'", "did you mean --quiet?"),
         ("fetch x --tiemout 5", "fetch does not know '--tiemout'", "did you mean --timeout?"),

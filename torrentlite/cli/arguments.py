@@ -359,6 +359,8 @@ def _unknown_command(word: str) -> UsageError:
     if is_link(word) or os.path.exists(word):
         verb = "fetch" if is_link(word) or word.endswith(".torrent") else "seed"
         return UsageError("a command is missing", hint=f"did you mean: tl {verb} {shlex.quote(word)}")
+    if word.startswith("-") and word != "-":
+        return UsageError(f"{word!r} stands before the command", hint=f"flags come after it: tl COMMAND … {word}")
     meant = closest(word, COMMANDS)
     hint = f"did you mean '{meant}'?" if meant else f"one of {', '.join(COMMANDS)}; tl --help tells more"
     return UsageError(f"unknown command {word!r}", hint=hint)
