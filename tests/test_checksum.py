@@ -78,6 +78,11 @@ async def test_several_files(tmp_path):
     assert the_one_file(metainfo, [1]) == 1
 
 
+@pytest.mark.parametrize("text", [DIGEST, DIGEST.upper(), f"sha256:{DIGEST}", f" {DIGEST}\n"])
+def test_how_tools_write_it(text):
+    assert parse_sha256(text).hex() == DIGEST
+
+
 @pytest.mark.parametrize("text", ["", "beef", "g" * 64, "0" * 63, "0" * 65, "０" * 64, " " + "0" * 63])
 async def test_what_is_no_sha256(torrent, text):
     with pytest.raises(ValueError, match="64 hex digits"):

@@ -28,14 +28,15 @@ ASIDE = ".wrong"
 
 
 def parse_sha256(text: str) -> bytes:
-    """The digest in 64 hex digits.
+    """The digest in 64 hex digits; ``sha256:`` may stand before them, as tools and lock files write it.
 
     Raises:
         ValueError: these are not.
     """
-    if not re.fullmatch(r"[0-9a-fA-F]{64}", text, re.ASCII):
-        raise ValueError(f"{text!r} is no SHA-256: it has 64 hex digits")
-    return bytes.fromhex(text)
+    digits = text.strip().lower().removeprefix("sha256:")
+    if not re.fullmatch(r"[0-9a-f]{64}", digits):
+        raise ValueError(f"{display(text)!r} is no SHA-256: it has 64 hex digits")
+    return bytes.fromhex(digits)
 
 
 def the_one_file(metainfo: Metainfo, select: Iterable[int] | None) -> int:
