@@ -581,7 +581,7 @@ async def test_what_is_there_needs_no_room(tmp_path: pathlib.Path, monkeypatch: 
 async def test_one_disk_at_a_time(home: Home) -> None:
     disk, other = home.disk(), home.disk()
     await home.open(disk)
-    with pytest.raises(StorageError, match="another process"):
+    with pytest.raises(StorageError, match="another session or process"):
         await home.open(other)
     await other.close(0)
     await disk.close(0)

@@ -196,7 +196,7 @@ async def test_more_is_wanted_afterwards(tmp_path: pathlib.Path) -> None:
             await write(home, disk, rest)
     await write(home, disk, rest)
     other = Journal(home.state, shape.info.hashes.v1, home.folder, shape.info.layout.piece_count)
-    with pytest.raises(StorageError, match="another process"):
+    with pytest.raises(StorageError, match="another session or process"):
         other.load()  # it is locked from now on
     kill(disk)
     again = home.disk()

@@ -39,6 +39,13 @@ def test_nothing_is_known_at_first(tmp_path: pathlib.Path) -> None:
     assert os.stat(new.path).st_mode & 0o077 == 0
 
 
+def test_a_state_folder_that_cannot_be_made_is_called_so(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "state").write_bytes(b"")
+    with pytest.raises(StorageError, match=r"cannot make the state folder '.*resume': Not a directory") as caught:
+        journal(tmp_path).load()
+    assert caught.value.hint == "choose another state folder (Settings.state_dir)"
+
+
 def test_what_was_written_is_read(tmp_path: pathlib.Path) -> None:
     first = journal(tmp_path)
     first.load()
@@ -225,7 +232,7 @@ def test_locked_against_another_process(tmp_path: pathlib.Path) -> None:
         "except StorageError as error:\n    print(error)\n"
     )
     run = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)
-    assert "by another process" in run.stdout
+    assert "by another session or process" in run.stdout
     other = journal(tmp_path, save="elsewhere")
     other.load()
     other.close()

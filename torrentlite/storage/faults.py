@@ -43,12 +43,14 @@ _HINTS: Final = {
 }
 
 
-def fault(error: OSError, path: str, doing: str = "use") -> StorageError:
-    """The error to raise for ``error``, met while ``doing`` something with ``path``."""
+def fault(error: OSError, path: str, doing: str = "use", *, hint: str = "") -> StorageError:
+    """The error to raise for ``error``, met while ``doing`` something with ``path``; ``hint`` instead of the usual."""
     number = error.errno or 0
     kind = DiskFullError if number in PASSING else StorageError
     words = error.strerror or str(error) or "unknown error"
-    return kind(f"cannot {doing} '{display(path)}': {words}", errno=number, path=path, hint=_HINTS.get(number, ""))
+    return kind(
+        f"cannot {doing} '{display(path)}': {words}", errno=number, path=path, hint=hint or _HINTS.get(number, "")
+    )
 
 
 @contextlib.contextmanager

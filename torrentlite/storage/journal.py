@@ -35,7 +35,7 @@ from .. import limits
 from ..errors import StorageError
 from ..wire import bitfield
 from . import platform
-from .faults import about
+from .faults import PASSING, about, fault
 from .runs import runs
 from .storage import Stamp
 
@@ -127,13 +127,17 @@ class Journal:
             return self._state
 
     def _open_locked(self) -> int:
-        platform.make_folders(self._folder)
+        try:
+            platform.make_folders(self._folder)
+        except OSError as error:
+            hint = "" if error.errno in PASSING else "choose another state folder (Settings.state_dir)"
+            raise fault(error, self._folder, "make the state folder", hint=hint) from error
         while True:
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
             try:
                 if not platform.lock(fd):
                     raise StorageError(
-                        "this torrent is being saved to the same folder by another process",
+                        "this torrent is being saved to the same folder by another session or process",
                         path=self.path,
                         hint="wait for it, or choose another folder",
                     )
