@@ -253,6 +253,12 @@ def test_it_works_in_a_notebook(shared, folder):
     assert asyncio.run(cell()).equals(pandas.read_csv(folder / "deep/er/x.csv"))
 
 
+def test_without_the_extra_it_says_what_is_missing():
+    script = "import sys; sys.modules['fsspec'] = None; import torrentlite.filesystem"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.stderr.endswith("needs the package fsspec: pip install 'torrentlite[fsspec]'\n"), done.stderr
+
+
 def test_the_package_names_it():
     wanted = {"torrent": "torrentlite.filesystem:TorrentFileSystem"}
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["fsspec.specs"] == wanted

@@ -43,7 +43,14 @@ if TYPE_CHECKING:
         def _strip_protocol(cls, path: str) -> str: ...
 
 else:
-    from fsspec.spec import AbstractFileSystem
+    try:
+        from fsspec.spec import AbstractFileSystem
+    except ModuleNotFoundError as error:
+        if error.name != "fsspec":
+            raise
+        raise ModuleNotFoundError(
+            "torrentlite.filesystem needs the package fsspec: pip install 'torrentlite[fsspec]'", name="fsspec"
+        ) from None
 
 T = TypeVar("T")
 

@@ -114,7 +114,7 @@ def test_bad_peer(text: str) -> None:
         ("seed x -t gopher://x", "udp://", "usage"),
         ("create x -w ftp://x", "http://", "usage"),
         ("create x --piece-size 3M", "power of two", "usage"),
-        ("create x y", "create does not know 'y'", ""),
+        ("create x y", "create takes no 'y' as well", "usage: tl create PATH"),
         ("magnet x --seed", "does not know '--seed'", ""),
     ],
 )

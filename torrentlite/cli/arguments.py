@@ -46,6 +46,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
         # What is missing may be so because of a flag that was misspelt: that is said first.
         unknown = parser.unknown(argv[1:]) if str(error).startswith("missing:") else ""
         raise _unknown_flag(parser, unknown) if unknown else error from None
+    if extra and not extra[0].startswith("-"):
+        parser.error(f"{parser.prog[3:]} takes no {extra[0]!r} as well")
     if extra:
         raise _unknown_flag(parser, extra[0])
     config.fill(args, word, parser.untyped(args), os.environ, flag_names)

@@ -46,7 +46,7 @@ def _numbered(wish: str, count: int, flag: str) -> set[int]:
 
 
 def _no_such(wish: str, count: int, flag: str) -> UsageError:
-    files = "there is 1 file" if count == 1 else f"there are {count:,} files"
+    files = "there is 1 file" if count == 1 else f"there are {count:,} files, from 1 on"
     return UsageError(f"{flag}{wish}: {files}", hint="tl fetch SRC --list shows their numbers")
 
 
