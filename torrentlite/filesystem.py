@@ -46,7 +46,7 @@ else:
     try:
         from fsspec.spec import AbstractFileSystem
     except ModuleNotFoundError as error:
-        if error.name != "fsspec":
+        if not (error.name or "").startswith("fsspec"):
             raise
         raise ModuleNotFoundError(
             "torrentlite.filesystem needs the package fsspec: pip install 'torrentlite[fsspec]'", name="fsspec"
