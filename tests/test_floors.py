@@ -29,6 +29,7 @@ FLOORS = {
     "torrentlite.making": 4,
     "torrentlite.verifying": 4,
     "torrentlite.checksum": 4,
+    "torrentlite.given": 4,
     "torrentlite.loops": 4,
     "torrentlite.ahead": 4,
     "torrentlite.values": 4,

@@ -6,6 +6,7 @@ import gc
 import hashlib
 import logging
 import os
+import pathlib
 import traceback
 import weakref
 
@@ -87,6 +88,30 @@ async def test_what_is_no_torrent(world, source, error):
         with pytest.raises(error) as caught:
             session.add(source)
         assert str(caught.value)
+        assert session.torrents == ()
+
+
+@simulated()
+async def test_who_adds_what_is_to_be_loaded_is_told_so(world):
+    async with session_on(world.host()) as session:
+        for text in ("x.torrent", "https://host.example/x.torrent"):
+            with pytest.raises(tl.MagnetError, match="neither a magnet link nor an info-hash") as caught:
+                session.add(text)
+            assert "a path or URL goes through load" in caught.value.hint
+        with pytest.raises(tl.MagnetError) as caught:
+            session.add("magnet:?dn=x")
+        assert "load" not in caught.value.hint
+        with pytest.raises(TypeError, match="this is a .*Path; a path or URL goes through load"):
+            session.add(pathlib.Path("x.torrent"))
+        forgotten = tl.load("x.torrent")
+        with pytest.raises(TypeError, match="source: .* write await before it"):
+            session.add(forgotten)
+        forgotten.close()
+        with pytest.raises(TypeError, match="source: .* this is a NoneType$"):
+            session.add(None)
+        for peer in ("192.0.2.1:6881", ("192.0.2.1", "6881"), ("192.0.2.1",)):
+            with pytest.raises(TypeError, match=r"peers: \(host, port\) is expected"):
+                session.add("ab" * 20, peers=[peer])
         assert session.torrents == ()
 
 
@@ -263,15 +288,20 @@ async def test_addresses_that_are_none_are_refused_where_they_are_named(tmp_path
         for none in ("nonsense", "wss://tracker.example", "udp://tracker.example"):
             with pytest.raises(tl.SourceError):
                 session.add("ab" * 20, tmp_path, trackers=[none])
-        with pytest.raises(tl.SourceError):  # one text, taken for its letters
-            session.add("ab" * 20, tmp_path, trackers="http://tracker.example/announce")
         torrent = session.add("ab" * 20, tmp_path, trackers=["udp://127.0.0.1:9"])
         with pytest.raises(tl.SourceError):
             torrent.add_tracker("nonsense")
         assert [tracker.url for tracker in torrent.trackers()] == ["udp://127.0.0.1:9"]
-    for name in ("trackers", "web_seeds"):
-        with pytest.raises(TypeError, match=name):
-            await tl.create(tmp_path / "data.bin", **{name: "http://tracker.example/announce"})
+        for name in ("trackers", "web_seeds"):  # one text, which would be taken for its letters
+            one, said = {name: "http://tracker.example/announce"}, f"{name}: several URLs are expected"
+            with pytest.raises(TypeError, match=said):
+                session.add("cd" * 20, tmp_path, **one)
+            with pytest.raises(TypeError, match=said):
+                await tl.fetch(tmp_path / "not read.torrent", tmp_path, **one)
+            with pytest.raises(TypeError, match=said):
+                await tl.create(tmp_path / "data.bin", **one)
+    with pytest.raises(TypeError, match="peers"):
+        await tl.fetch(tmp_path / "not read.torrent", tmp_path, peers=["127.0.0.1:9"])
 
 
 async def test_the_save_folder_is_where_it_was_when_it_was_named(tmp_path, monkeypatch):

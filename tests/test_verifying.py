@@ -10,6 +10,7 @@ import trio
 
 from torrentlite.errors import StorageError
 from torrentlite.metainfo.build import build_info, build_metainfo
+from torrentlite.metainfo.magnet import Magnet
 from torrentlite.metainfo.metainfo import Metainfo
 from torrentlite.storage.beneath import Beneath
 from torrentlite.verifying import Problem, verify
@@ -216,6 +217,15 @@ async def test_nothing_there(tmp_path: pathlib.Path) -> None:
     metainfo = make(tmp_path / "top")
     with pytest.raises(StorageError, match="no such file"):
         await verify(metainfo, tmp_path / "nowhere")
+
+
+async def test_who_gives_no_metainfo_is_told_where_one_comes_from(top: pathlib.Path) -> None:
+    metainfo = make(top)
+    for path in ("top.torrent", top):
+        with pytest.raises(TypeError, match="metainfo: .* a path or URL goes through load"):
+            await verify(path, top)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="metainfo: a Magnet has no hashes .* wait_metadata"):
+        await verify(Magnet.parse(metainfo.magnet), top)  # type: ignore[arg-type]
 
 
 async def test_nothing_is_changed(top: pathlib.Path) -> None:

@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Callable, Iterable
 from os import PathLike
 
+from .given import urls_of
 from .loops import require_trio
 from .metainfo.metainfo import Metainfo
 from .settings import USER_AGENT
@@ -43,15 +44,13 @@ async def create(
     Raises:
         StorageError: a file cannot be read, or changed while it was read; it is named.
         MetainfoError: nothing to share, or the piece length is not allowed.
+        TypeError: the URLs are one text.
     """
     require_trio("create")
-    for what, urls in (("trackers", trackers), ("web_seeds", web_seeds)):
-        if isinstance(urls, str):
-            raise TypeError(f"{what}: several URLs are expected, and this is one text")
     return await create_metainfo(
         pathlib.Path(path),
-        trackers=tuple((url,) for url in trackers),
-        web_seeds=tuple(web_seeds),
+        trackers=tuple((url,) for url in urls_of("trackers", trackers)),
+        web_seeds=urls_of("web_seeds", web_seeds),
         private=private,
         comment=comment,
         created_by=USER_AGENT,

@@ -23,6 +23,7 @@ import trio
 from . import __version__
 from .checksum import check_sha256, parse_sha256, the_one_file
 from .errors import DuplicateTorrentError, NoPeersError
+from .given import peers_of, torrent_of, urls_of
 from .limits import LEAVE_TIMEOUT, PROGRESS_INTERVAL, TICK
 from .loading import load
 from .loops import require_trio
@@ -137,12 +138,10 @@ class Session(Generic[TorrentT]):
             SourceError: a web seed is no http(s) URL, or a tracker no http(s) or udp URL.
             ValueError: there is no such file to select, no such port, or no folder can have this name.
             MagnetError, MetainfoError: the text or bytes are no torrent.
+            TypeError: the source is none of these (a path, a coroutine), the URLs are one text, or a peer is no pair.
             RuntimeError: the session has been left.
         """
-        if isinstance(source, bytes):
-            source = Metainfo.from_bytes(source)
-        elif isinstance(source, str):
-            source = Magnet.parse(source)
+        source = torrent_of(source)
         key = source.hashes.v1 if isinstance(source, Magnet) else source.info.hashes.v1
         if self._closed:
             raise RuntimeError("this session has been left")
@@ -150,11 +149,11 @@ class Session(Generic[TorrentT]):
         folder = pathlib.Path(save_to).absolute()  # where it is now, wherever the program goes later
         if "\0" in str(folder):
             raise ValueError("save_to: embedded null character")
-        peers = [(host, check_port(port)) for host, port in peers]
-        web_seeds = tuple(web_seeds)
+        peers = [(host, check_port(port)) for host, port in peers_of(peers)]
+        web_seeds = urls_of("web_seeds", web_seeds)
         for url in web_seeds:
             parse_url(url)
-        trackers = tuple(trackers)
+        trackers = urls_of("trackers", trackers)
         for url in trackers:
             parse_url(url, TRACKER)
         if isinstance(source, Metainfo):
@@ -412,12 +411,14 @@ async def fetch(
     Raises:
         NoPeersError: not complete within ``timeout``; what came is kept.
         VerifyError: the file's SHA-256 is not ``sha256``, or there are several files.
-        ValueError: ``sha256`` is no SHA-256; as ``Session.add``.
+        ValueError: ``sha256`` is no SHA-256; as ``Session.add``. TypeError: as there.
         TorrentError: as ``load``, ``Session.add``, ``open_session`` and ``Torrent.wait_complete``.
     """
     require_trio("fetch")
     expected = parse_sha256(sha256) if sha256 is not None else None
     select = None if select is None else tuple(select)
+    # Now, not after a minute of loading.
+    peers, trackers, web_seeds = peers_of(peers), urls_of("trackers", trackers), urls_of("web_seeds", web_seeds)
     with trio.move_on_after(timeout if timeout is not None else math.inf) as limit:
         found = await load(source)
     if limit.cancelled_caught:

@@ -16,6 +16,7 @@ from typing import BinaryIO, Final
 import trio
 
 from .errors import StorageError
+from .given import metainfo_of
 from .loops import require_trio
 from .metainfo.metainfo import Info, Metainfo
 from .metainfo.paths import original_path
@@ -105,8 +106,10 @@ async def verify(
 
     Raises:
         StorageError: there is nothing at ``path``.
+        TypeError: ``metainfo`` is no Metainfo.
     """
     require_trio("verify")
+    metainfo = metainfo_of(metainfo)
     offload = offload or ThreadOffload()
     check = _Check(metainfo.info, *await offload.run(_find_root, metainfo.info, os.fspath(path), abandon=True))
     await offload.run(check.look, abandon=True)

@@ -1,0 +1,84 @@
+"""What a program hands over, looked at where it enters: whoever takes the wrong thing is told what the right one is.
+
+Type checkers find these slips; who writes without one would else meet an error from deep inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterable
+from os import PathLike
+from typing import Final
+
+from .errors import MagnetError
+from .metainfo.magnet import Magnet
+from .metainfo.metainfo import Metainfo
+
+_THROUGH_LOAD: Final = "a path or URL goes through load first"
+
+
+def torrent_of(source: Metainfo | Magnet | str | bytes) -> Metainfo | Magnet:
+    """What a session can add.
+
+    Raises:
+        MagnetError, MetainfoError: the text or bytes are no torrent.
+        TypeError: it is something else, such as a path.
+    """
+    if isinstance(source, Metainfo | Magnet):
+        return source
+    if isinstance(source, bytes):
+        return Metainfo.from_bytes(source)
+    if isinstance(source, str):
+        try:
+            return Magnet.parse(source)
+        except MagnetError as error:
+            if source.lstrip()[:7].lower() != "magnet:":
+                error.hint = f"{error.hint}; {_THROUGH_LOAD}" if error.hint else _THROUGH_LOAD
+            raise
+    raise _not("source", "a Metainfo, a Magnet, bytes, or a link or info-hash as text", source)
+
+
+def metainfo_of(metainfo: Metainfo) -> Metainfo:
+    """What data can be compared with.
+
+    Raises:
+        TypeError: it is something else, such as a path or a Magnet.
+    """
+    if isinstance(metainfo, Magnet):
+        raise TypeError("metainfo: a Magnet has no hashes of pieces; a Metainfo is expected, as wait_metadata gives it")
+    if not isinstance(metainfo, Metainfo):
+        raise _not("metainfo", "a Metainfo", metainfo)
+    return metainfo
+
+
+def urls_of(what: str, urls: Iterable[str]) -> tuple[str, ...]:
+    """Several URLs.
+
+    Raises:
+        TypeError: it is a text, which would be taken for its letters.
+    """
+    if isinstance(urls, str | bytes):
+        raise TypeError(f"{what}: several URLs are expected, and this is one text")
+    return tuple(urls)
+
+
+def peers_of(peers: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
+    """Several peers.
+
+    Raises:
+        TypeError: one of them is no pair of a host and the number of a port.
+    """
+    found = tuple(peers)
+    for peer in found:
+        match peer:
+            case (str(), int()):
+                pass
+            case _:
+                raise TypeError(f"peers: (host, port) is expected, such as ('192.0.2.1', 6881), and this is {peer!r}")
+    return found
+
+
+def _not(what: str, expected: str, given: object) -> TypeError:
+    if isinstance(given, Awaitable):
+        return TypeError(f"{what}: {expected} is expected, and this is not awaited yet: write await before it")
+    hint = f"; {_THROUGH_LOAD}" if isinstance(given, str | PathLike) else ""
+    return TypeError(f"{what}: {expected} is expected, and this is a {type(given).__name__}{hint}")
