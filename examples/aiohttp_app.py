@@ -38,12 +38,17 @@ async def get(request: web.Request) -> web.StreamResponse:
         async with asyncio.timeout(PATIENCE) as patience, torrent.open(request.query.get("file")) as file:
             try:
                 start, stop, _ = request.http_range.indices(file.size)
-            except ValueError as error:
-                raise web.HTTPRequestRangeNotSatisfiable from error
+            except ValueError:
+                start = stop = 0  # no range that can be read, and none that can be given
             if "Range" in request.headers:
+                if start >= stop:
+                    raise web.HTTPRequestRangeNotSatisfiable(headers={"Content-Range": f"bytes */{file.size}"})
                 response.set_status(206)
                 response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{file.size}"
             response.content_length = stop - start
+            if request.method == "HEAD":
+                await response.prepare(request)
+                return response
             await file.seek(start)
             data = await file.peek() if stop > start else b""  # what goes wrong now can still be said
             await response.prepare(request)

@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -121,6 +122,26 @@ def test_aiohttp(world, tmp_path):
         for link, status in (("nonsense", 400), (f"{metainfo.magnet}", 404), ("ab" * 20, 504)):
             why = refused(status, f"{url}/get?link={urllib.parse.quote(link)}" + "&file=nothing" * (status == 404))
             assert why, "it says why"
+        for where in ("3000000-", "99999999-", "5-2", "nonsense"):
+            with pytest.raises(urllib.error.HTTPError, match="416") as caught:
+                get(metainfo.info_hash, where)
+            with caught.value as reply:
+                assert reply.headers["Content-Range"] == "bytes */3000000"
+
+
+def test_aiohttp_head(world, tmp_path):
+    metainfo, data = world
+    with running([ROOT / "examples" / "aiohttp_app.py", "0"], tmp_path, SAVE_TO="out", PATIENCE="2") as url:
+        there = urllib.parse.urlsplit(url)
+        with socket.create_connection((there.hostname, there.port), timeout=20) as connection:
+            link = urllib.parse.quote(metainfo.magnet)
+            connection.sendall(f"HEAD /get?link={link} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+            head, _, body = b"".join(iter(lambda: connection.recv(1 << 16), b"")).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 ")
+        assert b"\r\nContent-Length: 3000000" in head
+        written = sum(path.stat().st_blocks * 512 for path in (tmp_path / "out").glob(".data.bin*"))
+        assert written < len(data), "who looks at the head does not fetch the file"
+        assert body == b""
 
 
 def test_jupyter(world, tmp_path, monkeypatch):
