@@ -2,13 +2,15 @@
 
 SAVE_TO=cache python examples/aiohttp_app.py 8080
 
-mpv 'http://localhost:8080/get?link=magnet:?xt=urn:btih:…'             # the only file
+mpv 'http://localhost:8080/get?link=magnet:?xt=urn:btih:…&dn=…&tr=…'   # the only file
 curl -o readme 'localhost:8080/get?link=HASH&file=readme.txt'          # one of several
 """
 
 import asyncio
+import contextlib
 import os
 import pathlib
+import re
 import sys
 from collections.abc import AsyncIterator
 
@@ -69,13 +71,30 @@ def find(request: web.Request) -> tl.Torrent:
     """The torrent of this link, in the session from the first request on."""
     session = request.app[SESSION]
     try:
-        magnet = tl.Magnet.parse(request.query["link"])
-    except (tl.MagnetError, KeyError) as error:
+        link = request.query["link"]
+        if link.lower().startswith("magnet:"):
+            # Pasted as it is, it ends for HTTP at its first ampersand. ``file`` is ours: no magnet link has one.
+            link += "&" + request.rel_url.raw_query_string.partition("link=")[2].partition("&")[2]
+        magnet = tl.Magnet.parse(link)
+    except (tl.TorrentError, KeyError) as error:
         raise web.HTTPBadRequest(text=str(error)) from error
     for torrent in session.torrents:
-        if torrent.hashes == magnet.hashes:
+        if torrent.hashes.v1 == magnet.hashes.v1:
+            add_sources(torrent, magnet)
             return torrent
     return session.add(magnet, SAVE_TO, select=[])  # what is read is fetched, and nothing else
+
+
+def add_sources(torrent: tl.Torrent, magnet: tl.Magnet) -> None:
+    """This link may know more peers and trackers than the one with which the torrent came."""
+    if torrent.metainfo is not None and torrent.metainfo.info.private:
+        return  # its own tracker alone names peers (BEP 27)
+    for host, port in magnet.peers:
+        torrent.add_peer(host, port)
+    for url in magnet.trackers:
+        if re.fullmatch(r"udp://.*|https?://[^?@]*/announce", url):  # a link may not ask for anything else at home
+            with contextlib.suppress(tl.SourceError):
+                torrent.add_tracker(url)
 
 
 def make_app() -> web.Application:

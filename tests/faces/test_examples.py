@@ -24,6 +24,7 @@ import torrentlite
 from tests.faces.conftest import LOCAL
 from tests.faces.tracker import tracking
 from torrentlite import blocking
+from torrentlite.bencode import decode
 
 ROOT = pathlib.Path(torrentlite.__file__).parent.parent
 SNIPPETS = re.findall(r"<!-- run -->\n```python\n(.*?)```", (ROOT / "docs" / "asyncio.md").read_text(), re.DOTALL)
@@ -119,7 +120,11 @@ def test_aiohttp(world, tmp_path):
         assert get(metainfo.info_hash, "1000-1999", 206)[0] == data[1000:2000]
         assert get(metainfo.info_hash, "-5", 206)[0] == data[-5:]
         assert get(metainfo.info_hash)[0] == data
-        for link, status in (("nonsense", 400), (f"{metainfo.magnet}", 404), ("ab" * 20, 504)):
+        v2 = f"xt=urn:btmh:1220{'ab' * 32}"
+        assert get(f"{metainfo.magnet}&{v2}", "-5", 206)[0] == data[-5:], "the session knows it by its v1 hash"
+        for link, status in (
+            ("nonsense", 400), (f"magnet:?{v2}", 400), (f"{metainfo.magnet}", 404), ("ab" * 20, 504),
+        ):  # fmt: skip
             why = refused(status, f"{url}/get?link={urllib.parse.quote(link)}" + "&file=nothing" * (status == 404))
             assert why, "it says why"
         for where in ("3000000-", "99999999-", "5-2", "nonsense"):
@@ -127,6 +132,30 @@ def test_aiohttp(world, tmp_path):
                 get(metainfo.info_hash, where)
             with caught.value as reply:
                 assert reply.headers["Content-Range"] == "bytes */3000000"
+
+
+def test_aiohttp_pasted(world, tmp_path):
+    """A link as it is, unquoted, still has its peers and trackers; so has one for a torrent that is there already."""
+    metainfo, data = world
+    tracker = metainfo.trackers[0][0]
+    port = int.from_bytes(decode(ask(tracker))[b"peers"][4:], "big")
+    bare = f"magnet:?xt=urn:btih:{metainfo.info_hash}&dn=data"
+    peer, tracked = f"{bare}&x.pe=127.0.0.1:{port}", f"{bare}&tr={urllib.parse.quote(tracker, safe='')}"
+    command = [ROOT / "examples" / "aiohttp_app.py", "0"]
+    queries = [
+        f"link={peer}", f"link={tracked}", f"link={peer}&file=data.bin", f"file=data.bin&link={peer}",
+        f"link={urllib.parse.quote(peer)}&file=data.bin", f"link={urllib.parse.quote(peer, safe=':/?')}",
+    ]  # fmt: skip
+    for number, query in enumerate(queries):
+        with running(command, tmp_path, SAVE_TO=f"first{number}", PATIENCE="2") as url:
+            assert ask(f"{url}/get?{query}") == data
+    for number, query in enumerate(queries[:2]):
+        with running(command, tmp_path, SAVE_TO=f"second{number}", PATIENCE="0.5") as url:
+            refused(504, f"{url}/get?link={bare}")
+            assert ask(f"{url}/get?{query}") == data
+    with running(command, tmp_path, SAVE_TO="none", PATIENCE="0.5") as url:
+        refused(504, f"{url}/get?link={bare}")
+        refused(504, f"{url}/get?link={tracked}%3Freboot=now")  # no more than a first link may do
 
 
 def test_aiohttp_head(world, tmp_path):
