@@ -42,6 +42,18 @@ def require_trio(name: str) -> None:
     raise RuntimeError(f"torrentlite.{name} runs on Trio (trio.run); without a loop use torrentlite.blocking.{name}")
 
 
+def require_trio_alone(name: str) -> None:
+    """Let only Trio tasks pass, to what no other face has.
+
+    Raises:
+        RuntimeError: another loop runs here, or none; it says how to get there.
+    """
+    if in_trio():
+        return
+    how = "in asyncio use asyncio.to_thread(trio.run, function)" if in_asyncio() else "use trio.run(function)"
+    raise RuntimeError(f"torrentlite.{name} runs on Trio only; {how}")
+
+
 def require_asyncio(name: str) -> None:
     """Let only code in a running asyncio loop pass.
 

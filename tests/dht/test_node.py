@@ -1,5 +1,6 @@
 """The node on Trio: in the simulated network, and on loopback."""
 
+import asyncio
 import contextlib
 import os
 
@@ -15,6 +16,22 @@ from torrentlite.testing import simulated
 from torrentlite.wire.address import Address, Scope
 
 HASH = b"h" * 20
+
+
+def test_no_other_loop_can_have_one():
+    async def use():
+        async with open_node(host="127.0.0.1", routers=()):
+            pass
+
+    with pytest.raises(RuntimeError, match=r"runs on Trio only; in asyncio use asyncio.to_thread\(trio.run, function"):
+        asyncio.run(use())
+    with pytest.raises(RuntimeError, match=r"torrentlite.dht.open_node runs on Trio only; use trio.run\(function"):
+        use().send(None)
+
+    async def in_a_thread():
+        await asyncio.to_thread(trio.run, use)
+
+    asyncio.run(in_a_thread())
 
 
 @contextlib.asynccontextmanager

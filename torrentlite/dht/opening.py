@@ -12,6 +12,7 @@ import trio
 
 from ..errors import NetworkError
 from ..limits import DHT_SAVE_INTERVAL
+from ..loops import require_trio_alone
 from ..net.network import Datagrams, Network, RealNetwork
 from ..wire.address import Address
 from .node import Node
@@ -52,7 +53,9 @@ async def open_node(
 
     Raises:
         ListenError: the port or the address cannot be had.
+        RuntimeError: Trio does not run here.
     """
+    require_trio_alone("dht.open_node")
     network = network or RealNetwork(host)
     failure: BaseException | None = None
     try:
