@@ -142,7 +142,9 @@ async def test_files_and_parts_of_them(world):
         assert (await client.ask(path, Range="bytes=1-2", If_Range=tag))[0] == 206
         assert (await client.ask(path, Range="bytes=1-2", If_Range='"other"'))[0] == 200
         assert (await client.ask(path, Range="bytes=1-2", If_Range="Mon, 01 Jan 2024 00:00:00 GMT"))[0] == 200
-        assert (await client.ask(path, If_None_Match=f'"x", {tag}'))[::2] == (304, b"")
+        for known in (f'"x", {tag}', f"W/{tag}", "*"):
+            assert (await client.ask(path, If_None_Match=known))[::2] == (304, b"")
+        assert (await client.ask(path, If_None_Match='"x", W/"y"'))[0] == 200
         assert (await client.ask(files.path(2)))[::2] == (200, b"")
         assert (await client.ask(files.path(2), Range="bytes=0-"))[0] == 416
         status, headers, got = await client.ask("/")
@@ -155,7 +157,16 @@ async def test_files_and_parts_of_them(world):
 async def test_who_is_refused(world):
     async with served(world, 100_000) as (connect, _, torrent, files):
         client = connect()
-        for host in ("localhost", "LOCALHOST:80", "127.0.0.1", "127.0.0.1:8000", "[::1]:8000", "[::1]", "localhost.:1"):
+        for host in (
+            "localhost",
+            "LOCALHOST:80",
+            "127.0.0.1",
+            "127.0.0.1:8000",
+            "[::1]:8000",
+            "[::1]",
+            "localhost.:1",
+            "127.0.0.1:",
+        ):
             assert (await client.ask(files.path(0), "HEAD", host))[0] == 200, host
         for host in (
             "evil.example",
@@ -166,6 +177,16 @@ async def test_who_is_refused(world):
             "[::2]:80",
         ):
             assert (await client.ask(files.path(0), "HEAD", host))[0] == 403, host
+        for root in ("http://127.0.0.1:8000", "HTTP://localhost"):  # its host counts, and not the field
+            assert (await client.ask(root + files.path(0), "HEAD", "proxy.example"))[0] == 200
+            assert (await client.ask(root, "HEAD"))[0] == 200
+        for root in (
+            "http://evil.example",
+            "http://127.0.0.1@evil.example",
+            "http://localhost.evil.example:80",
+            "http://",
+        ):
+            assert (await client.ask(root + files.path(0), "HEAD", "localhost"))[0] == 403
         assert (await client.ask("/nothing"))[0] == 404
         assert (await client.ask("/../../etc/passwd"))[0] == 404
         assert (await client.ask("/%ff%00"))[0] == 404

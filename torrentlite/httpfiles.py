@@ -96,12 +96,17 @@ class HttpFiles:
     def answer(self, request: h11.Request) -> Answer:
         """What to answer, without the body."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.headers}
-        if not _is_local(headers.get("host", "")):
+        # RFC 9112, 3.2.2: the absolute form, which a client with a proxy sends, must be taken, and its host counts.
+        absolute = re.match(rb"(?i)http://([^/?]*)(.*)", request.target, re.DOTALL)
+        host, target = (
+            (absolute[1].decode("latin-1"), absolute[2]) if absolute else (headers.get("host", ""), request.target)
+        )
+        if not _is_local(host):
             return _text(403, "this is for programs on this computer: http://127.0.0.1 or http://localhost\n")
         if request.method not in (b"GET", b"HEAD"):
             return _text(405, "GET and HEAD only\n", [("Allow", "GET, HEAD")])
-        path = urllib.parse.unquote(request.target.partition(b"?")[0].decode("latin-1"), errors="replace")
-        if path == "/":
+        path = urllib.parse.unquote(target.partition(b"?")[0].decode("latin-1"), errors="replace")
+        if path in ("", "/"):
             return Answer(200, [("Content-Type", "text/html; charset=utf-8")], self._index())
         try:
             file = find_file(self._metainfo.info, path[1:])
@@ -118,7 +123,8 @@ class HttpFiles:
             ("Accept-Ranges", "bytes"),
             ("ETag", tag),
         ]
-        if tag in [part.strip() for part in asked.get("if-none-match", "").split(",")]:
+        # RFC 9110, 13.1.2: compared weakly; "*" is whatever there is.
+        if {tag, "*"} & {part.strip().removeprefix("W/") for part in asked.get("if-none-match", "").split(",")}:
             return Answer(304, headers, b"")
         wanted = asked.get("range")
         if asked.get("if-range", tag) != tag:
@@ -276,7 +282,7 @@ def content_type(name: str) -> str:
 
 
 def _is_local(host: str) -> bool:
-    name = re.sub(r":\d{1,5}$", "", host.strip().lower()) if not host.endswith("]") else host.strip().lower()
+    name = re.sub(r":\d{0,5}$", "", host.strip().lower()) if not host.endswith("]") else host.strip().lower()
     return name.removesuffix(".") in _LOCAL
 
 
