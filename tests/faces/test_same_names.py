@@ -3,6 +3,7 @@
 import inspect
 import io
 import pkgutil
+import pydoc
 
 import pytest
 from aiofiles.threadpool.binary import AsyncBufferedReader
@@ -44,6 +45,25 @@ def test_the_same_public_names(face):
     changed = {*FUNCTIONS, "Session", "Torrent", "Reader"}
     for name in names - own:
         assert (getattr(face, name) is getattr(tl, name)) is (name not in changed), name
+
+
+@FACES
+def test_import_all_gives_these_names_and_no_module(face):
+    got = {}
+    exec(f"from {face.__name__} import *", got)
+    del got["__builtins__"]
+    own = {"EventStream"} if face is aio else {"Events"}
+    assert got.keys() == set(tl.__all__) - {"__version__"} | own
+    assert len(face.__all__) == len(got)
+    assert [name for name, value in got.items() if inspect.ismodule(value)] == []
+
+
+@FACES
+def test_pydoc_shows_them(face):
+    text = pydoc.plain(pydoc.render_doc(face))
+    for name in FUNCTIONS:
+        assert f"{name}(" in text
+    assert "class Settings(" in text
 
 
 @FACES
