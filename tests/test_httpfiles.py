@@ -142,9 +142,12 @@ async def test_files_and_parts_of_them(world):
         assert (await client.ask(path, Range="bytes=1-2", If_Range=tag))[0] == 206
         assert (await client.ask(path, Range="bytes=1-2", If_Range='"other"'))[0] == 200
         assert (await client.ask(path, Range="bytes=1-2", If_Range="Mon, 01 Jan 2024 00:00:00 GMT"))[0] == 200
-        for known in (f'"x", {tag}', f"W/{tag}", "*"):
+        for known in (f'"x", {tag}', f'"a,b",W/{tag}', "*"):
             assert (await client.ask(path, If_None_Match=known))[::2] == (304, b"")
-        assert (await client.ask(path, If_None_Match='"x", W/"y"'))[0] == 200
+        for known in ('"x", W/"y"', '"a,*,b"', tag.strip('"'), ""):
+            assert (await client.ask(path, "HEAD", If_None_Match=known))[0] == 200
+        assert (await client.ask(path, If_None_Match=tag, **{"If-none-match": '"x"'}))[0] == 304, "in two fields"
+        assert (await client.ask(path, Range="bytes=1-2", range="bytes=5-6"))[0] == 200, "two are no range"
         assert (await client.ask(files.path(2)))[::2] == (200, b"")
         assert (await client.ask(files.path(2), Range="bytes=0-"))[0] == 416
         status, headers, got = await client.ask("/")

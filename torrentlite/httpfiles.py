@@ -58,8 +58,9 @@ _Broken = (trio.BrokenResourceError, trio.ClosedResourceError, h11.RemoteProtoco
 class HttpFiles:
     """Answers requests for the files of one torrent: GET and HEAD, one range each, If-Range and If-None-Match.
 
-    Only for programs on this computer: a request whose ``Host`` is not localhost is refused, or any web page could
-    have a browser read from here, by a name of its own that leads to 127.0.0.1 ("DNS rebinding").
+    Only for programs on this computer: a request whose host (in an absolute target, else in ``Host``) is not localhost
+    is refused, or any web page could have a browser read from here, by a name of its own that leads to 127.0.0.1 ("DNS
+    rebinding").
 
     Attributes:
         torrent: whose files they are.
@@ -95,7 +96,11 @@ class HttpFiles:
 
     def answer(self, request: h11.Request) -> Answer:
         """What to answer, without the body."""
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.headers}
+        headers: dict[str, str] = {}
+        for field, value in request.headers:
+            name, line = field.decode("latin-1"), value.decode("latin-1")
+            # RFC 9110, 5.3: a field said again goes on where the first ended; what cannot is then no valid value.
+            headers[name] = f"{headers[name]}, {line}" if name in headers else line
         # RFC 9112, 3.2.2: the absolute form, which a client with a proxy sends, must be taken, and its host counts.
         absolute = re.match(rb"(?i)http://([^/?]*)(.*)", request.target, re.DOTALL)
         host, target = (
@@ -123,8 +128,9 @@ class HttpFiles:
             ("Accept-Ranges", "bytes"),
             ("ETag", tag),
         ]
-        # RFC 9110, 13.1.2: compared weakly; "*" is whatever there is.
-        if {tag, "*"} & {part.strip().removeprefix("W/") for part in asked.get("if-none-match", "").split(",")}:
+        # RFC 9110, 13.1.2: compared weakly; "*" is whatever there is. Commas may be inside of a tag.
+        known = asked.get("if-none-match", "")
+        if known == "*" or tag in re.findall(r'"[^"]*"', known):
             return Answer(304, headers, b"")
         wanted = asked.get("range")
         if asked.get("if-range", tag) != tag:
