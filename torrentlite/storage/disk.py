@@ -1,10 +1,8 @@
 """A torrent's bytes for the swarm: pieces in, blocks out, and what of it is known to be right.
 
-A piece is in one of these states: *unsynced*, hashed and written; *synced*, known to outlive a power cut, and only
-that is claimed by the journal; *unsure*, written when the operating system failed to put the file on the disk. The
-order of things is the promise: journal "written", data; data flushed, journal "synced" flushed, final name, folder.
-
-The state is changed in the loop, by one task at a time where that matters; threads look at it, and do the work.
+The order of things is the promise: journal "written", data; data flushed, journal "synced" flushed, final name, folder.
+What is known is kept in the ``Ledger``. It is changed in the loop, by one task at a time where that matters; threads
+look at it, and do the work.
 """
 
 from __future__ import annotations
@@ -28,12 +26,12 @@ from ..wire import bitfield
 from .check import block_digests, check_pieces, digests
 from .faults import fault
 from .journal import Journal, Resume
+from .ledger import Batch, Ledger
 from .offload import Offload
 from .reader import join
 from .resume import sort_pieces
 from .room import check_room
-from .runs import complete_files, runs, union
-from .storage import NO_STAMP, Buffer, Found, InTheWay, Room, Stamp, Storage, SyncFailure
+from .storage import Buffer, Found, InTheWay, Room, Storage, SyncFailure
 from .turns import Turns
 
 log = logging.getLogger("torrentlite")
@@ -72,16 +70,9 @@ class Disk:
         self._journal = journal
         self._opened = False
         self._wanted: frozenset[int] = frozenset()
-        self._solid = frozenset(file for file in info.wanted_files if self._layout.file_lengths[file])
-        self._synced = self._unsynced = self._unsure = 0
-        self._stamps: dict[int, Stamp] = {}
-        self._new_stamps: dict[int, Stamp] = {}  # those that the journal does not have yet
-        self._finished: set[int] = set()
+        self._ledger = Ledger(info)
         self.lay_there: set[int] = set()
-        self._touched: set[int] = set()  # files that may be complete now
-        self._to_flush: set[int] = set()  # files with pieces that were found, not written
         self._spilled_aside: set[int] = set()
-        self._changed: set[int] = set()  # finished files that somebody wrote to since they were looked at
         self._sync_failures = 0
         self._turns = Turns()
 
@@ -112,7 +103,7 @@ class Disk:
             self._opened = False
             self._wanted = self._real(wanted)
             have = await self._look(recheck, progress)
-            if self._changed:
+            if self._ledger.changed:
                 log.warning("'%s' was changed while it was checked; checked again", self._storage.top())
                 have = await self._look(False, progress)
             self._opened = True
@@ -129,12 +120,10 @@ class Disk:
         right = await check_pieces(self._info, self._storage, doubtful, self._offload, progress)
         have = trusted | right
         await self._offload.run(self._storage.select, self._wanted, have, doubtful & ~right)
-        self._synced, self._unsynced, self._unsure = trusted, right, 0
+        self._ledger = Ledger(self._info, trusted, right, found.stamps)
         self._spilled_aside.clear()
-        self._changed.clear()
-        self._stamps, self._new_stamps = dict(found.stamps), {}
         for file in itertools.filterfalse(self._storage.final, sorted(found.finished)):
-            self._forget(file)
+            self._ledger.forget(file)
         self.lay_there = set(filter(self._storage.final, found.finished))
         if not self._storage.read_only:
             await self._save(have, resume, found)
@@ -153,13 +142,12 @@ class Disk:
 
     async def _save(self, have: int, resume: Resume, found: Found) -> None:
         """Write down what was found, and give final names to files that turned out to be whole."""
-        known = sorted(found.finished)
+        ledger, known = self._ledger, sorted(found.finished)
         if self._journal:
             known = [file for file in known if resume.stamps.get(file) == found.stamps[file]]
-        self._finished = set(complete_files(known, have, self._layout))
-        self._touched = set(self._info.wanted_files)
-        self._to_flush = self._files_of(self._unsynced) if self._journal else set()
-        same = resume.clean and resume.synced == have and resume.stamps == self._stamps
+            ledger.flush_found()
+        ledger.found_finished(known)
+        same = resume.clean and resume.synced == have and resume.stamps == ledger.stamps
         await self._commit(have, rewrite=not same)
 
     # -- pieces ------------------------------------------------------------------------------------------------------
@@ -226,22 +214,14 @@ class Disk:
 
     def _got_right(self, pieces: Iterable[int]) -> None:
         pieces = list(pieces)
-        bits = bitfield.of(pieces)
         self._spilled_aside.difference_update(pieces)
-        self._unsynced |= bits
-        self._unsure &= ~bits
-        self._synced &= ~bits
+        self._ledger.got_right(pieces)
 
     async def _make_way(self, file: int) -> None:
         async with self._turns.alone():
-            await self._offload.run(self._storage.displace, file, self._synced | self._unsynced)
-            self._finished.discard(file)
+            await self._offload.run(self._storage.displace, file, self._ledger.here)
             self.lay_there.discard(file)
-            self._forget(file)
-
-    def _forget(self, file: int) -> None:
-        """A file whose bytes are elsewhere now does not stand for its pieces, though it looks as before."""
-        self._stamps[file] = self._new_stamps[file] = NO_STAMP
+            self._ledger.displaced(file)
 
     # -- in threads --------------------------------------------------------------------------------------------------
 
@@ -268,7 +248,7 @@ class Disk:
         """Bytes that nobody has verified, with zeros where they belong: others are an error of the torrent's own."""
         padding, at = [], 0
         for span in self._layout.spans(offset, len(data)):
-            if span.file not in self._solid:
+            if not self._ledger.is_solid(span.file):
                 padding.append((at, span.length))
             at += span.length
         if not padding:
@@ -305,11 +285,9 @@ class Disk:
 
     async def discard(self, pieces: Sequence[int]) -> None:
         """Forget these pieces, which nobody may count as had any more."""
-        bits = bitfield.of(pieces)
-        self._synced &= ~bits
-        self._unsynced &= ~bits
+        self._ledger.discard(bitfield.of(pieces))
         async with self._turns.alone():  # whoever reads one of them reads to the end
-            here = self._synced | self._unsynced  # fetched again meanwhile
+            here = self._ledger.here  # fetched again meanwhile
             await self._offload.run(self._storage.discard, [piece for piece in pieces if not here >> piece & 1])
 
     # -- blocks ------------------------------------------------------------------------------------------------------
@@ -344,22 +322,11 @@ class Disk:
     @property
     def dirty(self) -> int:
         """Bytes that a power cut would take."""
-        return self._layout.bytes_of_pieces(self._unsynced)
+        return self._ledger.dirty
 
     def unsure(self) -> int:
-        """Pieces that were right and that a failed flush may have lost. Take them out of what you have.
-
-        They can be written again, or asked for with ``check_unsure``.
-        """
-        return self._unsure
-
-    async def check_unsure(self) -> int:
-        """Hash what is unsure, from the disk; returns the pieces that are right after all."""
-        async with self._turns.using():
-            right = await check_pieces(self._info, self._storage, self._unsure, self._offload)
-        self._to_flush |= self._files_of(right)
-        self._got_right(bitfield.members(right))
-        return right
+        """Pieces that were right and that a failed flush may have lost. Take them out of what you have."""
+        return self._ledger.unsure
 
     async def commit(self, have: int) -> list[int]:
         """Make verified pieces last, and give final names to files that are whole; returns the numbers of those.
@@ -377,65 +344,48 @@ class Disk:
             return await self._commit(have)
 
     async def _commit(self, have: int, *, rewrite: bool = False, clean: bool = False) -> list[int]:
-        fresh = have & self._unsynced
-        self._touched |= self._files_of(fresh)
-        touched = sorted(self._touched - self._finished)
-        whole = complete_files(touched, have & (self._synced | self._unsynced), self._layout)
+        ledger = self._ledger
+        batch = ledger.batch(have)
         try:
-            await self._offload.run(self._make_last, fresh, whole, rewrite, clean)
+            await self._offload.run(self._make_last, batch, rewrite, clean)
         except SyncFailure as failure:
-            raise self._lose(failure) from None
-        self._unsynced &= ~fresh
-        self._synced |= fresh
-        self._to_flush.clear()
+            self._sync_failures += 1
+            ledger.lose(failure.files)
+            raise self._failed(failure) from None
+        ledger.synced_now(batch)
         # Not in the same call: what is synced cannot be lost any more, whatever comes of the names.
         with trio.CancelScope(shield=True):
-            finished = await self._offload.run(self._storage.finish, whole)
-        self._finished.update(finished)
-        self._touched -= self._finished
+            finished = await self._offload.run(self._storage.finish, batch.whole)
+        ledger.named(finished)
         return finished
 
-    def _make_last(self, fresh: int, whole: list[int], rewrite: bool, clean: bool) -> None:
+    def _make_last(self, batch: Batch, rewrite: bool, clean: bool) -> None:
         """In a thread, and before names are given: the order of these lines is what a power cut cannot break."""
-        stamps = self._storage.sync({*self._to_flush, *whole})
-        # What was hashed has the stamp from before: a later one would vouch for what another program wrote meanwhile.
-        changed = [file for file, stamp in stamps.items() if self._final(file) and self._stamps.get(file) != stamp]
-        for file in changed:
-            del stamps[file]
-        self._changed.update(changed)
-        self._stamps.update(stamps)
-        self._new_stamps.update(stamps)
+        ledger = self._ledger
+        ledger.flushed(self._storage.sync(batch.flush), self._final)
+        synced = ledger.synced | batch.pieces
         try:
             if self._journal and rewrite:
-                self._journal.rewrite(self._synced | fresh, self._stamps, clean=clean)
-            elif self._journal and (fresh or self._new_stamps):
-                self._journal.synced(fresh, self._new_stamps)
+                self._journal.rewrite(synced, ledger.stamps, clean=clean)
+            elif self._journal and (batch.pieces or ledger.news):
+                self._journal.synced(batch.pieces, ledger.news)
         except DiskFullError as error:
             # With pieces still to come it is waited for: after a kill, what it does not tell of is fetched again. When
             # all are here it only saves hashing them at the next start, and must not keep the files from their names.
-            here = complete_files(self._wanted, self._synced | fresh, self._layout)
+            here = ledger.whole(self._wanted, synced)
             if error.errno not in _NO_ROOM or not here or len(here) < len(self._wanted):
                 raise
             log.warning("nothing is remembered for the next start: %s", error)
-        self._new_stamps.clear()
+        ledger.news.clear()
 
     def _final(self, file: int) -> bool:
         return file < len(self._layout.file_lengths) and self._storage.final(file)
 
-    def _lose(self, failure: SyncFailure) -> StorageError:
-        """What was written since the last flush of these files is not claimed any more; returns the error to raise."""
-        lost = self._unsynced & union(map(self._layout.pieces_of_file, failure.files), self._layout.piece_count)
-        self._unsynced &= ~lost
-        self._unsure |= lost
-        self._sync_failures += 1
+    def _failed(self, failure: SyncFailure) -> StorageError:
         cause = failure.__cause__
         if isinstance(cause, OSError):
             return fault(cause, self._storage.top(), "flush")
         return cause if isinstance(cause, StorageError) else StorageError(str(failure), path=self._storage.top())
-
-    def _files_of(self, pieces: int) -> set[int]:
-        """The real files that these pieces have bytes of."""
-        return {file for run in runs(pieces) for file in self._layout.files_of_run(run)} & self._solid
 
     # -- files -------------------------------------------------------------------------------------------------------
 
@@ -448,8 +398,8 @@ class Disk:
         """
         async with self._turns.alone():
             files = self._real(wanted)
-            await self._offload.run(self._storage.select, files, self._synced | self._unsynced)
-            self._touched |= files
+            await self._offload.run(self._storage.select, files, self._ledger.here)
+            self._ledger.touch(files)
             self._wanted = files
 
     @property
