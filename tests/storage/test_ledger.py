@@ -26,6 +26,7 @@ class Books(RuleBasedStateMachine):
         super().__init__()
         self.layout = INFO.layout
         self.batch: Batch | None = None
+        self.meanwhile: set[int] = set()
         self.stamps = 0
 
     def stamp(self, file: int) -> Stamp:
@@ -52,6 +53,7 @@ class Books(RuleBasedStateMachine):
     def got_right(self, some: set[int]) -> None:
         self.ledger.got_right(some)
         self.state.update(dict.fromkeys(some, "unsynced"))
+        self.meanwhile |= some
 
     @rule(some=pieces)
     def discard(self, some: set[int]) -> None:
@@ -59,6 +61,7 @@ class Books(RuleBasedStateMachine):
         for piece in some:
             if self.state.get(piece) != "unsure":
                 self.state.pop(piece, None)
+        self.meanwhile |= some
 
     @rule(some=files)
     def touch(self, some: set[int]) -> None:
@@ -86,6 +89,7 @@ class Books(RuleBasedStateMachine):
         fresh = {piece for piece in have if self.state.get(piece) == "unsynced"}
         self.batch = batch = self.ledger.batch(bitfield.of(have))
         assert batch.pieces == bitfield.of(fresh)
+        self.meanwhile = set()
         self.touched |= {file for file in SOLID if self.of_file(file) & fresh}
         whole = [file for file in sorted(self.touched - self.named) if self.of_file(file) <= have & here]
         assert batch.whole == whole
@@ -108,9 +112,10 @@ class Books(RuleBasedStateMachine):
     @rule()
     def end_commit(self) -> None:
         if self.batch is not None:
-            self.ledger.synced_now(self.batch)
+            self.ledger.synced_now()
             self.found.clear()
-            self.state.update(dict.fromkeys(bitfield.members(self.batch.pieces), "synced"))
+            fresh = set(bitfield.members(self.batch.pieces)) - self.meanwhile
+            self.state.update(dict.fromkeys(fresh, "synced"))
             self.ledger.named(self.batch.whole)
             self.named |= set(self.batch.whole)
             self.touched -= self.named

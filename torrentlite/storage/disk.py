@@ -1,8 +1,8 @@
 """A torrent's bytes for the swarm: pieces in, blocks out, and what of it is known to be right.
 
 The order of things is the promise: journal "written", data; data flushed, journal "synced" flushed, final name, folder.
-What is known is kept in the ``Ledger``. It is changed in the loop, by one task at a time where that matters; threads
-look at it, and do the work.
+What is known is kept in the ``Ledger``: pieces are booked in the loop, and how files look by the one commit at a time,
+in its thread.
 """
 
 from __future__ import annotations
@@ -352,7 +352,7 @@ class Disk:
             self._sync_failures += 1
             ledger.lose(failure.files)
             raise self._failed(failure) from None
-        ledger.synced_now(batch)
+        ledger.synced_now()
         # Not in the same call: what is synced cannot be lost any more, whatever comes of the names.
         with trio.CancelScope(shield=True):
             finished = await self._offload.run(self._storage.finish, batch.whole)

@@ -57,6 +57,7 @@ class Ledger:
         self.changed: set[int] = set()
         self._finished: set[int] = set()  # have their final names
         self._touched = set(info.wanted_files)  # may be complete now
+        self._in_hand = 0  # pieces of the commit under way that are still what they were
         self._found: set[int] = set()  # hold pieces that were found, not written: nobody else would flush them
 
     @property
@@ -82,14 +83,15 @@ class Ledger:
     def got_right(self, pieces: Iterable[int]) -> None:
         """These were hashed, and written."""
         bits = bitfield.of(pieces)
+        self.discard(bits)
         self.unsynced |= bits
         self.unsure &= ~bits
-        self.synced &= ~bits
 
     def discard(self, pieces: int) -> None:
         """These are not here any more."""
         self.synced &= ~pieces
         self.unsynced &= ~pieces
+        self._in_hand &= ~pieces
 
     def lose(self, files: Iterable[int]) -> None:
         """What was written to these files since they were flushed is not claimed any more."""
@@ -124,7 +126,7 @@ class Ledger:
 
     def batch(self, have: int) -> Batch:
         """What is to be made last, when these pieces count as verified."""
-        pieces = have & self.unsynced
+        self._in_hand = pieces = have & self.unsynced
         self._touched |= self._files_of(pieces)
         whole = self.whole(sorted(self._touched - self._finished), have & self.here)
         return Batch(pieces, frozenset(self._found.union(whole)), whole)
@@ -138,10 +140,11 @@ class Ledger:
         self.stamps.update(news)
         self.news.update(news)
 
-    def synced_now(self, batch: Batch) -> None:
-        """The journal has it too."""
-        self.unsynced &= ~batch.pieces
-        self.synced |= batch.pieces
+    def synced_now(self) -> None:
+        """The journal has it too. What was written or discarded meanwhile is not what was flushed."""
+        self.unsynced &= ~self._in_hand
+        self.synced |= self._in_hand
+        self._in_hand = 0
         self._found.clear()
 
     def named(self, files: Iterable[int]) -> None:
