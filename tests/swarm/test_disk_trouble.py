@@ -218,6 +218,35 @@ async def test_a_disk_that_refuses_for_good_is_an_error_for_those_who_wait(world
         await torrent.wait_complete()
 
 
+@simulated()
+async def test_what_stopped_it_is_not_forgotten_when_the_disk_has_room_again(world):
+    """It is full for a flush, which waits; then it refuses a write for good; then the flush is tried again."""
+    async with fetching(world, sizes=(3 << 20,)) as (machine, begin, metainfo), begin() as torrent:
+        await torrent.wait_checked()
+        storage, full = machine.disk.storage(metainfo.info), []
+        real = storage.sync
+
+        def sync(files=()):
+            if not full:
+                full.append(machine.disk.calls + 1)
+                machine.disk.fail_at = {full[0]: errno.ENOSPC, full[0] + 1: errno.EACCES}
+            return real(files)
+
+        storage.sync = sync
+        await until(lambda: torrent.state is tl.State.ERROR)
+        assert world.trace.counts["disk error"] == 2
+        calls = machine.disk.calls
+        await trio.sleep(DISK_RETRY + 5)
+        assert machine.disk.calls > calls, "it is tried again"
+        assert torrent.error is not None
+        assert torrent.error.errno == errno.EACCES
+        assert torrent.why().reason is tl.Reason.ERROR
+        with pytest.raises(tl.StorageError):
+            await torrent.wait_complete()
+        torrent.resume()
+        await torrent.wait_complete()
+
+
 @pytest.mark.parametrize("number", [errno.EIO, errno.EACCES])
 @simulated()
 async def test_a_read_that_fails_while_seeding(world, number):

@@ -386,6 +386,8 @@ class Life:
 
     def disk_trouble(self, error: DiskFullError | None) -> None:
         """The disk refuses for now (None: it works again)."""
+        if self.state in (State.ERROR, State.CLOSED):
+            return  # what stopped it still holds, whatever the disk does to who has not noticed yet
         self.error = error
         log.warning("%s: %s", self.name, error or "the disk works again")
         self._wake_waiters()
