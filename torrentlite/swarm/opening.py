@@ -80,8 +80,8 @@ class Opening:
         finally:
             if self._number == number:
                 self._scope = None
-        self.recheck = False
         if self._number == number:
+            self.recheck = False
             self._owner.opened(pieces, stays_paused=self.stays_paused)
 
     async def patiently(self, use_disk: Callable[[], Awaitable[T]]) -> T:
