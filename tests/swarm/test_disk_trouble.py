@@ -272,6 +272,28 @@ async def test_a_read_that_fails_while_seeding(world, number):
 
 
 @simulated()
+async def test_after_an_error_the_disk_is_looked_at_also_where_a_pause_came_between(world):
+    metainfo, data = world.torrent(*SIZES)
+    seed, machine = world.host(), world.host()
+    seed.put(metainfo.info, data)
+    async with session_on(seed) as sharing, session_on(machine) as session:
+        shared = sharing.add(metainfo)
+        await shared.wait_complete()
+        seed.disk.cached = False
+        seed.disk.fail_at = {seed.disk.calls + 3: errno.EACCES}
+        session.add(metainfo, peers=[where(seed, sharing)])
+        await until(lambda: shared.state is tl.State.ERROR)
+        shared.pause()
+        assert shared.state is tl.State.PAUSED
+        seed.disk.storage(metainfo.info).fill(bytes(len(data)))
+        shared.resume()
+        assert shared.state is tl.State.CHECKING
+        await shared.wait_checked()
+        assert shared.state is tl.State.DOWNLOADING
+        assert shared.stats().pieces_done == 0
+
+
+@simulated()
 async def test_a_slow_disk_bounds_memory_and_stalls_no_reader(world):
     piece = 64 << 10
     memory = 4 * piece

@@ -160,14 +160,8 @@ class Life:
         """See ``Torrent.resume``."""
         self._opening.stays_paused = False
         if self.state in (State.PAUSED, State.ERROR):
-            failed = self.state is State.ERROR
             self.error = None
-            if failed and self.content is not None:  # who put it right may have changed what lies there
-                self.swarm.end()
-                self.swarm.open = True
-                self._start_opening()
-            else:
-                self.go()
+            self.go()
 
     def recheck(self) -> None:
         """See ``Torrent.recheck``."""
@@ -237,7 +231,8 @@ class Life:
         if self.state is State.CLOSED:
             return
         self.error = error
-        self.swarm.close_all("the torrent failed")
+        self._opening.look_again = True
+        self.swarm.end()
         self._set_state(State.ERROR, str(error))
 
     def _know(self, metainfo: Metainfo) -> None:
@@ -270,8 +265,8 @@ class Life:
 
     @property
     def _stale(self) -> bool:
-        """Whether what is open is being closed, or was to be looked at anew when a pause came."""
-        return self._opening.recheck or (self.content is not None and self.content.closing)
+        """Whether what is open is being closed, or is to be looked at anew before anything goes on."""
+        return self._opening.look_again or self._opening.recheck or (self.content is not None and self.content.closing)
 
     def _meet(self) -> None:
         """Look for peers from now on."""

@@ -37,6 +37,7 @@ class Opening:
     """The files of one torrent being opened and checked: at most one attempt counts, the newest.
 
     Attributes:
+        look_again: it failed, and who put that right may have changed what lies there.
         recheck: hash everything at the next opening.
         stays_paused: it was asked for while the torrent was paused, and leaves it so.
     """
@@ -46,6 +47,7 @@ class Opening:
         self._crew = crew
         self._scope: trio.CancelScope | None = None
         self._number = 0
+        self.look_again = False
         self.recheck = False
         self.stays_paused = False
 
@@ -81,7 +83,7 @@ class Opening:
             if self._number == number:
                 self._scope = None
         if self._number == number:
-            self.recheck = False
+            self.look_again = self.recheck = False
             self._owner.opened(pieces, stays_paused=self.stays_paused)
 
     async def patiently(self, use_disk: Callable[[], Awaitable[T]]) -> T:
