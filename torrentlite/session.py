@@ -123,7 +123,8 @@ class Session(Generic[TorrentT]):
             source: a Metainfo, a Magnet, the bytes of a .torrent, or a magnet link or info-hash as text.
                 (``load`` makes one of the first two from a path or URL.)
             save_to: the folder in which its file or folder lies or will lie.
-            select: file indexes to want; None for all.
+            select: file indexes to want; None for all, or those that the magnet link names. Where a magnet's metadata
+                shows that there is no such file the torrent fails (NoSuchFileError).
             paused: wait for ``resume``.
             sequential: fetch the pieces in order.
             overwrite: may replace a different finished file; None: as in the settings.
@@ -402,7 +403,7 @@ async def fetch(
         settings: choices of the session; None for the defaults.
         peers: (host, port) of peers known by other means.
         trackers: more trackers, wherever they are.
-        select: file indexes to want; None for all.
+        select: file indexes to want; None for all, or those that the magnet link names.
         overwrite: may replace a different finished file; None: as in the settings.
         timeout: seconds; None for as long as it takes.
         progress: called with a snapshot at once, every second (while metadata is fetched, while what lies there is
@@ -412,6 +413,7 @@ async def fetch(
         NoPeersError: not complete within ``timeout``; what came is kept.
         VerifyError: the file's SHA-256 is not ``sha256``, or there are several files.
         ValueError: ``sha256`` is no SHA-256; as ``Session.add``. TypeError: as there.
+        NoSuchFileError: there is no such file to select, as a magnet's metadata shows.
         TorrentError: as ``load``, ``Session.add``, ``open_session`` and ``Torrent.wait_complete``.
     """
     require_trio("fetch")

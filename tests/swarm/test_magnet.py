@@ -232,6 +232,40 @@ async def test_metadata_that_is_right_and_useless_is_an_error(world):
         await until(lambda: stranger.talk.ended)
 
 
+@pytest.mark.parametrize("how", ["added", "selected", "linked"])
+@simulated()
+async def test_files_that_are_not_there_are_not_taken_for_complete(world, how):
+    """Nobody knows which files a magnet has before the metadata is here; then who chose is told."""
+    metainfo, data = world.torrent(60_000, 10_000)
+    link = metainfo.magnet + "&so=2-3" * (how == "linked")
+    async with background() as nursery, session_on(world.host()) as session:
+        stranger = await Stranger(world.host(), metainfo.info, data).serve(nursery)
+        torrent = session.add(link, peers=[stranger.place], select=[2] if how == "added" else None)
+        if how == "selected":
+            torrent.select_files([0, 2])
+        for wait in (torrent.wait_metadata, torrent.wait_complete):
+            with pytest.raises(tl.NoSuchFileError) as caught:
+                await wait()
+        assert "there are " in caught.value.hint
+        torrent.resume()
+        with pytest.raises(tl.NoSuchFileError):
+            await torrent.wait_complete()
+        torrent.select_files([1])
+        torrent.resume()
+        await torrent.wait_complete()
+        assert [file.wanted for file in torrent.files()] == [False, True]
+
+
+@simulated()
+async def test_a_link_may_name_more_files_than_there_are(world):
+    metainfo, data = world.torrent(60_000, 10_000)
+    async with background() as nursery, session_on(world.host()) as session:
+        stranger = await Stranger(world.host(), metainfo.info, data).serve(nursery)
+        torrent = session.add(f"{metainfo.magnet}&so=1-4294967295", peers=[stranger.place])
+        await torrent.wait_complete()
+        assert [file.wanted for file in torrent.files()] == [False, True]
+
+
 @simulated()
 async def test_pausing_before_and_while_the_metadata_comes(world):
     metainfo, data = many_pieces(world)

@@ -14,7 +14,7 @@ from torrentlite.bencode import encode
 from torrentlite.limits import MOST_PRIORITY
 from torrentlite.metainfo.info import Info
 from torrentlite.metainfo.layout import Layout
-from torrentlite.swarm.selection import Selection, check_indexes, check_priority
+from torrentlite.swarm.selection import Selection, check_indexes, check_priority, chosen_of
 from torrentlite.testing import SimulatedMachine
 from torrentlite.wire import bitfield
 
@@ -45,7 +45,7 @@ torrents = st.tuples(
 def test_counts_agree_with_counting_every_byte(torrent, data):
     files, piece_length = torrent
     info = make_info(files, piece_length)
-    chosen = data.draw(st.none() | st.lists(st.integers(-2, len(files) + 2), max_size=6))
+    chosen = data.draw(st.none() | st.lists(st.integers(0, len(files) - 1), max_size=6))
     selection = Selection(info, chosen)
     wanted = [
         number for number, (_, pad) in enumerate(files) if not pad and (chosen is None or number in chosen)
@@ -73,6 +73,29 @@ def test_pad_files_may_be_named_and_are_never_wanted():
     assert Selection(info, [1]).files == frozenset()
     with pytest.raises(ValueError, match="no file 3"):
         check_indexes(info, [0, 3])
+
+
+@pytest.mark.parametrize(
+    ("chosen", "by_hand", "linked"),
+    [
+        (None, None, None),
+        ((), (), ()),
+        ((2, 0), (2, 0), (2, 0)),
+        ((1,), (1,), (1,)),
+        ((0, 3), "no file 3", (0,)),
+        ((2, *range(3, 99)), "no file 3", (2,)),
+        ((7,), "no file 7", "none of the files"),
+        ((-1,), "no file -1", "none of the files"),
+    ],
+)
+def test_what_was_chosen_before_anybody_knew(chosen, by_hand, linked):
+    info = make_info([(10, False), (6, True), (10, False)], 16)
+    for expected, person in ((by_hand, True), (linked, False)):
+        if isinstance(expected, str):
+            with pytest.raises(tl.NoSuchFileError, match=expected):
+                chosen_of(info, chosen, by_hand=person)
+        else:
+            assert chosen_of(info, chosen, by_hand=person) == expected
 
 
 # -- on a real disk, in a simulated network ---------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 import trio
 
 from .. import events as ev
-from ..errors import DiskFullError, MetainfoError, StorageError, TorrentError
+from ..errors import DiskFullError, MetainfoError, NoSuchFileError, StorageError, TorrentError
 from ..limits import DOWNLOAD_BURST, PROGRESS_INTERVAL
 from ..metainfo.magnet import Magnet
 from ..metainfo.metainfo import Info, InfoHashes, Metainfo
@@ -34,7 +34,7 @@ from .metadata import MetadataExchange
 from .opening import Opening
 from .pieces import Pieces
 from .reading import Reading
-from .selection import check_indexes
+from .selection import check_indexes, chosen_of
 from .swarm import Swarm
 from .throttle import Throttle
 
@@ -87,6 +87,7 @@ class Life:
         self._make_disk = make_disk
         self._overwrite = overwrite
         self._select = None if select is None else tuple(select)
+        self._chosen_by_hand = select is not None
         if self._select is None and magnet is not None:
             self._select = magnet.select
         self._crew = commons.crew(self.wake)
@@ -178,7 +179,7 @@ class Life:
         chosen = None if indexes is None else tuple(indexes)
         if self.metainfo is not None:
             check_indexes(self.metainfo.info, chosen)
-        self._select = chosen
+        self._select, self._chosen_by_hand = chosen, True
         content = self.content
         if content is not None:
             before = content.selection.files
@@ -334,7 +335,8 @@ class Life:
         assert self._magnet is not None
         try:
             info = Info.from_bytes(raw)
-        except MetainfoError as error:
+            self._select = chosen_of(info, self._select, by_hand=self._chosen_by_hand)
+        except (MetainfoError, NoSuchFileError) as error:
             self._fail(error)
             return
         self._know(Metainfo(info=info, trackers=self._tier_urls(), web_seeds=self._magnet.web_seeds))

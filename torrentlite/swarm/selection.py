@@ -23,6 +23,27 @@ def check_indexes(info: Info, chosen: Iterable[int] | None) -> None:
             raise ValueError(f"no file {index}: there are {len(info.files)}, the first is 0")
 
 
+def chosen_of(info: Info, chosen: tuple[int, ...] | None, *, by_hand: bool) -> tuple[int, ...] | None:
+    """What was chosen before anybody knew which files there are.
+
+    Args:
+        by_hand: a person chose, and is told of each that is not there. Else a link did, and it may name more than there
+            are (``so=5-999``: from 5 on); but where none of them is there it means another torrent than this one.
+
+    Raises:
+        NoSuchFileError: there is no such file.
+    """
+    if chosen is None:
+        return None
+    there = tuple(index for index in chosen if 0 <= index < len(info.files))
+    if by_hand and there != chosen:
+        missing = next(index for index in chosen if index not in there)
+        raise NoSuchFileError(f"{info.name} has no file {missing}", hint=_names(info))
+    if chosen and not there:
+        raise NoSuchFileError(f"{info.name} has none of the files that its link names", hint=_names(info))
+    return there
+
+
 def find_file(info: Info, what: str | int | None) -> int:
     """The index of a file, named by its path in the torrent (with or without the torrent's name), by index, or not.
 
@@ -84,17 +105,18 @@ class Selection:
     """The wanted files. Pad files and symlinks are never among them, and never counted.
 
     Args:
-        chosen: file indexes as in ``info.files``; None for all.
+        chosen: file indexes as in ``info.files``, all of which there are; None for all.
     """
 
     def __init__(self, info: Info, chosen: Iterable[int] | None = None) -> None:
-        real = info.wanted_files
-        wanted = dict.fromkeys(real) if chosen is None else {i: None for i in sorted(set(chosen)) if i in set(real)}
+        real = frozenset(info.wanted_files)
+        chosen = real if chosen is None else frozenset(chosen)
+        assert chosen <= frozenset(range(len(info.files)))
         self.info = info
-        self.files = frozenset(wanted)
-        self.everything = len(wanted) == len(real)
+        self.files = chosen & real
+        self.everything = self.files == real
         self._plain = self.everything and len(real) == len(info.files)
-        self.total = sum(info.files[index].length for index in wanted)
+        self.total = sum(info.files[index].length for index in self.files)
         self.pieces = self._pieces()
 
     def _pieces(self) -> int:

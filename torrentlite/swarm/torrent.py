@@ -122,8 +122,11 @@ class Torrent:
     def select_files(self, indexes: Iterable[int] | None) -> None:
         """Want these files (indexes into ``metainfo.files``; None: all) and no others.
 
+        Before the metadata nobody knows which there are. Where it then shows that one is not there the torrent fails
+        (NoSuchFileError): select others, and ``resume``.
+
         Raises:
-            ValueError: there is no such file (once the metadata is here; before that nobody knows).
+            ValueError: there is no such file.
         """
         self._life.select_files(indexes)
 
