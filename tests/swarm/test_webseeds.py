@@ -689,6 +689,18 @@ async def test_a_reader_reads_from_a_web_seed_and_fetches_only_that(world):
 
 
 @simulated()
+async def test_a_mirror_that_a_person_names_is_never_one_too_many(world):
+    metainfo, data = world.torrent(MIB)
+    server = web_seed(world, metainfo, data)
+    full = dataclasses.replace(metainfo, web_seeds=tuple(f"http://w/{n}/" for n in range(limits.MAX_WEB_SEEDS)))
+    async with session_on(world.host()) as session:
+        torrent = session.add(full)
+        torrent.add_web_seed(server.url)
+        assert len(torrent.web_seeds()) == limits.MAX_WEB_SEEDS + 1
+        await torrent.wait_complete()
+
+
+@simulated()
 async def test_so_many_mirrors_at_once(world):
     metainfo, data = world.torrent(64 * MIB, piece_length=256 << 10)
     servers = [web_seed(world, metainfo, data, up=20_000) for _ in range(limits.WEB_SEEDS_AT_ONCE + 1)]

@@ -43,7 +43,7 @@ class WebSeeds:
         return len(self._seeds)
 
     def add(self, urls: Iterable[str], within: Scope) -> None:
-        """Fetch from these too, if they are not known yet and not too many."""
+        """Fetch from these too, if they are not known yet."""
         known = {seed.url: seed for seed in self._seeds}
         fresh = [url for url in dict.fromkeys(urls) if url not in known]
         for url in urls:
@@ -52,7 +52,7 @@ class WebSeeds:
                 known[url].retry_at = 0.0
         if within is not Scope.LOOPBACK:
             self.commons.world.rng.shuffle(fresh)
-        for url in fresh[: limits.MAX_WEB_SEEDS - len(self._seeds)]:
+        for url in fresh:  # a .torrent or link names MAX_WEB_SEEDS at most, and a person as many as he likes
             key = key_for(url, (seed.key for seed in self._seeds))
             seed = WebSeed(url, key, within, connections=self.commons.settings.web_seed_connections)
             first = sum(other.within is Scope.LOOPBACK for other in self._seeds)
