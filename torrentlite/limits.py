@@ -627,8 +627,8 @@ METADATA_TIMEOUT: Final = 20.0
 NAMES_AT_ONCE: Final = 4
 """Host names of peers in links, and of DHT nodes in .torrents, that are looked up at once. Each holds one of Trio's 40
 threads for as long as name servers are silent, 10 to 30 s, and trackers have to be looked up meanwhile."""
-MAX_NAMED_PEERS: Final = 256
-"""Host names of peers (by hand or in a magnet) that are looked up for one torrent."""
+HAND_NAMES_AT_ONCE: Final = 16
+"""Host names of peers that a person named, likewise: they may be as many as he likes, and the others wait."""
 CHECKERS: Final = 2
 """Finished pieces of one torrent that are hashed and written side by side; more only waits for the disk."""
 CHECK_BATCH: Final = 4 << 20

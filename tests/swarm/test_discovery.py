@@ -6,7 +6,7 @@ import trio
 import torrentlite as tl
 from tests.strangers import Stranger, background, session_on, simulated, until, where
 from torrentlite import bencode
-from torrentlite.limits import MAX_NAMED_PEERS, MIN_ANNOUNCE_INTERVAL, NAMES_AT_ONCE, STOP_TIMEOUT
+from torrentlite.limits import HAND_NAMES_AT_ONCE, MIN_ANNOUNCE_INTERVAL, NAMES_AT_ONCE, STOP_TIMEOUT
 from torrentlite.wire.address import Scope
 
 
@@ -129,20 +129,56 @@ async def test_peers_by_name(world):
 
 @simulated()
 async def test_names_without_end(world):
-    looked_up = []
-    async with session_on(machine := world.host()) as session:
+    """A person may name as many as he likes, and again: each is looked up, in its turn, and not twice at a time."""
+    looked_up, under_way, most = [], 0, 0
+    metainfo, data = world.torrent(100_000)
+    seed = world.host()
+    seed.put(metainfo.info, data)
+    async with session_on(seed) as sharing, session_on(machine := world.host()) as session:
+        sharing.add(metainfo)
         real = machine.network.resolve
 
         async def resolve(host, port, *, within):
+            nonlocal under_way, most
             looked_up.append(host)
-            return await real(host, port, within=within)
+            under_way += 1
+            most = max(most, under_way)
+            try:
+                return await real(host, port, within=within)
+            finally:
+                under_way -= 1
 
         machine.network.resolve = resolve
-        torrent = session.add("ab" * 20)
-        for number in range(2 * MAX_NAMED_PEERS):
-            torrent.add_peer(f"host{number}.example", 80)
+        torrent = session.add(metainfo)
+        names = [f"host{number}.example" for number in range(600)]
+        for host in names * 2:
+            torrent.add_peer(host, 80)
         await trio.sleep(5)
-    assert len(looked_up) == MAX_NAMED_PEERS
+        assert sorted(looked_up) == sorted(names)
+        assert most == HAND_NAMES_AT_ONCE
+        world.network.names["host0.example"] = (seed.network.ip,)
+        torrent.add_peer("host0.example", sharing.port)
+        await torrent.wait_complete()
+
+
+@simulated()
+async def test_the_names_of_a_link_are_looked_up_each_time_it_is_resumed(world):
+    """The machine behind a name may have moved meanwhile, and no number of pauses uses them up."""
+    metainfo, data = world.torrent(100_000)
+    seed = world.host()
+    seed.put(metainfo.info, data)
+    link = metainfo.magnet + "".join(f"&x.pe=host{number}.example:6881" for number in range(100))
+    async with session_on(seed, port=6881) as sharing, session_on(world.host()) as session:
+        sharing.add(metainfo)
+        torrent = session.add(link)
+        for _ in range(3):
+            await trio.sleep(5)
+            torrent.pause()
+            torrent.resume()
+        world.network.names["host99.example"] = (seed.network.ip,)
+        torrent.pause()
+        torrent.resume()
+        await torrent.wait_complete()
 
 
 @pytest.mark.parametrize("what", ["peers of a link", "nodes of a .torrent"])

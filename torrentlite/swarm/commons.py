@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from ..limits import DOWNLOAD_BURST, MAX_OWN_ADDRESSES, NAMES_AT_ONCE, READ_BUFFERS_KEPT
+from ..limits import DOWNLOAD_BURST, HAND_NAMES_AT_ONCE, MAX_OWN_ADDRESSES, NAMES_AT_ONCE, READ_BUFFERS_KEPT
 from ..settings import Settings
 from ..stats import PortMapStats
 from ..storage.slab import fresh_buffers
@@ -42,7 +42,7 @@ class Commons:
         loopback: whether the session is bound to loopback.
         naps: which torrents the session's tick visits.
         door: who knocks at a peer's door waits for its turn there.
-        named: lets so many names of peers in links be looked up at once, all torrents.
+        named_in_links, named_by_hand: let so many names of peers be looked up at once, all torrents.
         half_open: connection attempts under way, all torrents.
         web_fetches: connections to web seeds, all torrents.
         own_addresses: where we listen.
@@ -82,7 +82,8 @@ class Commons:
         self.port_map = PortMapStats()
         self.naps: Naps[Life] = Naps()
         self.door = Door()
-        self.named = trio.CapacityLimiter(NAMES_AT_ONCE)
+        self.named_in_links = trio.CapacityLimiter(NAMES_AT_ONCE)
+        self.named_by_hand = trio.CapacityLimiter(HAND_NAMES_AT_ONCE)
         self.own_addresses: dict[Address, None] = {}
         self.mapped_address: Address | None = None
         self.connected = 0

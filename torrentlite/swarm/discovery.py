@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from typing import Protocol
 
 import trio
 
 from ..errors import TorrentError
-from ..limits import LEFT_UNKNOWN, MAX_NAMED_PEERS, NUMWANT, STOP_TIMEOUT
+from ..limits import LEFT_UNKNOWN, NUMWANT, STOP_TIMEOUT
 from ..metainfo.text import display
 from ..stats import SourceStats
 from ..strategy.peerlist import MAGNET
@@ -71,23 +70,24 @@ class Discovery:
         self.tiers = tiers
         self._commons = commons
         self._crew = crew
-        self._looked_up = 0
+        self._looking_up: dict[tuple[str, int, str], None] = {}
         self._dht = DhtSearch(owner, commons.dht, crew) if commons.dht is not None else None
         self._active = False
         self._key = int.from_bytes(commons.world.secret(4), "big")
 
     def add_named(self, host: str, port: int, source: str, within: Scope) -> None:
         """A person or a link named a peer by address or host name."""
-        literal = parse_host(host)
+        literal, name = parse_host(host), (host, port, source)
         if literal is not None:
             self._owner.peers_found((Address(literal, port),), source, within)
-        elif self._looked_up < MAX_NAMED_PEERS:
-            self._looked_up += 1
-            self._crew.start(self._look_up, host, port, source, within, name=f"look up {display(host)}")
+        elif name not in self._looking_up:
+            task = self._crew.start(self._look_up, host, port, source, within, name=f"look up {display(host)}")
+            if task is not None:
+                self._looking_up[name] = None
 
     async def _look_up(self, host: str, port: int, source: str, within: Scope) -> None:
         # What a person names does not wait for what a link names.
-        turn = self._commons.named if source == MAGNET else contextlib.nullcontext()
+        turn = self._commons.named_in_links if source == MAGNET else self._commons.named_by_hand
         try:
             async with turn:
                 found = await self._commons.world.network.resolve(host, port, within=within)
@@ -95,6 +95,8 @@ class Discovery:
             log.warning("peer %s: %s", display(host), error)
         else:
             self._owner.peers_found(tuple(found), source, within)
+        finally:
+            del self._looking_up[host, port, source]
 
     def follow(self, *, active: bool) -> None:
         """The torrent's state has changed; ``active``: it looks for peers, or wants to be found."""
