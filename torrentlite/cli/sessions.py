@@ -132,13 +132,13 @@ async def metadata_in(session: Session, magnet: Magnet, args: argparse.Namespace
     with tempfile.TemporaryDirectory(prefix="tl-") as nowhere:
         torrent = session.add(magnet, nowhere, select=(), peers=args.peer, trackers=args.tracker)
         job = Job(lambda: progress.look(torrent.stats(), torrent.why()), torrent=torrent, timeout=timeout(args))
-        with output.showing(job), job.scope:
-            metainfo = await torrent.wait_metadata()
+        try:
+            with output.showing(job), job.scope:
+                return await torrent.wait_metadata()
+        finally:
             await session.remove(torrent)
-            return metainfo
     raise NoPeersError(
-        f"{magnet.hashes.hex}: no metadata for {units.duration(timeout(args) or 0)}: "
-        f"{display(torrent.why(patience=0).message)}",
+        f"{magnet.hashes.hex}: no metadata for {units.duration(timeout(args) or 0)}: {display(job.why.message)}",
         hint=no_peers_hint(args),
     )
 

@@ -1,0 +1,40 @@
+"""A magnet's metadata by way of a session that goes on, in a simulated world."""
+
+from __future__ import annotations
+
+import argparse
+
+import pytest
+import trio
+
+import torrentlite as tl
+from tests.strangers import Stranger, background, session_on, simulated
+from torrentlite.cli import sessions
+from torrentlite.cli.output import Output
+from torrentlite.cli.terminal import Mode
+
+
+async def look(output: Output) -> None:
+    while True:
+        await trio.sleep(0.5)
+        output.tick()
+
+
+@pytest.mark.parametrize("end", ["there", "given up", "cancelled"])
+@simulated()
+async def test_the_session_forgets_the_magnet_however_that_ends(world, end: str) -> None:  # type: ignore[no-untyped-def]
+    """Else it would go on asking around, and save to a folder that is gone."""
+    metainfo, data = world.torrent(100_000)
+    magnet, output = tl.Magnet.parse(metainfo.magnet), Output(Mode.QUIET)
+    async with background() as nursery, session_on(world.host()) as session:
+        nursery.start_soon(look, output)
+        stranger = await Stranger(world.host(), metainfo.info, data).serve(nursery)
+        args = argparse.Namespace(peer=[stranger.place] if end == "there" else [], tracker=[], timeout=5.0)
+        with trio.move_on_after(2 if end == "cancelled" else 60) as waiting:
+            if end == "given up":
+                with pytest.raises(tl.NoPeersError, match=r"no metadata for .*: .*nobody"):
+                    await sessions.metadata_in(session, magnet, args, output)
+            else:
+                assert (await sessions.metadata_in(session, magnet, args, output)).info == metainfo.info
+        assert waiting.cancelled_caught is (end == "cancelled")
+        assert session.torrents == ()
