@@ -42,6 +42,21 @@ async def test_nobody_waits_for_ever(autojump_clock):
     assert not door._locks
 
 
+async def test_who_would_not_wait_takes_nobody_elses_turn_away(autojump_clock):
+    door, log = Door(), []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(knock, door, ONE, TURN_TIMEOUT + 1, log, "first")
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(knock, door, ONE, 3, log, "impatient")
+        await trio.sleep(TURN_TIMEOUT + 2)  # the first has gone, the impatient one is still there
+        nursery.start_soon(knock, door, ONE, 5, log, "second")
+        await trio.sleep(2)  # the impatient one has gone
+        nursery.start_soon(knock, door, ONE, 0, log, "third")
+    second, third = TURN_TIMEOUT + 2, TURN_TIMEOUT + 7
+    assert log == [(0, "first"), (TURN_TIMEOUT, "impatient"), (second, "second"), (third, "third")]
+    assert not door._locks
+
+
 async def test_failing_and_giving_up_pass_the_turn_on(autojump_clock):
     door = Door()
     with pytest.raises(ZeroDivisionError):

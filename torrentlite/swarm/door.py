@@ -32,5 +32,5 @@ class Door:
         finally:
             if not waiting.cancelled_caught:
                 lock.release()
-            if not lock.locked():
-                self._locks.pop(address, None)
+            if not lock.locked() and self._locks.get(address) is lock:  # not a newer one, whose turn is somebody else's
+                del self._locks[address]
