@@ -530,6 +530,10 @@ CONNECT_TIMEOUT: Final = 15.0
 """For a TCP connection: libtorrent's value; behind it the system would wait two minutes."""
 MAX_PENDING_HANDSHAKES: Final = 250
 """Accepted connections that have not said hello; the oldest goes when there are more. Each costs a task (~10 KiB)."""
+MSE_MAX_INITIAL: Final = 4096
+"""Bytes that an encrypted handshake may bring along: the 68 of the one inside, and a bitfield if need be."""
+MSE_PER_SECOND: Final = 50
+"""Encrypted handshakes that are answered: each takes 1 ms of CPU before we know whether the caller knows a torrent."""
 MAX_PENDING_PER_IP: Final = 8
 """Of those, from one public address: more than any NAT needs within a few seconds."""
 PEER_IDLE_TIMEOUT: Final = 130.0
