@@ -111,7 +111,7 @@ def lt_session(fast: bool, *, plugins: bool = True, **more: int) -> object:
             "allow_multiple_connections_per_ip": True,
             "enable_outgoing_utp": False,
             "enable_incoming_utp": False,
-            # torrentlite speaks no MSE: libtorrent would try that first, and come back for a plain one after a second.
+            # By default it encrypts what it can, and what is measured would be RC4.
             "out_enc_policy": int(lt.enc_policy.pe_disabled),
             "in_enc_policy": int(lt.enc_policy.pe_disabled),
             "connections_limit": CONNECTIONS,

@@ -18,8 +18,8 @@ How it compares, for each table below that has a ratio: the bar is the median, t
 ![Times as fast as libtorrent]({chart})
 
 How libtorrent is set up: once with its defaults, once with its high-performance preset (`lt-fast`), and the better one
-counts. For all, encryption is off (torrentlite speaks no MSE, and libtorrent's first attempt would cost it a second),
-uTP, DHT and local discovery are off, and torrents are not auto-managed (they would begin half a second later).
+counts. For all, encryption is off (RC4 would be measured, and not who uses it), uTP, DHT and local discovery are off,
+and torrents are not auto-managed (they would begin half a second later).
 
 The figures of the [DHT](dht.md), of [asyncio](asyncio.md), of [reading](reading.md) and of [web seeds](web-seeds.md)
 stand there.

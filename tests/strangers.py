@@ -18,7 +18,7 @@ from torrentlite.testing import SimulatedMachine
 from torrentlite.wire import bitfield, messages as wm
 from torrentlite.wire.address import Address
 from torrentlite.wire.extensions import OUR_IDS
-from torrentlite.wire.handshake import HANDSHAKE_SIZE, Handshake
+from torrentlite.wire.handshake import HANDSHAKE_SIZE, PROTOCOL, Handshake
 from torrentlite.wire.peerwire import PeerWire
 
 simulated = functools.partial(torrentlite.testing.simulated, time_limit=3600)
@@ -90,7 +90,7 @@ class Talk:
             self.ended = True
 
     async def greet(self, hello: Handshake | None) -> Handshake | None:
-        """Exchange handshakes; None when the session hangs up instead."""
+        """Exchange handshakes; None when the session hangs up instead, or tries an encrypted one."""
         if hello is not None:
             await self.say(hello.encode())
         got = b""
@@ -102,6 +102,10 @@ class Talk:
                     raise NetworkError("closed")
                 got += buffer[:count]
         except NetworkError:
+            self.ended = True
+            return None
+        if not got.startswith(PROTOCOL):
+            self.stream.close()
             self.ended = True
             return None
         self.theirs = Handshake.parse(got)

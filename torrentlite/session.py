@@ -14,7 +14,7 @@ import logging
 import math
 import os
 import pathlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -22,7 +22,7 @@ import trio
 
 from . import __version__
 from .checksum import check_sha256, parse_sha256, the_one_file
-from .errors import DuplicateTorrentError, NoPeersError
+from .errors import DuplicateTorrentError, NoPeersError, TorrentError
 from .given import peers_of, torrent_of, urls_of
 from .limits import LEAVE_TIMEOUT, PROGRESS_INTERVAL, TICK
 from .loading import load
@@ -53,6 +53,7 @@ from .swarm.throttle import set_rates
 from .swarm.torrent import Torrent
 from .swarm.world import StorageFactory, World, real_world
 from .tracker.client import TrackerClient
+from .wire import rc4
 from .wire.address import Address, Scope, scope_of
 from .wire.clients import make_peer_id
 
@@ -85,7 +86,7 @@ class Session(Generic[TorrentT]):
         self._commons = commons
         self._torrents: dict[bytes, tuple[TorrentT, Life]] = {}
         self._crew = commons.crew()
-        self._reception = Reception(commons, self._crew, self._find)
+        self._reception = Reception(commons, self._crew, self._find, self._lives)
         self._presence = Presence(commons, http, got_peer=self._got_neighbour, moved=self._port_changed)
         self._files = FilePool()
         self._closed = False
@@ -224,6 +225,9 @@ class Session(Generic[TorrentT]):
         _, life = self._torrents.get(info_hash, (None, None))
         return life if life is not None and life.knows() else None
 
+    def _lives(self) -> Iterator[Life]:
+        return (life for _, life in self._torrents.values())
+
     def _got_neighbour(self, info_hash: bytes, address: Address) -> None:
         """Somebody on the local network has this torrent, or wants it."""
         _, life = self._torrents.get(info_hash, (None, None))
@@ -308,6 +312,7 @@ async def open_session(settings: Settings | None = None, *, world: World | None 
 
     Raises:
         ListenError: the port cannot be had.
+        TorrentError: ``Settings.encryption`` asks for what is not installed.
     """
     require_trio("open_session")
     async with open_session_of(Session, settings, world) as session:
@@ -343,6 +348,9 @@ async def _outside(
     kind: type[SessionT], settings: Settings, world: World, nursery: trio.Nursery
 ) -> AsyncIterator[SessionT]:
     """The session with its sockets and clients, closed at the end."""
+    if settings.encryption == "require" and not rc4.is_fast():
+        message = "encryption='require' needs the cryptography package"
+        raise TorrentError(message, hint="pip install 'torrentlite[crypto]'")
     agent = settings.user_agent or USER_AGENT
     listeners = await world.network.listen(settings.host, settings.port, fallback=settings.port_fallback)
     addresses = tuple(listener.address for listener in listeners)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from typing import Final
+from typing import Final, Literal, get_args
 
 from . import __version__
+
+Encryption = Literal["off", "allow", "prefer", "require"]
+"""Whether connections to peers are encrypted; see ``Settings.encryption``."""
 
 USER_AGENT: Final = f"torrentlite/{__version__}"
 """What we call ourselves where nothing else was chosen."""
@@ -68,6 +71,11 @@ class Settings:
     """Tell peers about each other, and learn of others from them (BEP 11). Never in private torrents."""
     request_queue: int = 2000
     """Requests that we let a peer queue with us (``reqq``, BEP 10)."""
+    encryption: Encryption = "allow"
+    """Message Stream Encryption, which hides BitTorrent from networks that hold it back (it proves and guards nothing).
+    ``allow``: with peers that take no other connections; ``prefer``: with all that can; ``require``: no connection is
+    plain; ``off``: none is encrypted. Handshakes always can be; what follows them with the ``crypto`` extra only, which
+    ``require`` needs."""
     seed_to_seeds: bool = False
     """Keep connections between two complete peers. Off: seeds drop seeds."""
     user_agent: str = ""
@@ -90,5 +98,7 @@ class Settings:
                 raise ValueError(f"{name} must not be negative")
         if not 0 <= self.port <= 65535:
             raise ValueError("port must be between 0 and 65535")
+        if self.encryption not in get_args(Encryption):
+            raise ValueError(f"encryption must be one of {', '.join(get_args(Encryption))}")
         if self.state_dir is not None:  # where it is now, wherever the program goes later
             object.__setattr__(self, "state_dir", pathlib.Path(self.state_dir).absolute())

@@ -142,6 +142,8 @@ class PeerStats(NamedTuple):
     peer_interested: bool
     snubbed: bool
     connected_for: float
+    encrypted: bool = False
+    """Whether what is sent both ways is (``Settings.encryption``)."""
 
 
 class FileStats(NamedTuple):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import pathlib
+from typing import get_args
 
 import pytest
 
-from torrentlite.cli import arguments, config
+from torrentlite.cli import arguments, config, values
 from torrentlite.cli.exits import UsageError
+from torrentlite.settings import Encryption
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ SAMPLES = {
     "[HOST:]PORT": ("[::1]:5", ("::1", 5)), "HOST:PORT": ("h:1 h:2", [("h", 1), ("h", 2)]), "RATE": ("2k", 2048),
     "PORT": ("8000", 8000), "R": ("1.5", 1.5), "SIZE": ("32k", 32768), "TEXT": ("some words", "some words"),
     "HEX": ("ab" * 32, "ab" * 32), "CMD": ("mpv --quiet", "mpv --quiet"), "COUNT": ("3", 3),
-    "URL": ("https://a/ https://b/", ["https://a/", "https://b/"]),
+    "URL": ("https://a/ https://b/", ["https://a/", "https://b/"]), "WHEN": ("require", "require"),
 }  # fmt: skip
 
 
@@ -59,6 +61,10 @@ def test_every_flag_has_a_variable(command: str, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setenv(variable, "")
         assert getattr(parse(command, *words), flag.dest) == default, "an empty one says nothing"
         monkeypatch.delenv(variable)
+
+
+def test_the_words_for_encryption_are_those_of_the_settings() -> None:
+    assert get_args(Encryption) == values.ENCRYPTION
 
 
 def test_flag_over_environment_over_file(write, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]

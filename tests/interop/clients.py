@@ -163,11 +163,11 @@ def _named_peers_only() -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def tl_seeding(
-    space: Space, torrents: Sequence[pathlib.Path], folder: pathlib.Path, work: pathlib.Path
+    space: Space, torrents: Sequence[pathlib.Path], folder: pathlib.Path, work: pathlib.Path, *more: str
 ) -> Iterator[int]:
     """Share these out of one folder; gives the port. Leaving takes no error."""
     command = [*TL, "seed", *map(str, torrents), "-o", str(folder), "--json", "--listen", f"{space.address}:0",
-               "--state-dir", str(work / "seed-state"), *_named_peers_only()]  # fmt: skip
+               "--state-dir", str(work / "seed-state"), *_named_peers_only(), *more]  # fmt: skip
     told = work / "seed.json"
 
     def events(kind: str) -> list[dict[str, Any]]:
@@ -207,9 +207,12 @@ def tl_fetching(
 class Libtorrent:
     """A libtorrent session on loopback, with its own defaults where they do not reach out: it calls over uTP first, and
     encrypted before plain.
+
+    Args:
+        settings: more of its settings.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, **settings: object) -> None:
         try:
             import libtorrent
         except ImportError:
@@ -223,6 +226,7 @@ class Libtorrent:
                 "enable_upnp": False,
                 "enable_natpmp": False,
                 "allow_multiple_connections_per_ip": True,
+                **settings,
             }
         )
         wait_for("libtorrent listens", self._session.listen_port)
@@ -306,10 +310,10 @@ TRANSMISSION_SEEDS = 6
 
 @contextlib.contextmanager
 def transmission(
-    space: Space, folder: pathlib.Path, work: pathlib.Path, *, dht: Sequence[str] = ()
+    space: Space, folder: pathlib.Path, work: pathlib.Path, *, dht: Sequence[str] = (), encryption: int = 1
 ) -> Iterator[Transmission]:
     """Run one. Unfinished files are named ``.part``; it knows no peers but those of trackers, or of the DHT that these
-    nodes belong to."""
+    nodes belong to. By default it prefers encryption (1); 2 is to require it."""
     program = need_program("transmission-daemon")
     config = work / "transmission"
     config.mkdir()
@@ -322,6 +326,7 @@ def transmission(
         "lpd-enabled": False,
         "pex-enabled": False,
         "utp-enabled": False,
+        "encryption": encryption,
         "port-forwarding-enabled": False,
         "download-queue-enabled": False,
         "seed-queue-enabled": False,

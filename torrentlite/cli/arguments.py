@@ -317,6 +317,13 @@ def _add_swarm(add: CommandParser) -> None:
     add.add_argument("--no-lsd", action="store_true", help="do not look for peers on the local network")
     add.add_argument("--no-pex", action="store_true", help="do not exchange peers with peers")
     add.add_argument("--no-port-map", action="store_true", help="do not ask the router to open the port")
+    add.add_argument(
+        "--encryption",
+        metavar="WHEN",
+        choices=values.ENCRYPTION,
+        default="allow",
+        help=f"of connections to peers: {', '.join(values.ENCRYPTION)} (default: allow)",
+    )
     _add_list(add, "--peer", metavar="HOST:PORT", type=values.PEER, help="somebody who has it")
     _add_trackers(add)
 

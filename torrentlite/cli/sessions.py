@@ -70,6 +70,7 @@ def settings(args: argparse.Namespace, state: pathlib.Path | None) -> Settings:
         lsd=not args.no_lsd,
         pex=not args.no_pex,
         port_map=not args.no_port_map,
+        encryption=args.encryption,
     )
 
 

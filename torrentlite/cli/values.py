@@ -13,6 +13,8 @@ from typing import Any, Final
 from ..metainfo.text import display
 from . import units
 
+ENCRYPTION: Final = ("off", "allow", "prefer", "require")
+"""What ``settings.Encryption`` has; that module takes longer to import than ``--help`` should."""
 _TRACKER_SCHEMES: Final = ("udp", "http", "https")
 
 

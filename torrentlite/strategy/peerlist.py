@@ -47,6 +47,8 @@ class PeerAddress:
         source: who named it: peer (by hand), tracker, magnet, incoming, dht, pex or lsd.
         within: the narrowest scope that its source may name; pass it on to ``Network.connect``.
         failures: attempts, or stays without use, since it was last of use.
+        encrypted: whether to call it so; None where nothing is known of that. See ``EncryptionPolicy``.
+        met: it has answered to that.
         retry_at: not to be dialled before.
         queue: where it waits, or None while it is dialled or connected.
     """
@@ -55,6 +57,8 @@ class PeerAddress:
     source: str
     within: Scope
     failures: int = 0
+    encrypted: bool | None = None
+    met: bool = False
     retry_at: float = 0.0
     queue: _Queue | None = dataclasses.field(default=None, repr=False)
 

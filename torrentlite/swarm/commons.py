@@ -13,6 +13,7 @@ from ..limits import DOWNLOAD_BURST, HAND_NAMES_AT_ONCE, MAX_OWN_ADDRESSES, NAME
 from ..settings import Settings
 from ..stats import PortMapStats
 from ..storage.slab import fresh_buffers
+from ..strategy.encryption import EncryptionPolicy
 from ..strategy.memory import PieceMemory
 from ..strategy.naps import Naps
 from ..strategy.rate import RateMeter, TokenBucket
@@ -40,6 +41,7 @@ class Commons:
         lsd: its local discovery, or None.
         port_map: what the gateway does for us.
         loopback: whether the session is bound to loopback.
+        encryption: which connections are encrypted.
         naps: which torrents the session's tick visits.
         door: who knocks at a peer's door waits for its turn there.
         named_in_links, named_by_hand: let so many names of peers be looked up at once, all torrents.
@@ -77,6 +79,7 @@ class Commons:
         self.up_meter = RateMeter()
         self.down_meter = RateMeter()
         self.loopback = loopback
+        self.encryption = EncryptionPolicy(settings.encryption)
         self.dht: Dht | None = None
         self.lsd: Lsd | None = None
         self.port_map = PortMapStats()

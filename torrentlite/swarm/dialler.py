@@ -13,7 +13,7 @@ from ..net.network import Stream
 from ..strategy.peerlist import PeerAddress, PeerList
 from ..wire.address import Address, Scope
 from ..wire.handshake import Handshake
-from .greeting import greet
+from .greeting import UnansweredError, greet, greet_encrypted
 
 if TYPE_CHECKING:
     from .swarm import Swarm
@@ -80,22 +80,45 @@ class Dialler:
 
     async def _dial(self, known: PeerAddress) -> None:
         address, commons = known.address, self._swarm.commons
-        stream: Stream | None = None
-        theirs: Handshake | None = None
+        policy = commons.encryption
+        met: tuple[Stream, Handshake] | None = None
         try:
             async with commons.door.turn(address):
-                with trio.move_on_after(CONNECT_TIMEOUT):
-                    stream = await commons.world.network.connect(address, within=known.within)
-                if stream is not None:
-                    theirs = await greet(stream, self._swarm.hello)
+                for encrypted in policy.attempts(known.encrypted):
+                    try:
+                        met = await self._meet(known, encrypted=encrypted)
+                        if met is not None:
+                            known.encrypted, known.met = encrypted, True
+                        break
+                    except UnansweredError as error:
+                        log.debug("%s: %s: %s", self._swarm.owner.info_hash, address, error)
+                else:
+                    known.encrypted, known.met = policy.unanswered(known.encrypted, met=known.met), False
         except (NetworkError, ProtocolError) as error:
             log.debug("%s: %s: %s", self._swarm.owner.info_hash, address, error)
         finally:
-            if stream is not None and theirs is None:
-                stream.close()
             self._dialled(known)
-        if stream is None or theirs is None:
+        if met is None:
             self.peerlist.failed(address, trio.current_time())
             self.dial_more(trio.current_time())
             return
-        await self._swarm.host(stream, theirs, incoming=False, source=known.source)
+        await self._swarm.host(*met, incoming=False, source=known.source)
+
+    async def _meet(self, known: PeerAddress, *, encrypted: bool) -> tuple[Stream, Handshake] | None:
+        """Connect and say hello; None where nobody answers in time."""
+        commons, hello = self._swarm.commons, self._swarm.hello
+        stream: Stream | None = None
+        met: tuple[Stream, Handshake] | None = None
+        try:
+            with trio.move_on_after(CONNECT_TIMEOUT):
+                stream = await commons.world.network.connect(known.address, within=known.within)
+            if stream is None:
+                return None
+            if encrypted:
+                met = await greet_encrypted(stream, hello, commons.encryption.offered, commons.world.secret)
+            else:
+                met = stream, await greet(stream, hello)
+            return met
+        finally:
+            if stream is not None and met is None:
+                stream.close()

@@ -24,6 +24,7 @@ from ..strategy.rate import TokenBucket
 from ..strategy.verdict import PATIENCE, why
 from ..tracker.tiers import Tiers
 from ..wire.address import Address, Scope
+from ..wire.mse import marked
 from .commons import Commons
 from .content import Content, DiskFactory
 from .discovery import Discovery
@@ -49,6 +50,7 @@ class Life:
 
     Attributes:
         hashes: its info-hashes.
+        mark: by what encrypted handshakes name it.
         metainfo: what is shared; None until a magnet's metadata has come.
         state: what it is doing.
         error: why its state is ERROR, or what holds it up for now (a full disk); None where all is well.
@@ -79,6 +81,7 @@ class Life:
         magnet = source if isinstance(source, Magnet) else None
         self.metainfo: Metainfo | None = source if isinstance(source, Metainfo) else None
         self.hashes: InfoHashes = source.hashes if isinstance(source, Magnet) else source.info.hashes
+        self.mark = marked(self.hashes.v1)
         self.save_to = save_to
         self.state = State.PAUSED
         self.error: TorrentError | None = None

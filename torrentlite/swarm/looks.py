@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import DiskFullError
+from ..net.encrypted import EncryptedStream
 from ..stats import PeerStats, State, TorrentStats
 from ..strategy.verdict import Facts
 from .content import Content, Totals
@@ -79,6 +80,7 @@ def peer_stats(peer: Peer, now: float) -> PeerStats:
         peer_interested=peer.peer_interested,
         snubbed=peer.pipeline.snubbed(now),
         connected_for=now - peer.connected_at,
+        encrypted=isinstance(peer.stream, EncryptedStream),
     )
 
 

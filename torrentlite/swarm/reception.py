@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import trio
 
 from ..errors import NetworkError, ProtocolError
-from ..limits import MAX_PENDING_HANDSHAKES, MAX_PENDING_PER_IP
+from ..limits import MAX_PENDING_HANDSHAKES, MAX_PENDING_PER_IP, MSE_PER_SECOND
 from ..net.network import Listener, Stream
 from ..wire.address import Scope
 from ..wire.handshake import Handshake
+from ..wire.mse import Called
 from .commons import Commons
 from .crew import Crew
 from .greeting import receive_greeting
@@ -28,12 +29,22 @@ class Reception:
 
     Args:
         find: the torrent of an info-hash that takes peers now, or None.
+        torrents: all torrents.
     """
 
-    def __init__(self, commons: Commons, crew: Crew, find: Callable[[bytes], Life | None]) -> None:
+    def __init__(
+        self,
+        commons: Commons,
+        crew: Crew,
+        find: Callable[[bytes], Life | None],
+        torrents: Callable[[], Iterable[Life]],
+    ) -> None:
         self._commons = commons
         self._crew = crew
         self._find = find
+        self._torrents = torrents
+        self._second = 0
+        self._encrypted = 0  # in that second
         self._pending: dict[Stream, trio.CancelScope] = {}
         self._per_ip: dict[str, int] = {}
 
@@ -75,18 +86,39 @@ class Reception:
             del self._per_ip[host]
         return scope
 
-    def _hello(self, info_hash: bytes) -> Handshake | None:
+    # -- for ``receive_greeting`` ------------------------------------------------------------------------------------
+
+    @property
+    def takes_plain(self) -> bool:
+        """See ``Host``."""
+        return self._commons.encryption.takes_plain
+
+    def hello(self, info_hash: bytes) -> Handshake | None:
+        """See ``Host``."""
         torrent = self._find(info_hash)
         return torrent.swarm.hello if torrent is not None else None
+
+    def encrypted(self) -> Called | None:
+        """See ``Host``."""
+        second = int(trio.current_time())
+        if second != self._second:
+            self._second, self._encrypted = second, 0
+        if not self._commons.encryption.takes_encrypted or self._encrypted >= MSE_PER_SECOND:
+            return None
+        self._encrypted += 1
+        return Called(self._find_marked, self._commons.encryption.choose, self._commons.world.secret)
+
+    def _find_marked(self, mark: bytes) -> bytes | None:
+        return next((life.hashes.v1 for life in self._torrents() if life.mark == mark and life.knows()), None)
 
     async def _greet(self, stream: Stream) -> None:
         kept = False
         try:
-            theirs = await receive_greeting(stream, self._hello)
+            talk, theirs = await receive_greeting(stream, self)
             torrent = self._find(theirs.info_hash)
             if torrent is not None:
                 kept = True
-                torrent.swarm.welcome(stream, theirs)
+                torrent.swarm.welcome(talk, theirs)
         except (NetworkError, ProtocolError) as error:
             log.debug("%s: %s", stream.remote, error)
         finally:

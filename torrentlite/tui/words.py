@@ -18,6 +18,7 @@ FLAGS: Final = {
     "u": "would like to; waits for a turn",
     "S": "snubbed: sent nothing for 60 s",
     "I": "incoming: it called us",
+    "E": "encrypted",
 }
 """The letters in the column "flags", those of other clients."""
 
@@ -40,7 +41,7 @@ def flags(peer: PeerStats) -> str:
         letters += "d" if peer.peer_choking else "D"
     if peer.peer_interested:
         letters += "u" if peer.am_choking else "U"
-    return letters + ("S" if peer.snubbed else "") + ("I" if peer.incoming else "")
+    return letters + "S" * peer.snubbed + "I" * peer.incoming + "E" * peer.encrypted
 
 
 def source(peer: PeerStats) -> str:

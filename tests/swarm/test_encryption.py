@@ -1,0 +1,206 @@
+"""Encrypted connections: sessions with different wishes, peers of one kind only, and what strangers may cost us."""
+
+import itertools
+import random
+from typing import get_args
+
+import pytest
+import trio
+
+import torrentlite as tl
+from tests.strangers import Stranger, background, session_on, simulated, until, where
+from torrentlite.limits import HANDSHAKE_TIMEOUT, MSE_PER_SECOND
+from torrentlite.settings import Encryption
+from torrentlite.wire import rc4
+from torrentlite.wire.handshake import Handshake
+from torrentlite.wire.mse import KEY_SIZE, Caller, Method
+
+WISHES = get_args(Encryption)
+BOTH = Method.PLAIN | Method.RC4
+
+
+@pytest.mark.parametrize(("ours", "theirs"), list(itertools.product(WISHES, WISHES)))
+@simulated()
+async def test_sessions_with_any_wishes_meet(world, ours, theirs):
+    metainfo, data = world.torrent(300_000)
+    seed, machine = world.host(), world.host()
+    seed.put(metainfo.info, data)
+    async with session_on(seed, encryption=theirs) as sharing, session_on(machine, encryption=ours) as session:
+        await sharing.add(metainfo).wait_complete()
+        torrent = session.add(metainfo, peers=[where(seed, sharing)])
+        if {ours, theirs} == {"off", "require"}:
+            await trio.sleep(300)
+            assert torrent.stats().done == 0
+            return
+        await until(torrent.peers)
+        (peer,) = torrent.peers()
+        assert peer.encrypted is ("require" in (ours, theirs) or (ours == "prefer" and theirs != "off"))
+        await torrent.wait_complete()
+        assert machine.disk.storage(metainfo.info).content() == data
+
+
+@pytest.mark.parametrize("wish", ["allow", "prefer"])
+@simulated()
+async def test_without_the_library_handshakes_can_be_encrypted(world, monkeypatch, wish):
+    monkeypatch.setattr(rc4, "is_fast", lambda: False)
+    metainfo, data = world.torrent(300_000)
+    seed, machine = world.host(), world.host()
+    seed.put(metainfo.info, data)
+    async with session_on(seed, encryption=wish) as sharing, session_on(machine, encryption=wish) as session:
+        await sharing.add(metainfo).wait_complete()
+        torrent = session.add(metainfo, peers=[where(seed, sharing)])
+        await torrent.wait_complete()
+        assert not any(peer.encrypted for peer in torrent.peers())
+
+
+@simulated()
+async def test_required_without_the_library_is_refused_at_once(world, monkeypatch):
+    monkeypatch.setattr(rc4, "is_fast", lambda: False)
+    with pytest.raises(tl.TorrentError, match="cryptography") as caught:
+        async with tl.open_session(tl.Settings(encryption="require"), world=world.host()):
+            raise AssertionError("it was opened")
+    assert "torrentlite[crypto]" in str(caught.value.hint)
+
+
+def test_no_such_wish():
+    with pytest.raises(ValueError, match="off, allow, prefer, require"):
+        tl.Settings(encryption="on")  # type: ignore[arg-type]
+
+
+@simulated()
+async def test_a_peer_that_hangs_up_is_called_the_other_way_at_once_and_later_one_way_each_time(world):
+    metainfo, _ = world.torrent(300_000)
+    busy = world.host()
+    (listener,) = await busy.network.listen("", 7000, fallback=False)
+    firsts: list[tuple[float, bytes]] = []
+
+    async def answer_nobody():
+        while True:
+            stream = await listener.accept()
+            buffer = memoryview(bytearray(20))
+            await stream.receive_into(buffer)
+            firsts.append((trio.current_time(), bytes(buffer)))
+            stream.close()
+
+    async with background() as nursery, session_on(world.host()) as session:
+        nursery.start_soon(answer_nobody)
+        session.add(metainfo, peers=[(busy.network.ip, 7000)])
+        await trio.sleep(600)
+    listener.close()
+    plain = [said.startswith(b"\x13BitTorrent") for _, said in firsts]
+    assert plain[:2] == [True, False]
+    assert firsts[1][0] - firsts[0][0] < 2
+    assert len(plain) > 5
+    assert plain[2:] == [number % 2 == 0 for number in range(len(plain) - 2)]
+    assert all(two - one >= 1 for (one, _), (two, _) in itertools.pairwise(firsts[1:]))
+
+
+async def sharing(world, **settings):
+    metainfo, data = world.torrent(100_000)
+    machine = world.host()
+    machine.put(metainfo.info, data)
+    return metainfo, machine
+
+
+@simulated()
+async def test_only_so_many_encrypted_handshakes_a_second(world):
+    """Each is a piece of work before the caller has shown that it knows anything."""
+    metainfo, machine = await sharing(world)
+    rng = random.Random(1)
+    async with background() as nursery, session_on(machine) as session:
+        torrent = session.add(metainfo)
+        await torrent.wait_complete()
+        count = MSE_PER_SECOND + 7
+        talks = [await Stranger(world.host(), metainfo.info).dial(where(machine, session)) for _ in range(count)]
+        await trio.sleep(1 - trio.current_time() % 1)
+        heard = []
+
+        async def hear(talk):
+            await talk.say(rng.randbytes(KEY_SIZE))
+            heard.append(await receive(talk.stream))
+
+        async with trio.open_nursery() as hearing:
+            for talk in talks:
+                hearing.start_soon(hear, talk)
+        assert sum(bool(key) for key in heard) == MSE_PER_SECOND
+        plain = Stranger(world.host(), metainfo.info, has=0)
+        assert await plain.call(nursery, where(machine, session)) is not None, "who calls plainly is let in"
+        await trio.sleep(1)
+        late = await Stranger(world.host(), metainfo.info).dial(where(machine, session))
+        await late.say(rng.randbytes(KEY_SIZE))
+        assert await receive(late.stream), "and in the next second all are"
+
+
+async def receive(stream):
+    """The next bytes; none where it was closed."""
+    buffer = memoryview(bytearray(10_000))
+    try:
+        return bytes(buffer[: await stream.receive_into(buffer)])
+    except tl.NetworkError:
+        return b""
+
+
+@simulated()
+async def test_who_stops_in_the_middle_is_gone_after_the_handshake_time(world):
+    metainfo, machine = await sharing(world)
+    async with session_on(machine) as session:
+        await session.add(metainfo).wait_complete()
+        talks = [await Stranger(world.host(), metainfo.info).dial(where(machine, session)) for _ in range(3)]
+        caller = Caller(metainfo.info.hashes.v1, BOTH, b"", random.Random(1).randbytes)
+        key = caller.received(b"")
+        for talk, said in zip(talks, (key[:1], key[:95], key), strict=True):
+            await talk.say(said)
+        await trio.sleep(HANDSHAKE_TIMEOUT - 1)
+        assert session.stats().pending_handshakes == 3
+        await trio.sleep(2)
+        assert session.stats().pending_handshakes == 0
+
+
+@pytest.mark.parametrize(("inside", "let_in"), [("right", True), ("another torrent", False), ("nonsense", False)])
+@simulated()
+async def test_what_is_inside_has_to_fit(world, inside, let_in):
+    """By hand, the handshake not along with the encrypted one but after it: some wait for the answer."""
+    metainfo, machine = await sharing(world)
+    other, _ = world.torrent(50_000, name="other")
+    async with session_on(machine) as session:
+        torrent = session.add(metainfo)
+        await torrent.wait_complete()
+        session.add(other)
+        await trio.sleep(1)
+        stranger = Stranger(world.host(), metainfo.info, has=0)
+        talk = await stranger.dial(where(machine, session))
+        caller = Caller(metainfo.info.hashes.v1, Method.RC4, b"", random.Random(1).randbytes)
+        said = caller.received(b"")
+        while caller.done is None:
+            await talk.say(said)
+            said = caller.received(await receive(talk.stream))
+        hello = {
+            "right": stranger.hello.encode(),
+            "another torrent": Handshake(other.info.hashes.v1, bytes(20)).encode(),
+            "nonsense": bytes(68),
+        }[inside]
+        await talk.say(caller.done.outgoing.update(hello))
+        answer = await receive(talk.stream)
+        assert bool(answer) is let_in
+        if let_in:
+            assert caller.done.incoming.update(answer)[28:48] == metainfo.info.hashes.v1
+            await until(torrent.peers)
+            assert torrent.peers()[0].encrypted
+
+
+@simulated()
+async def test_a_torrent_that_takes_nobody_is_not_named(world):
+    metainfo, machine = await sharing(world)
+    async with session_on(machine) as session:
+        torrent = session.add(metainfo)
+        await torrent.wait_complete()
+        for pause in (False, True):
+            if pause:
+                torrent.pause()
+            talk = await Stranger(world.host(), metainfo.info).dial(where(machine, session))
+            hello = Handshake(metainfo.info.hashes.v1, bytes(20)).encode()
+            caller = Caller(metainfo.info.hashes.v1, BOTH, hello, random.Random(1).randbytes)
+            await talk.say(caller.received(b""))
+            await talk.say(caller.received(await receive(talk.stream)))
+            assert bool(await receive(talk.stream)) is not pause
+            talk.stream.close()
