@@ -14,6 +14,7 @@ import pytest
 
 import torrentlite as tl
 from torrentlite import errors, events, settings, stats
+from torrentlite.swarm.eventstream import EventStream
 
 SOURCE = pathlib.Path(tl.__file__).parent
 
@@ -90,6 +91,23 @@ def test_everything_public_is_described_and_annotated(name):
         for parameter in list(signature.parameters.values()):
             if parameter.name not in ("self", "cls"):
                 assert parameter.annotation is not inspect.Parameter.empty, f"{where}: {parameter.name}"
+
+
+def classes_in(hint):
+    return [hint] if inspect.isclass(hint) else [cls for part in typing.get_args(hint) for cls in classes_in(part)]
+
+
+@pytest.mark.parametrize("name", sorted(set(tl.__all__) - {"__version__", "Event"}))
+def test_what_is_public_gives_what_is_public(name):
+    """Who gets something of our inside holds on to it, and it could not be changed any more."""
+    thing = getattr(tl, name)
+    offered = [getattr(tl, other) for other in tl.__all__]
+    offered.append(EventStream)  # "async for", and that is all
+    for member_name, member in [("", thing)] if inspect.isfunction(thing) else public(thing):
+        function = inspect.unwrap(member.fget if isinstance(member, property) else getattr(member, "__func__", member))
+        if inspect.isfunction(function):
+            for cls in classes_in(typing.get_type_hints(function)["return"]):
+                assert not cls.__module__.startswith("torrentlite") or cls in offered, f"{name}.{member_name}: {cls}"
 
 
 def test_a_wish_a_wait_a_look():

@@ -228,8 +228,8 @@ class Attacked:
         assert tree(self.folder) == {"elsewhere.txt", "save/target", "save/other"}
         assert (self.folder / "elsewhere.txt").read_text() == "not yours"
         forbidden = {f"{host}:80" for host in ("127.0.0.1", "10.0.0.1", "169.254.169.254", "224.0.0.1")}
-        assert not forbidden & {str(known.address) for known in self.torrent.swarm.peerlist}
-        assert len(self.torrent.swarm.peerlist) <= MAX_PEX_ENTRIES + len(ROWS) + 2
+        assert not forbidden & {str(known.address) for known in self.torrent._life.swarm.peerlist}
+        assert len(self.torrent._life.swarm.peerlist) <= MAX_PEX_ENTRIES + len(ROWS) + 2
 
 
 @pytest.mark.parametrize("situation", ["downloading", "seeding", "metadata"])

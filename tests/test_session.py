@@ -162,7 +162,7 @@ async def test_a_peer_that_is_gone_is_held_by_nobody(world):
         torrent = sharing.add(metainfo)
         async with session_on(world.host()) as session:
             await session.add(metainfo, peers=[where(seed, sharing)]).wait_complete()
-            gone = weakref.ref(next(iter(torrent.swarm.peers)))
+            gone = weakref.ref(next(iter(torrent._life.swarm.peers)))
         await until(lambda: not torrent.peers())
         gc.collect()
         assert gone() is None

@@ -18,10 +18,10 @@ from .errors import StorageError, VerifyError
 from .metainfo.metainfo import Metainfo
 from .metainfo.text import display
 from .storage.platform import rename_if_free
+from .swarm.torrent import Torrent, was_fetched
 
 if TYPE_CHECKING:
     from .session import Session
-    from .swarm.torrent import Torrent
 
 ASIDE = ".wrong"
 """What is put behind the name of a file that is not the one that was meant."""
@@ -67,10 +67,9 @@ async def check_sha256(
         StorageError: it cannot be read.
     """
     assert torrent.metainfo is not None
-    assert torrent.content is not None
     file = the_one_file(torrent.metainfo, select)
     path = torrent.save_to.joinpath(*torrent.metainfo.files[file].path)
-    where, fetched = path, file not in (torrent.content.lay_there or ())
+    where, fetched = path, was_fetched(torrent, file)
     found = await _sha256_of(path)
     if found == expected:
         return

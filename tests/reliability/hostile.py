@@ -213,7 +213,7 @@ async def _story(world: Any, crowd_size: int) -> tuple[float, Crowd, frozenset[S
                 await torrent.wait_complete()
             taken = trio.current_time() - began
             await trio.sleep(1)
-            banned = torrent.swarm.peerlist.banned
+            banned = torrent._life.swarm.peerlist.banned
             guilty = frozenset(stranger for _, stranger in crowd.everybody if banned(stranger.machine.network.ip))
             assert machine.disk.storage(metainfo.info).content() == data
             return taken, crowd, guilty, banned(honest_machine.network.ip), session.stats().internal_errors

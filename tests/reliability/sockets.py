@@ -263,7 +263,7 @@ async def _fetch(source: str, out: str, *places: str) -> None:
         taken = trio.current_time() - began
         await trio.sleep(1)
         assert not session.stats().internal_errors
-        banned = list(torrent.swarm.peerlist._bans)
+        banned = list(torrent._life.swarm.peerlist._bans)
         nursery.cancel_scope.cancel()
     print(json.dumps({"taken": taken, "failed": failed, "banned": banned, "peak": status("VmHWM")}), flush=True)
 

@@ -185,7 +185,7 @@ async def asks_for_everything(world: Any) -> bool:
         layout = metainfo.info.layout
         await talk.say(*[wm.Request(*block) for piece in range(layout.piece_count) for block in layout.blocks(piece)])
         await trio.sleep(1)
-        (peer,) = torrent.swarm.peers
+        (peer,) = torrent._life.swarm.peers
         return len(peer.uploads) <= 50
 
 
@@ -242,7 +242,7 @@ async def names_peers(world: Any, *, messages: int, size: int, host: str = "") -
             await trio.sleep(1)
             most = max(most, session.stats().half_open)
         assert not talk.ended
-        return len(torrent.swarm.peerlist), most
+        return len(torrent._life.swarm.peerlist), most
 
 
 async def names_thousands(world: Any) -> bool:

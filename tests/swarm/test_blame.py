@@ -172,8 +172,8 @@ async def test_behind_one_private_address_only_the_liar_is_banned(world):
         await torrent.wait_complete()
         assert liar.spoiled
         await trio.sleep(1)
-        assert torrent.swarm.peerlist.banned(f"192.168.1.2:{liar.port}")
-        assert not torrent.swarm.peerlist.banned(f"192.168.1.2:{honest.port}")
+        assert torrent._life.swarm.peerlist.banned(f"192.168.1.2:{liar.port}")
+        assert not torrent._life.swarm.peerlist.banned(f"192.168.1.2:{honest.port}")
 
 
 @simulated()

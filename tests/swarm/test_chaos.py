@@ -216,13 +216,13 @@ def test_one_honest_seed_among_twenty_six(seed):
             await trio.sleep(1)
             innocent = [honest, *(s for s in crowd.all if not s.spoiled and s.metadata == metainfo.info.raw)]
             for torrent, machine, _ in torrents:
-                banned = torrent.swarm.peerlist.banned
+                banned = torrent._life.swarm.peerlist.banned
                 assert machine.disk.storage(metainfo.info).content() == data
                 assert not [s for s in innocent if banned(s.machine.network.ip)]
                 assert not [other for _, other, _ in torrents if banned(other.network.ip)]
                 assert torrent.state is tl.State.SEEDING
             liars = [s for s in crowd.corrupting if s.spoiled]
             assert len(liars) >= 5
-            assert all(any(t.swarm.peerlist.banned(s.machine.network.ip) for t, _, _ in torrents) for s in liars)
+            assert all(any(t._life.swarm.peerlist.banned(s.machine.network.ip) for t, _, _ in torrents) for s in liars)
 
     run()

@@ -105,7 +105,7 @@ async def test_a_bug_in_one_peer_is_contained(world, monkeypatch):
         torrent = session.add(metainfo, peers=[first.place, second.place])
         beside = session.add(other, peers=[third.place])
         await until(lambda: torrent.stats().done)
-        victim = next(peer for peer in torrent.swarm.peers if peer.address.port == first.port)
+        victim = next(peer for peer in torrent._life.swarm.peers if peer.address.port == first.port)
 
         def bug(*_):
             raise ZeroDivisionError("planted")
@@ -127,7 +127,7 @@ async def test_a_bug_where_the_last_piece_is_handed_on_is_contained(world, monke
         seed = await Stranger(world.host(up=100_000), metainfo.info, data).serve(nursery)
         torrent = session.add(metainfo, peers=[seed.place])
         await until(lambda: torrent.stats().done)
-        pieces = torrent.content.pieces
+        pieces = torrent._life.content.pieces
         hand_on = getattr(pieces, step)
 
         def bug(*arguments):
@@ -155,7 +155,7 @@ async def test_a_bug_in_a_tick_is_contained(world, monkeypatch):
         def bug(*_):
             raise ZeroDivisionError("planted")
 
-        victim = next(peer for peer in torrent.swarm.peers if peer.address.port == first.port)
+        victim = next(peer for peer in torrent._life.swarm.peers if peer.address.port == first.port)
         monkeypatch.setattr(victim, "tick", bug, raising=False)
         await until(lambda: first.talk.ended)
         await torrent.wait_complete()

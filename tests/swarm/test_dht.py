@@ -32,7 +32,7 @@ async def test_a_bare_magnet_is_enough(world, ipv6):
             (found,) = [event async for event in take(events, tl.PeersFound, 1)]
         assert found.source == "dht"
         assert [peer.source for peer in fetched.peers()] in (["dht"], [])
-        (known,) = fetched.swarm.peerlist
+        (known,) = fetched._life.swarm.peerlist
         assert (known.source, known.address.host) == ("dht", hosts[0])
         row = fetched.sources()[0]
         assert row.source == "dht"
@@ -138,7 +138,7 @@ async def test_a_private_torrent_is_never_looked_up_nor_announced(world):
         await trio.sleep(3600)
         assert torrent.sources()[0].state == "off"
         assert nodes.stored(metainfo.info.hashes.v1) == set()
-        assert not torrent.swarm.hello.dht
+        assert not torrent._life.swarm.hello.dht
 
 
 @simulated()

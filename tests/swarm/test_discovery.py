@@ -33,7 +33,7 @@ async def test_what_a_tracker_is_told_during_a_life(world, scheme):
             (row,) = torrent.trackers()
             assert (row.state, row.seeders, row.leechers, row.failures) == ("ok", 2, 0, 0)
             assert row.next_announce > 100
-            (peer,) = torrent.swarm.peerlist
+            (peer,) = torrent._life.swarm.peerlist
             assert (peer.source, str(peer.address)) == ("tracker", f"{seed.network.ip}:{sharing.port}")
             torrent.pause()
             await trio.sleep(1)
@@ -234,7 +234,7 @@ async def test_what_a_public_tracker_may_name(world, ip, dialled):
     async with session_on(world.host()) as session:
         torrent = session.add(metainfo)
         await until(lambda: torrent.trackers()[0].state == "ok")
-        torrent.swarm.owner.peers_found((tl.session.Address(ip, 80),), "tracker", Scope.PUBLIC)
+        torrent._life.swarm.owner.peers_found((tl.session.Address(ip, 80),), "tracker", Scope.PUBLIC)
         await trio.sleep(5)
     assert bool(world.trace.counts["unanswered"] + world.trace.counts["refused"]) is dialled
 
@@ -265,7 +265,7 @@ async def test_an_announce_that_meets_a_bug_of_ours_is_contained(world):
     async with session_on(seed) as sharing, session_on(world.host(), bugs=2) as session:
         sharing.add(metainfo)
         torrent = session.add(metainfo, trackers=[other.url])
-        client = torrent.swarm.commons.trackers
+        client = torrent._life.swarm.commons.trackers
         await until(lambda: tracker.announces and other.announces)
         await trio.sleep(1)
         real = client.announce
@@ -320,7 +320,7 @@ async def test_a_named_peer_that_is_started_a_little_later(world, named):
             torrent = session.add(tl.Magnet.parse(metainfo.to_magnet(peers=[place])))
         await trio.sleep(7)
         assert torrent.stats().peers == 0
-        assert [peer.failures for peer in torrent.swarm.peerlist] == [3], "it was tried, and was not there"
+        assert [peer.failures for peer in torrent._life.swarm.peerlist] == [3], "it was tried, and was not there"
         async with session_on(seed, port=6881) as sharing:
             sharing.add(metainfo)
             began = trio.current_time()

@@ -306,7 +306,7 @@ async def test_a_slow_disk_bounds_memory_and_stalls_no_reader(world):
                 while torrent.stats().left:
                     await trio.sleep(0.05)
                     stats = torrent.stats()
-                    most = max(most, torrent.swarm.commons.memory.used)
+                    most = max(most, torrent._life.swarm.commons.memory.used)
                     for peer in machine.network.streams:
                         assert peer._in.unread == 0, "what has come is read, whatever the disk does"
             assert most <= memory

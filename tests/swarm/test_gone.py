@@ -139,7 +139,7 @@ async def test_a_peer_that_lets_go_of_a_piece_is_not_asked_for_it(world, fast):
         assert {message.piece for message in talk.all(wm.Request)} == {9}
         await talk.say(dont_have(9), dont_have(9))
         await talk.hear(wm.NotInterested)
-        peer = next(iter(torrent.swarm.peers))
+        peer = next(iter(torrent._life.swarm.peers))
         assert peer.pipeline.outstanding == (4 if fast else 0), "with the fast extension each is still answered"
         await talk.say(wm.Have(3))
         await until(lambda: torrent.pieces().availability[3] == 1)

@@ -128,11 +128,11 @@ def test_both_dial_at_once_and_exactly_one_connection_stays(seed):
             await trio.sleep(2)
             assert world.trace.counts["connected"] == 2, "both did dial"
             assert (len(first.peers()), len(second.peers())) == (1, 1)
-            (mine,), (yours,) = first.swarm.peers, second.swarm.peers
+            (mine,), (yours,) = first._life.swarm.peers, second._life.swarm.peers
             assert (mine.stream.local, mine.stream.remote) == (yours.stream.remote, yours.stream.local)
             await trio.sleep(300)
             assert (len(first.peers()), len(second.peers())) == (1, 1)
-            assert first.swarm.peers == {mine: None}, "and it stays"
+            assert first._life.swarm.peers == {mine: None}, "and it stays"
 
     run()
 

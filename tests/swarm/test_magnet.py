@@ -151,11 +151,11 @@ async def test_a_liar_is_banned_and_the_others_go_on(world):
             torrent.add_peer(*liar.place)
         await until(lambda: all(liar.talks and liar.talk.ended for liar in liars))
         assert torrent.state is tl.State.METADATA
-        assert all(torrent.swarm.peerlist.banned(liar.machine.network.ip) for liar in liars)
+        assert all(torrent._life.swarm.peerlist.banned(liar.machine.network.ip) for liar in liars)
         honest = await Stranger(world.host(), metainfo.info, data).serve(nursery)
         torrent.add_peer(*honest.place)
         await torrent.wait_metadata()
-        assert not torrent.swarm.peerlist.banned(honest.machine.network.ip)
+        assert not torrent._life.swarm.peerlist.banned(honest.machine.network.ip)
         await trio.sleep(100)
         assert all(len(liar.talks) == 1 for liar in liars)
 
@@ -303,9 +303,9 @@ async def test_a_flood_of_metadata_requests_from_somebody_who_does_not_read(worl
         for _ in range(120):
             await talk.say(b"".join(talk.wire.encode_metadata_request(number % 3) for number in range(100)))
             await trio.sleep(0.01)
-            for peer in torrent.swarm.peers:
+            for peer in torrent._life.swarm.peers:
                 most = max(most, peer.sender.size)
-        (peer,) = torrent.swarm.peers
+        (peer,) = torrent._life.swarm.peers
         assert len(peer.sender.metadata) == MAX_METADATA_QUEUED
         assert most < 1 << 20, "requests wait and refusals, not what was asked for"
         await trio.sleep(PEER_IDLE_TIMEOUT + 5)

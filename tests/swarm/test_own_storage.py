@@ -82,7 +82,7 @@ async def test_a_bug_of_ours_where_files_are_opened_ends_the_wait(world, monkeyp
         async def bug(**_):
             raise ZeroDivisionError("planted")
 
-        monkeypatch.setattr(torrent.content, "open", bug)
+        monkeypatch.setattr(torrent._life.content, "open", bug)
         torrent.resume()
         with trio.fail_after(60), pytest.raises(tl.TorrentError, match="planted"):
             await torrent.wait_complete()

@@ -204,7 +204,7 @@ async def test_who_is_silent_is_replaced_and_its_late_blocks_are_welcome(world):
         await until(lambda: held)
         await trio.sleep(1)
         asked = len(held)
-        (peer,) = torrent.swarm.peers
+        (peer,) = torrent._life.swarm.peers
         assert not peer.is_slow(trio.current_time(), 0.0)
         await trio.sleep(REQUEST_TIMEOUT + 5)
         assert torrent.peers()[0].queue <= 1, "one probe at most"
@@ -386,7 +386,7 @@ async def test_allowed_fast_and_suggestions_without_end(world):
         for piece in range(metainfo.info.layout.piece_count):
             await stranger.talk.say(wm.AllowedFast(piece), wm.SuggestPiece(piece))
         await trio.sleep(30)
-        (peer,) = torrent.swarm.peers
+        (peer,) = torrent._life.swarm.peers
         assert peer.allowed_fast.bit_count() == MAX_ALLOWED_FAST
         assert not stranger.talk.ended
 

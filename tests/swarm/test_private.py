@@ -150,7 +150,7 @@ async def test_a_magnet_that_turns_out_to_be_private_keeps_to_its_tracker(world)
         await until(torrent.peers)
         await trio.sleep(5)
         assert {peer.source for peer in torrent.peers()} == {"tracker"}
-        assert {known.source for known in torrent.swarm.peerlist} <= {"tracker", "incoming"}
+        assert {known.source for known in torrent._life.swarm.peerlist} <= {"tracker", "incoming"}
         dialled = len(machine.network.dialled)
         with_hash = [data for data, _ in machine.network.datagrams if metainfo.info.hashes.v1 in data]
         assert with_hash, "it did ask the DHT: nobody knew"
@@ -193,11 +193,11 @@ async def test_one_tracker_at_a_time_and_a_new_one_takes_over_without_the_old_on
         await trio.sleep(20)
         assert not second.announces, "not even one that was typed besides"
         first.failure = "closed for good"
-        (peer,) = torrent.swarm.peers
+        (peer,) = torrent._life.swarm.peers
         await trio.sleep(2000)
         assert second.announces
-        assert peer not in torrent.swarm.peers, "who the old tracker named had to go"
-        assert shared.swarm.peers == {} or torrent.peers()
+        assert peer not in torrent._life.swarm.peers, "who the old tracker named had to go"
+        assert shared._life.swarm.peers == {} or torrent.peers()
         before = len(second.announces)
         first.failure = ""
         await trio.sleep(4000 - 2000)

@@ -282,7 +282,7 @@ async def test_a_finished_torrent_fetches_again_for_a_reader(world):
             assert torrent.state is tl.State.SEEDING
             file.seek(0)
             assert await file.read() == data[1 << 20 :]
-        await until(lambda: torrent.swarm.complete)
+        await until(lambda: torrent._life.swarm.complete)
         assert {file.path: file.done for file in torrent.files()} == {"stuff/0.bin": 1 << 20, "stuff/1.bin": 2 << 20}
 
 

@@ -37,7 +37,7 @@ async def test_somebody_who_asks_for_everything_and_never_reads(world):
         await until(lambda: torrent.peers() and not torrent.peers()[0].am_choking)
         await talk.say(requests(metainfo))
         await trio.sleep(10)
-        (peer,) = torrent.swarm.peers
+        (peer,) = torrent._life.swarm.peers
         assert peer.uploaded < 2 << 20, "what the network takes, no more"
         assert peer.sender.size < 1000
         assert len(peer.uploads) > 100
@@ -47,7 +47,7 @@ async def test_somebody_who_asks_for_everything_and_never_reads(world):
         await honest.say(requests(metainfo))
         await honest.hear(wm.Piece, 256)
         await trio.sleep(200)
-        assert peer not in torrent.swarm.peers
+        assert peer not in torrent._life.swarm.peers
 
 
 @pytest.mark.parametrize("reads", [True, False])
@@ -67,7 +67,9 @@ async def test_who_goes_on_talking_and_does_not_read(world, reads):
         await trio.sleep(1)
         # It is choked: as many bytes of refusals, more than the network takes.
         await talk.say(requests(metainfo, (3 << 19) // 17 // 64))
-        await until(lambda: torrent.swarm.peers and next(iter(torrent.swarm.peers)).sender.size > 10 * OUTBOX_PART)
+        await until(
+            lambda: torrent._life.swarm.peers and next(iter(torrent._life.swarm.peers)).sender.size > 10 * OUTBOX_PART
+        )
         began = trio.current_time()
         while trio.current_time() < began + 1.5 * PEER_IDLE_TIMEOUT and torrent.peers():
             await talk.say(wm.KeepAlive())
@@ -120,7 +122,7 @@ async def test_a_flood_from_somebody_who_does_not_read_the_refusals(world, monke
         for _ in range(60):
             await talk.say(flood)
             await trio.sleep(0.02)
-            most = max([most, *(peer.sender.size for peer in torrent.swarm.peers)])
+            most = max([most, *(peer.sender.size for peer in torrent._life.swarm.peers)])
             if talk.ended:
                 break
         assert talk.ended

@@ -350,7 +350,7 @@ async def test_removing_is_not_interrupted_half_way(world):
         with trio.move_on_after(0.1):
             await session.remove(torrent)
         assert torrent.state is tl.State.CLOSED
-        assert torrent.swarm.pieces is None or not torrent.content.pieces, "its files are closed"
+        assert torrent._life.swarm.pieces is None or not torrent._life.content.pieces, "its files are closed"
         again = session.add(metainfo)
         await again.wait_complete()
         await session.remove(torrent)

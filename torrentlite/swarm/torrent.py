@@ -29,13 +29,11 @@ from ..stats import (
 from ..strategy.peerlist import BY_HAND
 from ..strategy.verdict import PATIENCE
 from ..wire.address import Scope
-from .content import Content
 from .discovery import check_port
 from .eventstream import EventStream
 from .life import Life
 from .looks import peer_stats
 from .reader import Reader
-from .swarm import Swarm
 from .throttle import set_rates
 
 
@@ -94,16 +92,6 @@ class Torrent:
     def sequential(self) -> bool:
         """Whether pieces are fetched in their order."""
         return self._life.reading.sequential
-
-    @property
-    def content(self) -> Content | None:
-        """Its files; for the library's own use."""
-        return self._life.content
-
-    @property
-    def swarm(self) -> Swarm:
-        """Its peers; for the library's own use."""
-        return self._life.swarm
 
     # -- wishes ------------------------------------------------------------------------------------------------------
 
@@ -194,7 +182,7 @@ class Torrent:
             SourceError: it is no http(s) URL.
         """
         parse_url(url)
-        self.swarm.web.add([url], Scope.LOOPBACK)
+        self._life.swarm.web.add([url], Scope.LOOPBACK)
         self._life.wake()
 
     def announce(self) -> None:
@@ -210,7 +198,7 @@ class Torrent:
             ValueError: a limit is negative.
         """
         set_rates(self._life.up, self._life.down, upload, download)
-        self.swarm.limits_changed()
+        self._life.swarm.limits_changed()
 
     # -- waits -------------------------------------------------------------------------------------------------------
 
@@ -263,28 +251,30 @@ class Torrent:
 
     def peers(self) -> tuple[PeerStats, ...]:
         """The connected peers."""
-        now = self.swarm.commons.now()
-        return tuple(peer_stats(peer, now) for peer in self.swarm.peers)
+        now = self._life.swarm.commons.now()
+        return tuple(peer_stats(peer, now) for peer in self._life.swarm.peers)
 
     def files(self) -> tuple[FileStats, ...]:
         """The files and how far they are; empty before the metadata."""
-        return self.content.files() if self.content else ()
+        content = self._life.content
+        return content.files() if content else ()
 
     def pieces(self) -> PieceStats:
         """All pieces at once."""
-        return self.content.piece_stats() if self.content else PieceStats(0, 0, 0, 0, 0, ())
+        content = self._life.content
+        return content.piece_stats() if content else PieceStats(0, 0, 0, 0, 0, ())
 
     def trackers(self) -> tuple[TrackerStats, ...]:
         """The trackers and what they said."""
-        return tuple(self._life.discovery.tiers.stats(self.swarm.commons.now()))
+        return tuple(self._life.discovery.tiers.stats(self._life.swarm.commons.now()))
 
     def sources(self) -> tuple[SourceStats, ...]:
         """What besides trackers names peers: the DHT, the local network, other peers."""
-        return tuple(self._life.discovery.sources(self.swarm.commons.now()))
+        return tuple(self._life.discovery.sources(self._life.swarm.commons.now()))
 
     def web_seeds(self) -> tuple[WebSeedStats, ...]:
         """The web seeds, those of the .torrent included, and how they do."""
-        return self.swarm.web.stats(self.swarm.commons.now())
+        return self._life.swarm.web.stats(self._life.swarm.commons.now())
 
     def why(self, *, patience: float = PATIENCE) -> Why:
         """Why it stands still, or that it does not.
@@ -306,3 +296,10 @@ class Torrent:
         """
         with self._life.streams.reading(EventStream()) as stream:
             yield stream
+
+
+def was_fetched(torrent: Torrent, file: int) -> bool:
+    """Whether a file came by this torrent, and did not lie there before; once it is complete."""
+    content = torrent._life.content
+    assert content is not None
+    return file not in (content.lay_there or ())
