@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import math
 import os
@@ -162,14 +163,18 @@ class Session(Generic[TorrentT]):
             check_indexes(source.info, select)
         if key in self._torrents:
             raise DuplicateTorrentError(f"{self._torrents[key][0].name} is in this session already")
+        if storage is None:
+            overwrite = self.settings.overwrite if overwrite is None else overwrite
+            make_disk: DiskFactory = functools.partial(self._make_disk, save_to=folder, overwrite=overwrite)
+        else:
+            make_disk = self._disk_on(storage)
         life = Life(
             source,
             self._commons,
-            self._make_disk if storage is None else self._disk_on(storage),
+            make_disk,
             folder,
             select=select,
             sequential=sequential,
-            overwrite=self.settings.overwrite if overwrite is None else overwrite,
             trackers=trackers,
             web_seeds=web_seeds,
         )
@@ -255,7 +260,7 @@ class Session(Generic[TorrentT]):
     def _disk_on(self, factory: StorageFactory) -> DiskFactory:
         made: list[Storage] = []
 
-        def make(metainfo: Metainfo, save_to: pathlib.Path, overwrite: bool) -> Disk:
+        def make(metainfo: Metainfo) -> Disk:
             if not made:
                 made.append(ForeignStorage(factory, metainfo.info))
             return Disk(metainfo.info, made[0], self._commons.world.offload, None)

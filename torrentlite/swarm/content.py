@@ -21,8 +21,8 @@ from .selection import Selection
 
 log = logging.getLogger("torrentlite")
 
-DiskFactory = Callable[[Metainfo, pathlib.Path, bool], Disk]
-"""Makes a torrent's disk from its metainfo, the save folder and whether to overwrite."""
+DiskFactory = Callable[[Metainfo], Disk]
+"""Makes a torrent's disk."""
 
 
 class Totals(NamedTuple):
@@ -56,14 +56,12 @@ class Content:
         reading: Reading,
         *,
         select: Iterable[int] | None,
-        overwrite: bool,
     ) -> None:
         self._owner = owner
         self._metainfo = metainfo
         self._make_disk = make_disk
         self._save_to = save_to
         self._commons = commons
-        self._overwrite = overwrite
         self._crew = commons.crew()
         self._disk: Disk | None = None
         self._opening = trio.Lock()
@@ -106,7 +104,7 @@ class Content:
             except StorageError as error:  # what it could not save is not claimed, and is looked at now
                 log.warning("%s", error)
             await self._commons.wait_gone(self.info.hashes.v1)
-            disk = self._disk = self._make_disk(self._metainfo, self._save_to, self._overwrite)
+            disk = self._disk = self._make_disk(self._metainfo)
             self.checked = self.check_total = 0
             self._bound(disk.capacity)
             wanted = self.selection.files

@@ -73,7 +73,6 @@ class Life:
         *,
         select: Iterable[int] | None,
         sequential: bool,
-        overwrite: bool,
         trackers: Iterable[str],
         web_seeds: Iterable[str],
     ) -> None:
@@ -88,7 +87,6 @@ class Life:
         self._magnet = magnet
         self._commons = commons
         self._make_disk = make_disk
-        self._overwrite = overwrite
         self._select = None if select is None else tuple(select)
         self._chosen_by_hand = select is not None
         if self._select is None and magnet is not None:
@@ -244,14 +242,7 @@ class Life:
         self.swarm.web.add(metainfo.web_seeds, Scope.PUBLIC)
         self.discovery.tiers.exclusive = metainfo.info.private
         self.content = Content(
-            self,
-            metainfo,
-            self._make_disk,
-            self.save_to,
-            self._commons,
-            self.reading,
-            select=self._select,
-            overwrite=self._overwrite,
+            self, metainfo, self._make_disk, self.save_to, self._commons, self.reading, select=self._select
         )
         self.reading.know(self.content)
 
