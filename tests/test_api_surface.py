@@ -6,6 +6,7 @@ import enum
 import inspect
 import itertools
 import pathlib
+import re
 import subprocess
 import sys
 import typing
@@ -132,6 +133,12 @@ def test_what_a_session_offers():
     assert [name for name, option in options.items() if option.kind is option.KEYWORD_ONLY][:4] == [
         "select", "paused", "sequential", "overwrite",
     ]  # fmt: skip
+
+
+def test_every_name_of_a_reader_is_in_its_table():
+    rows = [line for line in (SOURCE.parent / "docs" / "reading.md").read_text().splitlines() if line.startswith("| `")]
+    told = set(re.findall(r"`(?:await )?(\w+)", "".join(row.split("|")[1] for row in rows)))
+    assert {name for name, _ in public(tl.Reader)} <= told
 
 
 def values_of(module):

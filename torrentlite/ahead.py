@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from .swarm.reader import Reader
+from .swarm.reader import Reader, read_on
 
 AHEAD: Final = 256 << 10
 """Bytes that one visit to Trio brings, if they are here: a visit costs 0.1 ms, as much as copying 1 MiB."""
@@ -46,11 +46,8 @@ class Ahead:
 
     async def fetch(self, size: int) -> None:
         """Fetch so many bytes more, in Trio. When it is cancelled, none."""
-        reader = self._reader
-        if reader.ready(size) < size:
-            await reader.wait_ready(size)
-        more = await reader.read(reader.ready(max(size, AHEAD)))
-        self._data = memoryview(bytes(self._data) + more if self._data else more)
+        more = await read_on(self._reader, size, AHEAD)
+        self._data = memoryview(bytes(self._data) + more) if self._data else more
 
     def take(self, view: memoryview) -> int:
         """Move what is here into a buffer; returns how many bytes that were."""

@@ -4,6 +4,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import csv
+import functools
 import io
 import os
 import random
@@ -17,6 +18,7 @@ import trio
 import torrentlite
 from tests.faces.conftest import LOCAL, holdings
 from torrentlite import aio, blocking
+from torrentlite.filesystem import TorrentFileSystem
 
 PIECE = 1 << 16
 LINES = b"".join(b"%d,%s\n" % (number, b"x" * (number % 700)) for number in range(8000))
@@ -239,6 +241,62 @@ def test_a_plain_file_waits_no_longer_than_it_may(table, tmp_path):
         file.close()
         thread.join(5)
         assert ends == [True]
+
+
+BIG = 12 << 20
+
+
+def by_trio(metainfo, peer, out, storage):
+    async def main():
+        with trio.fail_after(30):
+            async with torrentlite.open_session(LOCAL) as session:
+                torrent = session.add(metainfo, out, select=[], peers=[peer], storage=storage)
+                async with torrent.open() as file:
+                    return await file.read(), await file.read(1)
+
+    return trio.run(main)
+
+
+def by_asyncio(metainfo, peer, out, storage):
+    async def main():
+        async with asyncio.timeout(30), aio.open_session(LOCAL) as session:
+            torrent = session.add(metainfo, out, select=[], peers=[peer], storage=storage)
+            async with torrent.open() as file:
+                return await file.read(), await file.read(1)
+
+    return asyncio.run(main())
+
+
+def without_loop(metainfo, peer, out, storage):
+    with blocking.open_session(LOCAL) as session:
+        torrent = session.add(metainfo, out, select=[], peers=[peer], storage=storage)
+        with torrent.open(timeout=30) as file:
+            return file.read(), file.read(1)
+
+
+def by_fsspec(metainfo, peer, out, storage):
+    place = {"save_to": out} if storage is None else {"cache": 1}  # eight pieces, the least there is
+    fs = TorrentFileSystem(
+        metainfo.encode(), peers=[peer], settings=LOCAL, timeout=30, skip_instance_cache=True, **place
+    )
+    try:
+        with fs.open("big.bin") as file:
+            return file.read(), file.read(1)
+    finally:
+        fs.close()
+
+
+@pytest.mark.parametrize("storage", [None, functools.partial(torrentlite.CacheStorage, limit=4 * PIECE)])
+@pytest.mark.parametrize("read", [by_trio, by_asyncio, without_loop, by_fsspec])
+def test_all_of_a_file_that_is_not_selected_in_one_read(read, storage, tmp_path):
+    """More than is fetched at once for a reader, and more than a cache holds."""
+    data = random.Random(7).randbytes(BIG)
+    (tmp_path / "big.bin").write_bytes(data)
+    metainfo = blocking.create(tmp_path / "big.bin", piece_length=PIECE)
+    with seeding(metainfo, tmp_path) as peer:
+        got, after = read(metainfo, peer, tmp_path / "out", storage)
+    assert got == data
+    assert after == b""
 
 
 def test_files_leave_nothing(run, table, tmp_path, short_lived_threads):

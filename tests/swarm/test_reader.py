@@ -1,5 +1,6 @@
 """Reading files of a torrent while it downloads: what is given, what is fetched for it, and what ends it."""
 
+import functools
 import itertools
 import os
 import random
@@ -10,6 +11,8 @@ import trio.testing
 
 import torrentlite as tl
 from tests.strangers import Stranger, background, session_on, simulated, spoil, until, where
+from torrentlite.ahead import Ahead
+from torrentlite.swarm.reader import read_on
 
 KIB = 1 << 10
 PIECE = 64 * KIB
@@ -350,35 +353,65 @@ async def test_urgent_pieces_are_fetched_from_all_who_have_them(world):
             assert max(times) < 0.8
 
 
+STORAGES = {
+    "selected": {},
+    "not selected": {"select": []},
+    "a cache of four pieces": {"storage": functools.partial(tl.CacheStorage, limit=1 << 20)},
+}
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+@pytest.mark.parametrize("how", STORAGES)
 @simulated()
-async def test_waiting_for_bytes_without_reading_them(world):
+async def test_more_than_is_fetched_at_once_is_read_at_once(world, how, ahead):
+    """Neither what is urgent, nor the read-ahead, nor a cache need hold it; nor need the torrent be complete."""
+    metainfo, data, seed, machine = made(world, 64 << 20, up=20 << 20, piece_length=256 * KIB)
+    async with session_on(seed) as sharing, session_on(machine) as session:
+        await seeding(world, sharing, metainfo)
+        torrent = session.add(metainfo, peers=[where(seed, sharing)], **STORAGES[how])
+        async with torrent.open() as file:
+            with trio.fail_after(60):
+                if ahead:
+                    visits = Ahead(file)
+                    await visits.fetch(40 << 20)
+                    got = bytearray(40 << 20)
+                    assert visits.take(memoryview(got)) == len(got)
+                else:
+                    got = await file.read(40 << 20)
+            assert got == data[: 40 << 20]
+            assert torrent.stats().downloaded < 64 << 20
+
+
+@simulated()
+async def test_one_visit_brings_what_is_here_besides(world):
     metainfo, data, seed, machine = made(world, 20 * PIECE, up=1 << 20)
     async with session_on(seed) as sharing, session_on(machine) as session:
         await seeding(world, sharing, metainfo)
         torrent = session.add(metainfo, peers=[where(seed, sharing)], select=[])
-        async with torrent.open() as file:
+        async with torrent.open(read_ahead=0) as file:
             file.seek(3 * PIECE + 5)
-            assert file.ready(10) == 0
             with trio.move_on_after(0.01) as scope:
-                await file.wait_ready(10)
+                await read_on(file, 10, PIECE)
             assert scope.cancelled_caught
-            assert await file.wait_ready(2 * PIECE) == 2 * PIECE == file.ready(2 * PIECE)
             assert file.tell() == 3 * PIECE + 5
-            here = torrent.pieces().have
-            assert await file.read(2 * PIECE) == data[3 * PIECE + 5 :][: 2 * PIECE]
-            assert here & 0b111000 == 0b111000
+            assert await read_on(file, 2 * PIECE, 10) == data[3 * PIECE + 5 :][: 2 * PIECE], "never less than asked for"
+            assert torrent.pieces().have == 0b111000, "and no more is fetched"
+            file.seek(3 * PIECE)
+            assert await read_on(file, 10, 2 * PIECE) == data[3 * PIECE : 5 * PIECE]
+            assert await read_on(file, 10, 9 * PIECE) == data[5 * PIECE : 6 * PIECE], "as far as it is here"
+            assert file.tell() == 6 * PIECE
+            assert torrent.pieces().have == 0b111000
             file.seek(-7, os.SEEK_END)
-            assert await file.wait_ready(100) == 7 == file.ready(100)
-            file.seek(0, os.SEEK_END)
-            assert await file.wait_ready() == file.ready() == 0
+            assert await read_on(file, 100, PIECE) == data[-7:]
+            assert await read_on(file, 1, PIECE) == b""
             async with trio.open_nursery() as nursery:
                 file.seek(10 * PIECE)
-                nursery.start_soon(file.wait_ready, 1)
+                nursery.start_soon(read_on, file, 1, PIECE)
                 await trio.testing.wait_all_tasks_blocked()
                 with pytest.raises(trio.BusyResourceError):
-                    await file.wait_ready(1)
+                    await read_on(file, 1, PIECE)
         with pytest.raises(trio.ClosedResourceError):
-            await file.wait_ready(1)
+            await read_on(file, 1, PIECE)
 
 
 @simulated()

@@ -158,7 +158,8 @@ class Reader(trio.abc.ReceiveStream):
 
         After a cancellation nothing more is written to the buffer, and it may have been filled in part.
         """
-        return await self._fill(memoryview(buffer).cast("B"), whole=True)
+        view = memoryview(buffer).cast("B")
+        return await self._fill(view, least=len(view), asked=len(view))
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """What is here from the present position on, at least one byte; nothing at the end of the file.
@@ -169,24 +170,8 @@ class Reader(trio.abc.ReceiveStream):
         if max_bytes is not None and max_bytes < 1:
             raise ValueError("max_bytes must be at least 1")
         buffer = bytearray(max_bytes or _CHUNK)
-        count = await self._fill(memoryview(buffer), whole=False)
+        count = await self._fill(memoryview(buffer), least=1, asked=len(buffer))
         return bytes(memoryview(buffer)[:count])
-
-    def ready(self, size: int = 1) -> int:
-        """How many of the next ``size`` bytes can be read without waiting for peers."""
-        window = self._window()
-        return self._here(window, min(size, window.size - window.position))[1]
-
-    async def wait_ready(self, size: int = 1) -> int:
-        """Wait until the next ``size`` bytes are here, fewer at the end of the file; returns how many. Reads none."""
-        await trio.lowlevel.checkpoint()
-        place = await self._open()
-        window = place.window
-        size = max(0, min(size, window.size - window.position))
-        with self._alone(place):
-            self._look()
-            window.asked = size
-            return (await self._ready(place, size, size))[1] if size else 0
 
     @contextlib.contextmanager
     def _alone(self, place: Place) -> Iterator[None]:
@@ -201,18 +186,20 @@ class Reader(trio.abc.ReceiveStream):
             place.window.asked = 0
             self._life.reading.steer()
 
-    async def _fill(self, view: memoryview, *, whole: bool) -> int:
+    async def _fill(self, view: memoryview, *, least: int, asked: int) -> int:
+        """Read ``least`` bytes, and what is here of the rest; ``asked`` are fetched before all others meanwhile."""
         await trio.lowlevel.checkpoint()
         place = await self._open()
         window, before, done, success = place.window, place.window.position, 0, False
         view = view[: max(0, window.size - window.position)]
+        least, asked = min(least, len(view)), min(asked, len(view))
         with self._alone(place):
             try:
                 if not view:
                     self._look()
-                while done < len(view) and (whole or not done):
-                    window.asked = len(view) - done
-                    pieces, count = await self._ready(place, min(window.asked, READ_STEP))
+                while done < least:
+                    window.asked = asked - done
+                    pieces, count = await self._ready(place, min(len(view) - done, READ_STEP))
                     if await self._take(pieces, window, view[done : done + count]):
                         done += count
                         window.position += count
@@ -234,12 +221,15 @@ class Reader(trio.abc.ReceiveStream):
         first = (missing & -missing).bit_length() - 1 if missing else len(span)
         return pieces, min(size, layout.offset(span.start + first) - offset) if first else 0
 
-    async def _ready(self, place: Place, size: int, least: int = 1) -> tuple[Pieces, int]:
-        """Wait until at least so many of the next ``size`` bytes are here; returns how many are."""
+    async def _ready(self, place: Place, size: int) -> tuple[Pieces, int]:
+        """Wait until some of the next ``size`` bytes are here; returns how many are.
+
+        Not until all are: only the first 4 MiB are waited for at once, and a bounded storage may never hold them all.
+        """
         while True:
             self._look()
             pieces, count = self._here(place.window, size)
-            if pieces is not None and count >= least:
+            if pieces is not None and count:
                 return pieces, count
             if self._life.state is State.PAUSED:
                 raise self._paused()
@@ -287,3 +277,12 @@ class Reader(trio.abc.ReceiveStream):
 
     def _paused(self) -> TorrentPausedError:
         return TorrentPausedError(f"{self._life.name}: it is paused, and this part is not here", hint="resume it")
+
+
+async def read_on(reader: Reader, size: int, most: int) -> memoryview:
+    """Read exactly ``size`` bytes, and what is here of those that follow: ``most`` in all, if that is more.
+
+    For who must cross to Trio for each read; a name of its own, as it is the library's and not its users'.
+    """
+    buffer = memoryview(bytearray(max(size, most)))
+    return buffer[: await reader._fill(buffer, least=size, asked=size)]
