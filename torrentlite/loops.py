@@ -101,6 +101,13 @@ def require_thread(thread: int) -> None:
         )
 
 
+def was_cancelled(error: BaseException) -> bool:
+    """Whether it says that a Trio task was cancelled, and nothing else. Out of a nursery that comes in a group."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(trio.Cancelled)[1] is None
+    return isinstance(error, trio.Cancelled)
+
+
 def _in_notebook() -> bool:
     ipython = sys.modules.get("IPython")
     return ipython is not None and ipython.get_ipython() is not None

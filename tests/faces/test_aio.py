@@ -448,6 +448,24 @@ def test_a_guest_that_dies_takes_its_calls_along(run, tmp_path, caplog):
     run(main)
 
 
+def test_a_call_that_is_cut_off_says_so_without_a_group(run):
+    async def in_a_nursery():
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+
+    async def main():
+        async with guests.guest() as host:
+            waiting = asyncio.create_task(host.run(in_a_nursery))
+            while not host._calls:
+                await asyncio.sleep(0)
+            host._scope.cancel()
+            async with asyncio.timeout(5):
+                with pytest.raises(RuntimeError, match="Trio was stopped"):
+                    await waiting
+
+    run(main)
+
+
 def test_another_thread_is_told_where_to_go(run, tmp_path):
     """FastAPI runs a sync endpoint in a thread of its own, in which the session must not be touched."""
 

@@ -14,6 +14,7 @@ import torrentlite
 from tests.faces.conftest import LOCAL, holdings
 from tests.scripted import ScriptedSeed
 from torrentlite import blocking as tl
+from torrentlite.blocking.portal import Call, Portal
 
 
 @pytest.fixture
@@ -242,6 +243,19 @@ opening = tl.open_session(tl.Settings(host="127.0.0.1", state_dir={str(tmp_path 
     assert done.returncode == (way == "after an error"), done.stderr
     assert ("ZeroDivisionError" in done.stderr) == (way == "after an error")
     assert (tmp_path / "state" / "dht.state").exists()
+
+
+async def in_a_nursery():
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.sleep_forever)
+
+
+def test_a_call_that_the_end_of_the_thread_cuts_off_says_so_without_a_group():
+    with Portal() as portal:
+        call = portal.start(Call(in_a_nursery))
+        portal.look(lambda: None)
+    with pytest.raises(RuntimeError, match="thread has ended"):
+        call.result()
 
 
 def test_a_session_is_of_one_process(shared, tmp_path):

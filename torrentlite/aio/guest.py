@@ -18,6 +18,8 @@ from typing import Any, Generic, TypeVar
 import outcome
 import trio
 
+from ..loops import was_cancelled
+
 log = logging.getLogger("torrentlite")
 
 T = TypeVar("T")
@@ -178,10 +180,10 @@ class _Call(Generic[T]):
         try:
             with self._scope:
                 self.ended.set_result(await self._function())
-        except trio.Cancelled:
-            self.fail(RuntimeError(_STOPPED))
-            raise
         except BaseException as error:
+            if was_cancelled(error):
+                self.fail(RuntimeError(_STOPPED))
+                raise
             self.fail(error)
         else:
             if not self.ended.done():

@@ -17,6 +17,8 @@ from typing import Any, Generic, ParamSpec, TypeVar
 import outcome
 import trio
 
+from ..loops import was_cancelled
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -229,10 +231,10 @@ class Call(Generic[T]):
             with self.scope, trio.move_on_after(math.inf if self._timeout is None else self._timeout):
                 value = await self._function()
                 self._end(outcome.Value(value))
-        except trio.Cancelled:
-            self.fail(RuntimeError(_STOPPED))
-            raise
         except BaseException as error:
+            if was_cancelled(error):
+                self.fail(RuntimeError(_STOPPED))
+                raise
             self.fail(error)
         else:
             self.fail(TimeoutError(f"not within {self._timeout:g} s" if self._timeout is not None else "cancelled"))
