@@ -1,5 +1,6 @@
 """The fsspec filesystem: pandas, pyarrow and zipfile read from a share, and fetch only what they touch."""
 
+import gc
 import importlib.metadata
 import io
 import pathlib
@@ -227,6 +228,69 @@ def test_a_forked_process_does_not_wait_for_a_thread_that_it_has_not():
     script = FORKED.replace("{settings}", repr(ALONE))
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_what_is_wrong_with_a_call_is_said_plainly(fs):
+    with pytest.raises(ValueError, match="shorter"):  # and not a group
+        fs.cat_ranges(["data/empty"] * 2, [0], [1])
+
+
+ENDING = """
+import gc, threading
+from torrentlite.filesystem import TorrentFileSystem
+
+gc.disable()
+fs = TorrentFileSystem({source}, settings={settings}, {options}, skip_instance_cache=True)
+fs.info("data/empty")
+portal = fs._engine.portal
+
+def look():
+    looking.set()
+    while fs._lock.acquire(blocking=False):
+        fs._lock.release()
+    return fs.torrent.stats().pieces, fs.info("data/empty")["size"]
+
+def found():
+    seen.append(fs.look(look))
+
+looking, seen = threading.Event(), []
+if {way!r} == "closed":
+    thread = threading.Thread(target=found)
+    thread.start()
+    looking.wait()
+    fs.close()
+    thread.join()
+    assert seen[0][0] and seen[0][1] == 0
+else:
+    fs.itself = fs  # only the collector finds it
+    del fs
+    portal.look(gc.collect)
+portal._thread.join()
+"""
+
+
+@pytest.mark.parametrize("options", ["cache=1", "save_to={out!r}"])
+@pytest.mark.parametrize("way", ["closed", "collected"])
+def test_its_thread_does_not_wait_for_itself(way, options, shared, tmp_path):
+    """Not in a look that goes on while it is closed, and not where it is collected in its own thread."""
+    metainfo, _ = shared
+    wanted = options.format(out=str(tmp_path / "out"))
+    script = ENDING.format(source=metainfo.encode(), settings=ALONE, options=wanted, way=way)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_file_keeps_its_filesystem(shared):
+    metainfo, options = shared
+    fs = TorrentFileSystem(metainfo.encode(), **options, skip_instance_cache=True)
+    thread, file = fs._start().portal._thread, fs.open("data/deep/er/x.csv")
+    del fs
+    gc.collect()
+    assert file.read() == b"a,b\n1,2\n3,4\n"
+    del file
+    gc.collect()
+    thread.join(20)
+    assert not thread.is_alive(), "nobody has it any more"
 
 
 def test_what_is_kept_is_not_fetched_again(shared, folder, tmp_path):

@@ -141,6 +141,9 @@ class TorrentFileSystem(AbstractFileSystem):
 
     def _start(self) -> _Engine:
         """The session in its thread, begun when it is first needed, and anew in a forked process."""
+        engine = self._engine
+        if engine is not None and engine.portal.inside:
+            return engine  # not by the lock: who closes it holds that, and waits for this thread
         with self._lock:
             if self._engine is None or self._engine.pid != os.getpid():
                 self._engine = _Engine(self._settings, self._add, self._timeout)
@@ -151,7 +154,8 @@ class TorrentFileSystem(AbstractFileSystem):
         found = await self._load()
         storage = None
         if self._save_to is None:
-            storage = lambda info: CacheStorage(info, limit=max(self._cache, 8 * info.piece_length))  # noqa: E731
+            cache = self._cache  # the torrent must not hold us, or nobody would ever be rid of its session
+            storage = lambda info: CacheStorage(info, limit=max(cache, 8 * info.piece_length))  # noqa: E731
         return opened.add(found, self._save_to or ".", select=(), storage=storage, **self._places)
 
     async def _load(self) -> Metainfo | Magnet:
@@ -182,8 +186,10 @@ class TorrentFileSystem(AbstractFileSystem):
         """Leave the session; it is opened again when it is needed. At the end of the process that is done anyway."""
         with self._lock:
             if self._engine is not None:
-                self._finalizer()
-                self._engine = None
+                try:
+                    self._finalizer()
+                finally:
+                    self._engine = None
 
     # -- what is in it -----------------------------------------------------------------------------------------------
 
@@ -217,7 +223,7 @@ class TorrentFileSystem(AbstractFileSystem):
     def _open(self, path: str, mode: str = "rb", **options: Any) -> TorrentFile:
         if mode != "rb":
             raise OSError(errno.EROFS, "a torrent can only be read", path)
-        return TorrentFile(self._start(), self._file(path), path)
+        return TorrentFile(self, self._start(), self._file(path), path)
 
     def _file(self, path: str) -> int:
         entry = self._entry(path)
@@ -244,8 +250,15 @@ class TorrentFileSystem(AbstractFileSystem):
         """Parts of files, read at the same time: they wait for each other no longer than the line needs."""
         starts = starts if isinstance(starts, list) else [starts] * len(paths)
         ends = ends if isinstance(ends, list) else [ends] * len(paths)
+        parts = list(zip(paths, starts, ends, strict=True))
         engine = self._start()
-        results: list[Any] = [b""] * len(paths)
+        results: list[Any] = [b""] * len(parts)
+        files: dict[int, int] = {}
+        for number, (path, _, _) in enumerate(parts):
+            try:
+                files[number] = self._file(path)
+            except OSError as error:
+                results[number] = error
         limiter = trio.CapacityLimiter(_AT_ONCE)
 
         async def read(number: int, file: int, start: int | None, end: int | None) -> None:
@@ -259,13 +272,8 @@ class TorrentFileSystem(AbstractFileSystem):
 
         async def read_all() -> None:
             async with trio.open_nursery() as nursery:
-                for number, (path, start, end) in enumerate(zip(paths, starts, ends, strict=True)):
-                    try:
-                        file = self._file(path)
-                    except OSError as error:
-                        results[number] = error
-                    else:
-                        nursery.start_soon(read, number, file, start, end)
+                for number, file in files.items():
+                    nursery.start_soon(read, number, file, *parts[number][1:])
 
         engine.run(read_all)
         failed = [each for each in results if isinstance(each, BaseException)]
@@ -391,13 +399,15 @@ class TorrentFile(io.BufferedIOBase):
     a block is read with what follows.
 
     Attributes:
+        fs: the filesystem; it leaves its session when nobody has it any more.
         path: as it was opened.
         size: its bytes.
     """
 
     mode = "rb"
 
-    def __init__(self, engine: _Engine, file: int, path: str) -> None:
+    def __init__(self, fs: TorrentFileSystem, engine: _Engine, file: int, path: str) -> None:
+        self.fs = fs
         self._engine = engine
         self._reader: Reader = engine.run(functools.partial(self._enter, engine.torrent, file))
         self._position = 0

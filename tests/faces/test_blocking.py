@@ -245,6 +245,39 @@ opening = tl.open_session(tl.Settings(host="127.0.0.1", state_dir={str(tmp_path 
     assert (tmp_path / "state" / "dht.state").exists()
 
 
+COLLECTED = """
+import gc, threading
+from torrentlite import blocking as tl
+
+def sharing():
+    with tl.open_session(tl.Settings(host="127.0.0.1", state_dir={state!r})) as session:
+        torrent = session.add("cd" * 20, {folder!r})
+        with torrent.events() as events:
+            yield session, torrent
+
+gc.disable()
+it = sharing()
+itself = [it]
+itself.append(itself)
+session, torrent = next(it)
+portal = session._portal
+del it, itself
+portal.look(gc.collect)
+if {at_once}:
+    portal._thread.join()
+    assert torrent.state is tl.State.CLOSED
+"""
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_block_that_is_left_by_the_collector_in_its_own_thread(at_once, tmp_path):
+    """There nothing can be waited for. It is left in good order all the same, by the end of the program at the latest."""
+    program = COLLECTED.format(folder=str(tmp_path), state=str(tmp_path / "state"), at_once=at_once)
+    done = subprocess.run([sys.executable, "-c", program], timeout=20, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "state" / "dht.state").exists()
+
+
 async def in_a_nursery():
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trio.sleep_forever)
@@ -256,6 +289,11 @@ def test_a_call_that_the_end_of_the_thread_cuts_off_says_so_without_a_group():
         portal.look(lambda: None)
     with pytest.raises(RuntimeError, match="thread has ended"):
         call.result()
+
+
+def test_a_thread_that_would_wait_for_itself_is_told_so():
+    with Portal() as portal, pytest.raises(RuntimeError, match="wait for itself"):
+        portal.look(lambda: portal.run(trio.sleep_forever))
 
 
 def test_a_session_is_of_one_process(shared, tmp_path):

@@ -48,17 +48,28 @@ class Portal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        atexit.unregister(self._end)
+        if self._can_wait:
+            atexit.unregister(self._end)  # else it is waited for at the end of the program
         self._end()
 
     def _end(self) -> None:
-        if not self._forked:
-            self.soon(self._nursery.cancel_scope.cancel)
+        self.soon(self._nursery.cancel_scope.cancel)
+        if self._can_wait:
             self._thread.join()
+
+    @property
+    def inside(self) -> bool:
+        """Whether the caller runs in the thread itself: there it must not wait for what the thread does."""
+        return threading.current_thread() is self._thread
 
     @property
     def _forked(self) -> bool:
         return os.getpid() != self._pid
+
+    @property
+    def _can_wait(self) -> bool:
+        # The collector leaves a block that nobody left in whichever thread it runs, in this one too.
+        return not self._forked and not self.inside
 
     def _require_own_process(self) -> None:
         # The thread does not go along into a forked process: who waited for it there would wait for ever.
@@ -117,18 +128,20 @@ class Portal:
             raise
         finally:
             atexit.unregister(at_exit)
-        if not self._forked:
-            self._leave(leave, call)
+        self._leave(leave, call)
+        if self._can_wait:
             call.result()
 
     def _leave(self, leave: trio.Event, call: Call[None], *, patient: bool = True) -> None:
-        if not self._forked:
-            self.soon(leave.set)
+        self.soon(leave.set)
+        if self._can_wait:
             call.finish(patient=patient)
 
     def start(self, call: Call[T]) -> Call[T]:
         """Start a call; its ``result`` must be asked for."""
         self._require_own_process()
+        if self.inside:
+            raise RuntimeError("the session's own thread would wait for itself; call it from another one")
         with self._lock:
             ended = self._ended
             if not ended:
