@@ -145,7 +145,7 @@ class Session(Generic[TorrentT]):
             RuntimeError: the session has been left.
         """
         source = torrent_of(source)
-        key = source.hashes.v1 if isinstance(source, Magnet) else source.info.hashes.v1
+        key = source.hashes.v1
         if self._closed:
             raise RuntimeError("this session has been left")
         select = None if select is None else tuple(select)

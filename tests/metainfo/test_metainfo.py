@@ -179,7 +179,9 @@ def test_the_magnet() -> None:
 def test_the_magnet_of_a_hybrid_names_both_hashes() -> None:
     metainfo = Metainfo.from_bytes(hybrid({"file": leaf()}))
     assert metainfo.info.hashes.v2 is not None
-    assert Magnet.parse(metainfo.magnet).hashes == metainfo.info.hashes
+    link = Magnet.parse(metainfo.magnet)
+    assert link.hashes == metainfo.hashes == metainfo.info.hashes
+    assert link.info_hash == metainfo.info_hash
 
 
 def test_equality_looks_at_what_is_said() -> None:

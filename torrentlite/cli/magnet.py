@@ -18,8 +18,7 @@ async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) ->
     with interrupt.scope:
         found = await sources.read(args.source)
         link = str(found) if isinstance(found, Magnet) else found.magnet
-        info_hash = (found.hashes if isinstance(found, Magnet) else found.info.hashes).hex
-        output.answer("magnet", info_hash, magnet=link)
+        output.answer("magnet", found.info_hash, magnet=link)
         output.result(link)
         if args.qr:
             qr.show(link, output)

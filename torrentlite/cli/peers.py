@@ -56,11 +56,9 @@ class _Asking:
     """
 
     def __init__(self, found: Metainfo | Magnet, args: argparse.Namespace, output: Output) -> None:
-        magnet = found if isinstance(found, Magnet) else None
-        hashes = magnet.hashes if magnet is not None else found.info.hashes  # type: ignore[union-attr]
-        self.info_hash = hashes.v1
+        self.info_hash = found.hashes.v1
         self.peers: dict[Address, list[str]] = {}
-        for host, port in magnet.peers if magnet is not None else ():
+        for host, port in found.peers if isinstance(found, Magnet) else ():
             self._add([Address(host, port)], "magnet")
         self._args = args
         self._output = output

@@ -139,7 +139,7 @@ async def metadata_in(session: Session, magnet: Magnet, args: argparse.Namespace
         finally:
             await session.remove(torrent)
     raise NoPeersError(
-        f"{magnet.hashes.hex}: no metadata for {units.duration(timeout(args) or 0)}: {display(job.why.message)}",
+        f"{magnet.info_hash}: no metadata for {units.duration(timeout(args) or 0)}: {display(job.why.message)}",
         hint=no_peers_hint(args),
     )
 

@@ -74,8 +74,13 @@ class Magnet(NamedTuple):
             select=_selection(fields["so"]) if "so" in fields else None,
         )
 
+    @property
+    def info_hash(self) -> str:
+        """The v1 info-hash in 40 hex digits."""
+        return self.hashes.hex
+
     def __str__(self) -> str:
-        parts = [f"xt=urn:btih:{self.hashes.hex}"]
+        parts = [f"xt=urn:btih:{self.info_hash}"]
         if self.hashes.v2 is not None:
             parts.append(f"xt=urn:btmh:1220{self.hashes.v2.hex()}")
         if self.name:

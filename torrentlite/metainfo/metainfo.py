@@ -155,6 +155,11 @@ class Metainfo:
         return self.info.display_name
 
     @property
+    def hashes(self) -> InfoHashes:
+        """Its info-hashes."""
+        return self.info.hashes
+
+    @property
     def info_hash(self) -> str:
         """The v1 info-hash in 40 hex digits."""
         return self.info.hashes.hex

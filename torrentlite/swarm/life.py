@@ -79,7 +79,7 @@ class Life:
         now = trio.current_time()
         magnet = source if isinstance(source, Magnet) else None
         self.metainfo: Metainfo | None = source if isinstance(source, Metainfo) else None
-        self.hashes: InfoHashes = source.hashes if isinstance(source, Magnet) else source.info.hashes
+        self.hashes: InfoHashes = source.hashes
         self.mark = marked(self.hashes.v1)
         self.save_to = save_to
         self.state = State.PAUSED
