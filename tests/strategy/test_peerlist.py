@@ -5,7 +5,20 @@ import pytest
 from hypothesis import given, strategies as st
 
 from torrentlite import limits
-from torrentlite.strategy.peerlist import BY_HAND, MAGNET, RETRY, RETRY_NAMED, RETRY_USEFUL, PeerAddress, PeerList
+from torrentlite.strategy.peerlist import (
+    BY_HAND,
+    DHT,
+    FRESH,
+    LOCAL,
+    MAGNET,
+    RETRY,
+    RETRY_ANEW,
+    RETRY_NAMED,
+    RETRY_USEFUL,
+    TRACKER,
+    PeerAddress,
+    PeerList,
+)
 from torrentlite.wire.address import Address, Scope
 
 PUBLIC, PRIVATE, LOOPBACK = Scope.PUBLIC, Scope.PRIVATE, Scope.LOOPBACK
@@ -193,6 +206,119 @@ def test_who_was_named_is_soon_tried_again(source: str, delays: tuple[float, ...
     assert RETRY_NAMED[0] <= 1
 
 
+# -- who may be there again --------------------------------------------------------------------------------------------
+
+
+def failing(peers: PeerList, now: float, times: int = len(RETRY)) -> float:
+    """All are dialled and fail so often; when they did last."""
+    for step in range(times):
+        for address in dial_all(peers, now):
+            peers.failed(address, now)
+        if step < times - 1:
+            now += RETRY[step]
+    return now
+
+
+@pytest.mark.parametrize("source", [TRACKER, DHT, LOCAL, "pex"])
+def test_fresh_word_brings_one_attempt_forward(source: str) -> None:
+    peers = some(1)
+    now = failing(peers, 0.0) + RETRY_ANEW
+    assert not peers.add(public(0), source, PUBLIC, now), "it is known"
+    assert peers.failing == 1
+    assert dial(peers, now) == (public(0) if source in FRESH else None)
+    if source in FRESH:
+        peers.failed(public(0), now)
+        assert dial(peers, now + RETRY[-1] - 0.1) is None
+        assert dial(peers, now + RETRY[-1]) == public(0)
+
+
+def test_word_of_who_failed_a_moment_ago() -> None:
+    """It is tried a minute later, or when its turn would have come; and holds up nobody whose failure is older."""
+    peers = some(1)
+    before = failing(peers, 0.0)
+    peers.add(public(1), TRACKER, PUBLIC, before)
+    now = failing(peers, before, 3)
+    assert now > before + RETRY_ANEW
+    for number in (1, 0, 1):
+        peers.add(public(number), DHT, PUBLIC, now + 1)
+    assert dial_all(peers, now + 1) == [public(0)]
+    assert dial_all(peers, now + RETRY_ANEW) == []
+    assert dial_all(peers, now + 1 + RETRY_ANEW) == [public(1)]
+    peers = some(1)
+    now = failing(peers, 0.0, 1)
+    peers.add(public(0), TRACKER, PUBLIC, now)
+    assert dial(peers, now + RETRY[0]) == public(0)
+
+
+def test_who_was_reached_and_of_no_use_is_no_news() -> None:
+    peers = some(1)
+    now = failing(peers, 0.0, 3) + RETRY[2]
+    dial(peers, now)
+    peers.connected(public(0))
+    peers.disconnected(public(0), now, useful=False)
+    peers.add(public(0), TRACKER, PUBLIC, now + RETRY_ANEW)
+    assert dial(peers, now + RETRY[3] - 0.1) is None
+    peers.try_again(now + RETRY_ANEW)
+    assert dial(peers, now + RETRY_ANEW) == public(0)
+
+
+def test_all_begin_anew_with_the_best_first() -> None:
+    peers = some(1)
+    failing(peers, 0.0)
+    for number, times in ((1, 2), (2, 4)):
+        peers.add(public(number), TRACKER, PUBLIC, 0.0)
+        failing(peers, 0.0, times)
+    now = 10_000.0
+    for number in range(3):
+        peers.failed(public(number), now)  # however it came to that
+    assert dial(peers, now + RETRY[2] - 1) is None
+    now += RETRY_ANEW
+    peers.try_again(now)
+    assert dial_all(peers, now) == [public(1), public(2), public(0)]
+    for delay in RETRY[1:]:
+        for number in range(3):
+            peers.failed(public(number), now)
+        assert dial(peers, now + delay - 0.1) is None
+        now += delay
+        assert len(dial_all(peers, now)) == 3
+
+
+def test_only_who_failed_begins_anew() -> None:
+    peers = some(2)
+    dial(peers, 0.0)
+    (useful,) = (peer.address for peer in peers if peer.queue is None)
+    peers.connected(useful)
+    peers.disconnected(useful, 100.0, useful=True)
+    peers.add(public(9), BY_HAND, LOOPBACK, 100.0)
+    peers.try_again(100.0)
+    peers.add(useful, TRACKER, PUBLIC, 100.0)
+    assert useful not in dial_all(peers, 100.0 + RETRY_USEFUL - 0.1)
+    assert dial_all(peers, 100.0 + RETRY_USEFUL) == [useful]
+
+
+@pytest.mark.parametrize("wish", [True, False])
+def test_the_dead_are_not_hammered_whatever_is_said(wish: bool) -> None:
+    peers, now, dialled = some(5), 0.0, 0
+    while now < 3600:
+        for address in dial_all(peers, now):
+            peers.failed(address, now)
+            dialled += 1
+        for number in range(5):
+            peers.add(public(number), TRACKER, PUBLIC, now)
+        if wish:
+            peers.try_again(now)
+        now += 1.0
+    assert dialled <= 5 * (3600 / RETRY_ANEW + 2)
+
+
+def test_who_is_tried_again_still_makes_room() -> None:
+    peers = some(3, limit=3)
+    now = failing(peers, 0.0) + RETRY_ANEW
+    peers.try_again(now)
+    assert peers.add(public(9), "pex", PUBLIC, now)
+    assert len(peers) == 3
+
+
 def test_each_source_has_its_turn() -> None:
     peers = PeerList(random.Random(1))
     for number in range(1000):
@@ -302,9 +428,12 @@ def test_each_is_in_one_place(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(0, 40))):
         now += data.draw(st.sampled_from([0.0, 5.0, 60.0, 4000.0]))
         address = public(data.draw(st.integers(0, 9)))
-        match data.draw(st.sampled_from(["add", "hand", "dial", "in", "fail", "useful", "idle", "ban", "self"])):
+        wishes = ["add", "hand", "again", "dial", "in", "fail", "useful", "idle", "ban", "self"]
+        match data.draw(st.sampled_from(wishes)):
             case "add":
                 peers.add(address, data.draw(st.sampled_from(["pex", "dht"])), PUBLIC, now)
+            case "again":
+                peers.try_again(now)
             case "hand":
                 peers.add(address, BY_HAND, LOOPBACK, now)
             case "dial":

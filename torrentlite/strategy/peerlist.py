@@ -27,6 +27,9 @@ TRACKER: Final = "tracker"
 LOCAL: Final = "lsd"
 """The source of addresses that were heard of on the local network (BEP 14)."""
 
+DHT: Final = "dht"
+"""The source of addresses that were found in the DHT (BEP 5)."""
+
 RETRY_USEFUL: Final = 5.0
 """Seconds until a peer that gave us something is dialled again: it is known to be good (Transmission has the same)."""
 
@@ -38,6 +41,14 @@ RETRY_NAMED: Final = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 """The same for an address named by hand or in a link: somebody says that it is, or will be, there, and often both sides
 are just being started. By hand the last is for ever; of a link, RETRY goes on from there."""
 
+RETRY_ANEW: Final = 60.0
+"""Seconds, at least, between a failure and an attempt that somebody's word or wish brings forward: each counts once. A
+program that wishes all day, or a tracker that says the same all day, does not make us knock all day at the dead."""
+
+FRESH: Final = (TRACKER, DHT, LOCAL)
+"""Whose naming of an address that could not be reached is news: it was there a while ago. (A peer's is not, by PEX: it
+may say so each minute, of anybody.)"""
+
 
 @dataclasses.dataclass(slots=True, eq=False)
 class PeerAddress:
@@ -47,6 +58,8 @@ class PeerAddress:
         source: who named it: peer (by hand), tracker, magnet, incoming, dht, pex or lsd.
         within: the narrowest scope that its source may name; pass it on to ``Network.connect``.
         failures: attempts, or stays without use, since it was last of use.
+        failed_at: when the last of them was.
+        reached: whether that was a stay: it is there, but was of no use.
         encrypted: whether to call it so; None where nothing is known of that. See ``EncryptionPolicy``.
         met: it has answered to that.
         retry_at: not to be dialled before.
@@ -57,6 +70,8 @@ class PeerAddress:
     source: str
     within: Scope
     failures: int = 0
+    failed_at: float = -math.inf
+    reached: bool = False
     encrypted: bool | None = None
     met: bool = False
     retry_at: float = 0.0
@@ -144,6 +159,8 @@ class PeerList:
         self._useful = _Line()
         self._untried: dict[str, _Bag] = {}  # by source; the one whose turn it is comes first
         self._named = tuple(_Line() for _ in RETRY_NAMED)
+        self._rested = _Line()  # brought forward, to be tried at once; and those who must rest for RETRY_ANEW
+        self._resting = _Line()
         self._failed = tuple(_Line() for _ in RETRY)
         self._per_host: dict[str, int] = {}
         self._ourselves: dict[Address, None] = {}
@@ -163,12 +180,14 @@ class PeerList:
     @property
     def failing(self) -> int:
         """Known addresses that were of no use when last dialled, and wait for another attempt."""
-        return sum(map(len, (*self._named, *self._failed)))
+        return sum(map(len, (*self._named, self._rested, self._resting, *self._failed)))
 
     # -- learning ----------------------------------------------------------------------------------------------------
 
     def add(self, address: Address, source: str, within: Scope, now: float) -> bool:
         """Somebody named a peer. True where it is new, or where the user asks for it (again).
+
+        One that could not be reached is soon tried again if it was named by somebody who should know (FRESH).
 
         Refused are addresses narrower than ``within`` or never allowed, ourselves, the banned, and more than
         MAX_PORTS_PER_HOST ports of one public host.
@@ -182,7 +201,11 @@ class PeerList:
             if peer is not None and peer.queue is None:
                 return False
             self._remove(address)
-        elif peer is not None or not self._make_room(address, source):
+        elif peer is not None:
+            if source in FRESH and not peer.reached:
+                self._bring_forward(peer, now)
+            return False
+        elif not self._make_room(address, source):
             return False
         if peer is None:
             self.named[source] = self.named.get(source, 0) + 1
@@ -195,6 +218,15 @@ class PeerList:
                 self._untried[source] = _Bag(self._rng)
             self._put(peer, self._untried[source], now)
         return True
+
+    def try_again(self, now: float) -> None:
+        """What kept us from them may be over (our network, what we wanted, a person knows): all begin anew.
+
+        Who waits is tried, those with fewest failures first, and next after 1 minute, 5, ….
+        """
+        for peer in sorted(self._known.values(), key=lambda peer: peer.failures):
+            peer.failures = min(peer.failures, 1)
+            self._bring_forward(peer, now)
 
     def retain(self, *sources: str) -> None:
         """Forget whoever was named by others than these."""
@@ -258,10 +290,13 @@ class PeerList:
     def failed(self, address: Address, now: float) -> None:
         """It could not be reached, or did not want us: it is tried again, after longer each time."""
         peer = self._known.get(address)
-        if peer is None:
-            return
+        if peer is not None:
+            self._set_aside(peer, now, reached=False)
+
+    def _set_aside(self, peer: PeerAddress, now: float, *, reached: bool) -> None:
         self._take(peer)
         peer.failures += 1
+        peer.failed_at, peer.reached = now, reached
         step = peer.failures - 1
         if peer.source == BY_HAND:
             step = min(step, len(RETRY_NAMED) - 1)
@@ -274,8 +309,10 @@ class PeerList:
     def disconnected(self, address: Address, now: float, *, useful: bool) -> None:
         """The connection ended. If it was of use it is soon dialled again, else that was one more failure."""
         peer = self._known.get(address)
-        if peer is None or not useful:
-            self.failed(address, now)
+        if peer is None:
+            return
+        if not useful:
+            self._set_aside(peer, now, reached=True)
             return
         self._take(peer)
         peer.failures = 0
@@ -284,12 +321,21 @@ class PeerList:
     # -- queues ------------------------------------------------------------------------------------------------------
 
     def _queues(self) -> list[_Queue]:
-        return [self._by_hand, self._useful, *self._untried.values(), *self._named, *self._failed]
+        lines = (*self._named, self._rested, self._resting, *self._failed)
+        return [self._by_hand, self._useful, *self._untried.values(), *lines]
 
     def _put(self, peer: PeerAddress, queue: _Queue, retry_at: float) -> None:
         peer.retry_at = retry_at
         peer.queue = queue
         queue.put(peer)
+
+    def _bring_forward(self, peer: PeerAddress, now: float) -> None:
+        """It may be there by now: let it wait no longer than RETRY_ANEW, and not at all where its failure is older."""
+        rested = now - peer.failed_at >= RETRY_ANEW
+        retry_at = now if rested else now + RETRY_ANEW
+        if peer.failures and peer.queue is not None and retry_at < peer.retry_at:
+            self._take(peer)
+            self._put(peer, self._rested if rested else self._resting, retry_at)
 
     def _take(self, peer: PeerAddress) -> None:
         if peer.queue is not None:
@@ -314,7 +360,7 @@ class PeerList:
             return False
         if len(self._known) < self._limit:
             return True
-        for line in (*reversed(self._failed), *reversed(self._named)):
+        for line in (*reversed(self._failed), *reversed(self._named), self._resting, self._rested):
             worst = line.head()
             if worst is not None and worst.source != BY_HAND:
                 self._remove(worst.address)

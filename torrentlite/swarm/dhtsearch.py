@@ -10,6 +10,7 @@ import trio
 from ..errors import DhtError
 from ..limits import DHT_ANNOUNCE_INTERVAL, DHT_FEW_PEERS, DHT_SEARCH_AGAIN, DHT_SEARCH_TIMEOUT
 from ..stats import SourceStats
+from ..strategy.peerlist import DHT
 from ..wire.address import Address, Scope
 from .crew import Crew
 
@@ -120,7 +121,7 @@ class DhtSearch:
             with trio.move_on_after(DHT_SEARCH_TIMEOUT):
                 async for address in search:
                     # The node has seen to it that nobody names what is narrower than he is himself.
-                    owner.peers_found((address,), "dht", address.scope)
+                    owner.peers_found((address,), DHT, address.scope)
         except DhtError as error:
             log.info("%s: %s", owner.info_hash_bytes.hex(), error)
         finally:

@@ -52,6 +52,9 @@ class DiscoveryOwner(DhtSearchOwner, Protocol):
     def named_by(self, source: str) -> int:
         """Peers that this source was the first to name."""
 
+    def try_again(self) -> None:
+        """Peers that could not be reached may be reached now."""
+
     def tracker_replied(self, url: str, ok: bool, message: str, peers: int) -> None:
         """A tracker answered, or failed to."""
 
@@ -112,10 +115,11 @@ class Discovery:
             self._dht.stop()
 
     def announce_now(self, now: float) -> None:
-        """Ask, and tell, everybody as soon as may be: a person wants it, or peers can call us at another port."""
+        """Ask, tell and dial everybody as soon as may be: a person wants it, or peers can call us at another port."""
         self.tiers.announce_now(now)
         if self._dht is not None:
             self._dht.ask_again(now)
+        self._owner.try_again()
 
     def sources(self, now: float) -> list[SourceStats]:
         """What besides trackers named peers."""
@@ -151,6 +155,8 @@ class Discovery:
         url = redact(entry.url)
         try:
             reply = await self._commons.trackers.announce(entry.url, self._request(event, entry), within=entry.within)
+            if entry.failures and not self._owner.connected:
+                self._owner.try_again()  # maybe it was our network that failed: then no peer could be reached either
             if self.tiers.succeeded(entry, reply, trio.current_time()):
                 self._owner.tracker_switched()
             self._owner.tracker_replied(url, True, reply.warning, len(reply.peers))

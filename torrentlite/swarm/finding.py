@@ -73,6 +73,13 @@ class Finding:
         self._life.wake()  # there may be no room to dial just now
         dialler.dial_more(trio.current_time())
 
+    def try_again(self) -> None:
+        """Peers that could not be reached may be reached now."""
+        now = trio.current_time()
+        self._life.swarm.peerlist.try_again(now)
+        self._life.wake()
+        self._life.swarm.dialler.dial_more(now)
+
     def tracker_replied(self, url: str, ok: bool, message: str, peers: int) -> None:
         """A tracker answered, or failed to."""
         self._life.streams.put(ev.TrackerReplied(url, ok, message, peers))

@@ -163,6 +163,7 @@ class Life:
         self._opening.stays_paused = False
         if self.state in (State.PAUSED, State.ERROR):
             self.error = None
+            self.discovery.announce_now(trio.current_time())
             self.go()
 
     def recheck(self) -> None:
@@ -292,8 +293,10 @@ class Life:
         assert self.content is not None
         complete = not self.content.left
         self.swarm.open = True
-        self.swarm.complete = self.reading.sated
-        self.swarm.downloading = not self.reading.sated
+        if self.reading.sated:
+            self.swarm.complete, self.swarm.downloading = True, False
+        else:
+            self.swarm.go_on()
         pieces.resume()
         if self.swarm.pieces is not pieces:
             self.swarm.begin(pieces)

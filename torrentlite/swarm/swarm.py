@@ -153,7 +153,7 @@ class Swarm:
             stream.close()
             log.debug("%s: %s refused: %s", self.owner.info_hash, address, refusal)
             if not incoming:
-                self.peerlist.failed(address, trio.current_time())
+                self.peerlist.disconnected(address, trio.current_time(), useful=False)
             return
         with contextlib.ExitStack() as leaving:  # what has begun is ended, whatever becomes of the rest
             leaving.callback(stream.close)
@@ -266,6 +266,8 @@ class Swarm:
 
     def go_on(self) -> None:
         """There is something to fetch (again)."""
+        if self.complete:  # seeds that were of no use now are
+            self.peerlist.try_again(trio.current_time())
         self.complete, self.downloading = False, True
 
     def peer_advanced(self, peer: Peer) -> None:

@@ -186,7 +186,7 @@ class Torrent:
         self._life.wake()
 
     def announce(self) -> None:
-        """Ask the DHT now, and the trackers (as soon as they allow)."""
+        """Ask the DHT now, and the trackers (as soon as they allow), and dial again whom nobody could reach."""
         if self.state is not State.CLOSED:
             self._life.discovery.announce_now(trio.current_time())
             self._life.tick_discovery()

@@ -1,0 +1,184 @@
+"""The network, a seed, or the wish for more comes back after hours: whom nobody could reach, or needed, is dialled soon."""
+
+import functools
+
+import pytest
+import trio
+
+import torrentlite as tl
+import torrentlite.testing
+from tests.strangers import Stranger, background, session_on, until
+from torrentlite.limits import MIN_ANNOUNCE_INTERVAL
+from torrentlite.strategy.peerlist import RETRY_ANEW
+from torrentlite.testing.swarms import Announce
+from torrentlite.wire.address import Address
+
+simulated = functools.partial(torrentlite.testing.simulated, time_limit=86_400)
+OUT = 2 * 3600 + 331
+HOUR = 3600
+
+
+async def fetching(world, **settings):
+    """A torrent on a tracker with one slow seed, and the machine to fetch it."""
+    tracker = world.tracker()
+    metainfo, data = world.torrent(2_000_000, trackers=[tracker.url], **settings)
+    seed, machine = world.host(up=100_000), world.host()
+    seed.put(metainfo.info, data)
+    return tracker, metainfo, seed, machine
+
+
+async def under_way(sharing, session, metainfo):
+    """The seed is there first, so that it is called, and known."""
+    shared = sharing.add(metainfo)
+    await until(lambda: shared.trackers()[0].state == "ok")
+    torrent = session.add(metainfo)
+    await until(lambda: torrent.stats().done)
+    return torrent
+
+
+def names_nobody(tracker):
+    """From now on: some trackers tell of others each time."""
+    answer = tracker.announce
+    tracker.announce = lambda announce: answer(announce)._replace(peers=[])
+
+
+async def first(condition):
+    """Seconds until it is so; looked at once a second, for it may take hours."""
+    began = trio.current_time()
+    while not condition():
+        await trio.sleep(1)
+    return trio.current_time() - began
+
+
+async def first_bytes(torrent):
+    done = torrent.stats().done
+    return await first(lambda: torrent.stats().done > done)
+
+
+@pytest.mark.parametrize("wish", ["announce", "pause and resume"])
+@simulated()
+async def test_our_network_is_back_and_a_person_says_so(world, wish):
+    tracker, metainfo, seed, machine = await fetching(world)
+    async with session_on(seed) as sharing, session_on(machine) as session:
+        torrent = await under_way(sharing, session, metainfo)
+        names_nobody(tracker)
+        machine.network.plugged = False
+        await trio.sleep(OUT)
+        (peer,) = torrent._life.swarm.peerlist
+        assert peer.failures > 5, "it waits for an hour"
+        machine.network.plugged = True
+        if wish == "announce":
+            torrent.announce()
+        else:
+            torrent.pause()
+            torrent.resume()
+        assert await first_bytes(torrent) < 5
+
+
+@simulated()
+async def test_a_person_says_so_a_little_too_early(world):
+    """Then the next attempts come as soon as after a first failure."""
+    _, metainfo, seed, machine = await fetching(world)
+    async with session_on(seed) as sharing, session_on(machine) as session:
+        torrent = await under_way(sharing, session, metainfo)
+        machine.network.plugged = False
+        await trio.sleep(OUT)
+        torrent.announce()
+        await trio.sleep(20)
+        machine.network.plugged = True
+        assert await first_bytes(torrent) < 2 * RETRY_ANEW
+
+
+@pytest.mark.parametrize("private", [False, True])
+@simulated()
+async def test_our_network_is_back_and_a_tracker_answers(world, private):
+    tracker, metainfo, seed, machine = await fetching(world, private=private)
+    async with session_on(seed) as sharing, session_on(machine) as session:
+        torrent = await under_way(sharing, session, metainfo)
+        names_nobody(tracker)
+        machine.network.plugged = False
+        await trio.sleep(OUT)
+        assert torrent.trackers()[0].failures
+        machine.network.plugged = True
+        await first(lambda: torrent.trackers()[0].state == "ok")
+        assert torrent.trackers()[0].peers == 0
+        assert await first_bytes(torrent) < 5
+
+
+@simulated()
+async def test_a_seed_is_back_and_a_tracker_names_it_again(world):
+    """All the while the tracker has answered, so nothing was wrong here."""
+    tracker = world.tracker()
+    metainfo, data = world.torrent(2_000_000, trackers=[tracker.url])
+    async with background() as nursery, session_on(world.host()) as session:
+        seed = await Stranger(world.host(up=100_000), metainfo.info, data).serve(nursery)
+        here = Address(*seed.place), seed.peer_id, metainfo.info.hashes.v1, "", 0, 0, 0, 0, "http"
+        tracker.announce(Announce(trio.current_time(), *here))
+        torrent = session.add(metainfo)
+        await until(lambda: torrent.stats().done)
+        seed.machine.network.plugged = False
+        await trio.sleep(OUT)
+        assert torrent.trackers()[0].peers == 0
+        (peer,) = torrent._life.swarm.peerlist
+        assert peer.failures > 5
+        seed.machine.network.plugged = True
+        tracker.announce(Announce(trio.current_time(), *here))
+        await first(lambda: torrent.trackers()[0].peers)
+        assert await first_bytes(torrent) < 5
+
+
+@pytest.mark.parametrize("more", ["select", "read", "recheck"])
+@simulated()
+async def test_a_complete_torrent_wants_more_after_hours(world, more):
+    """Seeds were of no use to it, and sent away each time."""
+    tracker = world.tracker()
+    metainfo, data = world.torrent(100_000, 200_000, trackers=[tracker.url])
+    seed, machine = world.host(), world.host()
+    seed.put(metainfo.info, data)
+    async with session_on(seed) as sharing, session_on(machine) as session:
+        sharing.add(metainfo)
+        torrent = session.add(metainfo, select=[0])
+        await torrent.wait_complete()
+        await trio.sleep(OUT)
+        (peer,) = torrent._life.swarm.peerlist
+        assert peer.retry_at - trio.current_time() > 5 * 60
+        began = trio.current_time()
+        if more == "select":
+            torrent.select_files(None)
+            await torrent.wait_complete()
+        elif more == "read":
+            async with torrent.open(1) as file:
+                file.seek(100_000)
+                assert await file.read(1000) == data[200_000:201_000]
+        else:
+            machine.disk.storage(metainfo.info).fill(bytes(len(data)))
+            torrent.recheck()
+            await torrent.wait_complete()
+        assert trio.current_time() - began < 5
+
+
+@simulated()
+async def test_the_dead_are_not_hammered(world):
+    """A tracker names them each time, and a program wishes all the time."""
+    tracker = world.tracker()
+    metainfo, _ = world.torrent(100_000, trackers=[tracker.url])
+    machine, dead = world.host(), Address("11.9.9.9", 6881)
+    dial, dialled = machine.network.connect, []
+
+    async def connect(address, **kinds):
+        dialled.extend([address] if address == dead else [])
+        return await dial(address, **kinds)
+
+    machine.network.connect = connect
+    hash_ = metainfo.info.hashes.v1
+    async with session_on(machine) as session:
+        torrent = session.add(metainfo)
+        for _ in range(HOUR):
+            tracker.announce(Announce(trio.current_time(), dead, bytes(20), hash_, "", 0, 0, 0, 0, "http"))
+            torrent.announce()
+            await trio.sleep(1)
+        asked = [announce for announce in tracker.announces if announce.peer != dead]
+        assert torrent.trackers()[0].peers == 1
+        assert torrent.why().reason is tl.Reason.UNREACHABLE
+    assert len(asked) <= HOUR / MIN_ANNOUNCE_INTERVAL + 2
+    assert 10 < len(dialled) <= HOUR / RETRY_ANEW + 2
