@@ -131,6 +131,7 @@ def test_a_table_is_for_its_command(write) -> None:  # type: ignore[no-untyped-d
             "did you mean web-seed?",
         ),
         ("[seed]\n[fetch]\nratio = -1", ":3: ratio", "'-1' is not a ratio", ""),
+        ("encryption = 'on'", ":1: encryption", "'on' is not one of off, allow, prefer, require", ""),
         ("fetch.ratio = -1", ":1: ratio", "'-1' is not a ratio", ""),
         ("[seed]\nratio = 1\n[fetch]\n'ratio' = -1", ":4: ratio", "'-1' is not a ratio", ""),
         ("\nfetch . no_such-flag = -1", ":2: no_such-flag", "tl fetch has no flag", ""),
@@ -164,6 +165,7 @@ def test_a_file_that_makes_no_sense(text: str | bytes, where: str, what: str, hi
         ("TL_SEED", "maybe", "TL_SEED: 'maybe' is neither 1 nor 0"),
         ("TL_VERBOSE", "much", "TL_VERBOSE: 'much' is not a number"),
         ("TL_PEER", "h:1 h", "TL_PEER: 'h' is not HOST:PORT"),
+        ("TL_ENCRYPTION", "on", "TL_ENCRYPTION: 'on' is not one of off, allow, prefer, require"),
         ("TL_SELECT", "'a", "TL_SELECT: no closing quotation"),
     ],
 )

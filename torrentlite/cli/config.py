@@ -131,6 +131,8 @@ def _text(value: Any, where: str) -> str:
 
 def _checked(flag: argparse.Action, text: str, where: str) -> Any:
     read = flag.type
+    if flag.choices is not None and text not in flag.choices:
+        raise UsageError(f"{where}: {text!r} is not one of {', '.join(map(str, flag.choices))}")
     if not callable(read):
         return text
     try:
