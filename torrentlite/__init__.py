@@ -61,6 +61,7 @@ _HOMES = {
         "BencodeError",
         "DhtError",
         "DiskFullError",
+        "DiskTroubleError",
         "DuplicateTorrentError",
         "FileInTheWayError",
         "ForbiddenAddressError",

@@ -78,8 +78,12 @@ class StorageError(TorrentError):
         self.path = path
 
 
-class DiskFullError(StorageError):
-    """A fault of the disk that may pass (ENOSPC, EDQUOT, EIO, EROFS, EINTR, EMFILE, ENFILE): wait and try again."""
+class DiskTroubleError(StorageError):
+    """A fault of the disk that may pass (EIO, EROFS, EINTR, EMFILE, ENFILE; DiskFullError): wait and try again."""
+
+
+class DiskFullError(DiskTroubleError):
+    """There is no room (ENOSPC), or the quota is used up (EDQUOT); once there is room it goes on by itself."""
 
 
 class FileInTheWayError(StorageError):

@@ -21,6 +21,7 @@ from torrentlite.cli.exits import Exit
         (errors.SourceError("x"), 4, "source"),
         (errors.StorageError("x"), 5, "storage"),
         (errors.DiskFullError("x"), 5, "disk_full"),
+        (errors.DiskTroubleError("x"), 5, "disk"),
         (errors.FileInTheWayError("x"), 5, "file_in_the_way"),
         (PermissionError(13, "Permission denied", "x"), 5, "disk"),
         (errors.VerifyError("x"), 6, "verify"),

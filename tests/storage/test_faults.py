@@ -13,7 +13,7 @@ import pytest
 import trio
 
 from tests.storage.worlds import FAILING, Home, Shape, content_of, letters, wrong_claims
-from torrentlite.errors import DiskFullError, StorageError
+from torrentlite.errors import DiskFullError, DiskTroubleError, StorageError
 from torrentlite.storage import platform
 from torrentlite.storage.faults import about
 from torrentlite.storage.files import FileStorage
@@ -58,7 +58,7 @@ class Faults:
 async def again(call: Callable[[], Awaitable[T]]) -> T:
     try:
         return await call()
-    except DiskFullError:
+    except DiskTroubleError:
         return await call()
 
 
@@ -79,13 +79,13 @@ async def story(home: Home, faults: Faults) -> None:
         if step % 2:
             try:
                 await disk.commit(have)
-            except DiskFullError:
+            except DiskTroubleError:
                 have &= ~disk.unsure()
     for piece in bitfield.members(shape.full & ~have):
         await again(lambda p=piece: disk.write_piece(p, shape.pieces[p]))  # type: ignore[misc]
     try:
         await disk.commit(shape.full)
-    except DiskFullError:
+    except DiskTroubleError:
         for piece in bitfield.members(disk.unsure()):
             await disk.write_piece(piece, shape.pieces[piece])
         await disk.commit(shape.full)
@@ -93,7 +93,7 @@ async def story(home: Home, faults: Faults) -> None:
     done = faults.count >= faults.at
     try:
         await disk.close(shape.full)
-    except DiskFullError:
+    except DiskTroubleError:
         assert not done
     faults.at = -1
     last = home.disk()
@@ -146,7 +146,7 @@ async def test_failed_flush_is_not_asked_again(tmp_path: pathlib.Path, monkeypat
 
     monkeypatch.setattr("torrentlite.storage.platform.flush", flush)
     monkeypatch.setattr("torrentlite.storage.platform.forget_cached", lambda fd: forgotten.append("it"))
-    with pytest.raises(DiskFullError, match=r"a\.\w{8}\.part"):
+    with pytest.raises(DiskTroubleError, match=r"a\.\w{8}\.part"):
         await disk.commit(0b111)
     assert disk.unsure() == 0b010  # b was flushed, and the first piece of a before
     assert forgotten == ["it"], "what is in memory is not what is on the disk"
@@ -171,13 +171,13 @@ async def test_what_was_synced_is_not_lost_with_its_name(
         await disk.write_piece(piece, shape.pieces[piece])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "unlink", lambda *args, **kwargs: _fail(0))
-        with pytest.raises(DiskFullError):
+        with pytest.raises(DiskTroubleError):
             await disk.commit(0b11)
     assert home.part(0).samefile(home.final(0))
     assert not disk.dirty
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(platform, "flush", _fail)
-        with pytest.raises(DiskFullError):
+        with pytest.raises(DiskTroubleError):
             await disk.commit(0b11)
     assert not disk.unsure()
     assert await disk.commit(0b11) == [0]
@@ -231,7 +231,7 @@ async def test_file_without_its_size_is_not_one_that_was_cut_short(
     await disk.write_piece(0, shape.pieces[0])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "ftruncate", lambda fd, length: _fail(fd))
-        with pytest.raises(DiskFullError, match=r"b\.\w{8}\.part"):
+        with pytest.raises(DiskTroubleError, match=r"b\.\w{8}\.part"):
             await disk.write_piece(2, shape.pieces[2])
     assert home.part(1).stat().st_size == 0
     await disk.commit(0b1)
@@ -266,7 +266,7 @@ async def test_piece_written_while_a_flush_fails(tmp_path: pathlib.Path, monkeyp
         await inside.wait()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("torrentlite.storage.platform.flush", _fail)
-            with pytest.raises(DiskFullError):
+            with pytest.raises(DiskTroubleError):
                 await disk.commit(0b1)
         outside.set()
     assert written == [1, 1]
@@ -283,11 +283,11 @@ def _fail(fd: int) -> None:
     [
         (errno.ENOSPC, DiskFullError),
         (errno.EDQUOT, DiskFullError),
-        (errno.EIO, DiskFullError),
-        (errno.EROFS, DiskFullError),
-        (errno.EINTR, DiskFullError),
-        (errno.EMFILE, DiskFullError),
-        (errno.ENFILE, DiskFullError),
+        (errno.EIO, DiskTroubleError),
+        (errno.EROFS, DiskTroubleError),
+        (errno.EINTR, DiskTroubleError),
+        (errno.EMFILE, DiskTroubleError),
+        (errno.ENFILE, DiskTroubleError),
         (errno.EACCES, StorageError),
         (errno.ENOTDIR, StorageError),
         (errno.ENOENT, StorageError),

@@ -13,7 +13,7 @@ from typing import NoReturn
 import pytest
 
 from tests.storage.worlds import Home, Shape, letters
-from torrentlite.errors import DiskFullError, StorageError
+from torrentlite.errors import DiskFullError, DiskTroubleError, StorageError
 from torrentlite.storage.disk import Disk, Verdict
 from torrentlite.storage.journal import Journal
 from torrentlite.wire import bitfield
@@ -115,10 +115,11 @@ async def test_a_state_folder_that_fails_is_not_a_full_one(home: Home, shape: Sh
         await disk.close(0)
     lay(home, shape.all)
     disk = home.disk()
-    with no_room(home.state, number) as failed, pytest.raises(DiskFullError) as caught:
+    with no_room(home.state, number) as failed, pytest.raises(DiskTroubleError) as caught:
         await home.open(disk)
     assert failed
     assert caught.value.errno == number
+    assert not isinstance(caught.value, DiskFullError)
     assert await home.open(disk) == shape.full
     await disk.close(shape.full)
 

@@ -170,6 +170,7 @@ async def test_what_a_failed_sync_may_have_lost_is_not_claimed(world):
 
         machine.disk.storage(metainfo.info).sync = sync
         await until(lambda: torrent.error)
+        assert type(torrent.error) is tl.DiskTroubleError, "there is room"
         assert failed[0] > 0
         assert torrent.why().reason is tl.Reason.DISK
         lost = failed[0] - torrent.stats().pieces_done

@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from tests.strangers import simulated
-from torrentlite.errors import DiskFullError, StorageError
+from torrentlite.errors import DiskFullError, DiskTroubleError, StorageError
 from torrentlite.limits import DISK_RETRY
 from torrentlite.metainfo.layout import BLOCK_SIZE
 from torrentlite.storage.disk import Disk, Verdict
@@ -104,7 +104,7 @@ async def test_a_disk_that_refuses_for_good_is_told_of_and_ends_it(world):
         machine.disk.error = errno.EACCES
         await stalled(spills)
         (error,) = owner.told
-        assert isinstance(error, StorageError) and not isinstance(error, DiskFullError)
+        assert isinstance(error, StorageError) and not isinstance(error, DiskTroubleError)
         assert memory.used == PIECE
         picker.set_wanted(0)
         spills.forget()

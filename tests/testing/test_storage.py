@@ -3,7 +3,7 @@ import errno
 import pytest
 import trio
 
-from torrentlite.errors import DiskFullError, StorageError
+from torrentlite.errors import DiskFullError, DiskTroubleError, StorageError
 from torrentlite.storage.storage import SyncFailure
 from torrentlite.testing import simulated
 
@@ -69,7 +69,7 @@ async def test_a_disk_gets_full_and_is_emptied(world, a_disk):
 
 @pytest.mark.parametrize(
     ("number", "kind"),
-    [(errno.EIO, DiskFullError), (errno.EROFS, DiskFullError), (errno.EACCES, StorageError)],
+    [(errno.EIO, DiskTroubleError), (errno.EROFS, DiskTroubleError), (errno.EACCES, StorageError)],
 )
 @simulated()
 async def test_a_broken_disk_fails_every_call_until_it_is_mended(world, a_disk, number, kind):
@@ -107,7 +107,7 @@ async def test_the_call_of_a_number_fails(world, a_disk):
     for _ in range(5):
         try:
             storage.pwrite(0, data[:10])
-        except DiskFullError as error:
+        except DiskTroubleError as error:
             outcomes.append(error.errno)
         else:
             outcomes.append(0)

@@ -27,6 +27,7 @@ __all__ = [
     "DhtError",
     "DhtStats",
     "DiskFullError",
+    "DiskTroubleError",
     "DuplicateTorrentError",
     "Event",
     "EventStream",

@@ -28,6 +28,7 @@ __all__ = [
     "DhtError",
     "DhtStats",
     "DiskFullError",
+    "DiskTroubleError",
     "DuplicateTorrentError",
     "Event",
     "Events",

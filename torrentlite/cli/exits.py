@@ -71,6 +71,8 @@ def code_of(error: BaseException) -> Exit:
 
 def kind_of(error: BaseException) -> str:
     """A stable word for scripts: ``no_peers`` for NoPeersError, ``unexpected`` for what is a bug of ours."""
+    if type(error) is errors.DiskTroubleError:
+        return "disk"  # as where the system says it itself
     if not isinstance(error, errors.TorrentError):
         return "disk" if isinstance(error, OSError) else "unexpected"
     name = type(error).__name__.removesuffix("Error")

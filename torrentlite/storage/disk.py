@@ -8,13 +8,11 @@ in its thread.
 from __future__ import annotations
 
 import enum
-import errno
 import hashlib
 import itertools
 import logging
 import pathlib
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
 
 import trio
 
@@ -35,9 +33,6 @@ from .storage import Buffer, Found, InTheWay, Room, Storage, SyncFailure
 from .turns import Turns
 
 log = logging.getLogger("torrentlite")
-
-_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""Where a journal may be done without. What a failing disk does not take may not outlive that either."""
 
 
 class Verdict(enum.Enum):
@@ -130,13 +125,11 @@ class Disk:
         return have
 
     async def _load_journal(self) -> tuple[Resume, DiskFullError | None]:
-        """What it says, and why it cannot be had for now: files that are all there need none."""
+        """What it says, or why there is no room for it: files that are all there need none."""
         if self._journal is not None:
             try:
                 return await self._offload.run(self._journal.load), None
             except DiskFullError as error:
-                if error.errno not in _NO_ROOM:
-                    raise
                 return Resume(), error
         return Resume(), None
 
@@ -162,7 +155,7 @@ class Disk:
         Cancellation takes effect afterwards. After an error all of them can be tried again.
 
         Raises:
-            DiskFullError: the disk refuses for now.
+            DiskTroubleError: the disk refuses for now.
             StorageError: it refuses for good.
         """
         while True:
@@ -337,7 +330,7 @@ class Disk:
             have: the pieces that the caller counts as verified.
 
         Raises:
-            DiskFullError: the disk refuses for now, or failed to flush: look at ``unsure``.
+            DiskTroubleError: the disk refuses for now, or failed to flush: look at ``unsure``.
             StorageError: it refuses for good.
         """
         async with self._turns.lock:
@@ -372,8 +365,9 @@ class Disk:
         except DiskFullError as error:
             # With pieces still to come it is waited for: after a kill, what it does not tell of is fetched again. When
             # all are here it only saves hashing them at the next start, and must not keep the files from their names.
+            # Not so where the disk fails: what that does not take may not outlive it either.
             here = ledger.whole(self._wanted, synced)
-            if error.errno not in _NO_ROOM or not here or len(here) < len(self._wanted):
+            if not here or len(here) < len(self._wanted):
                 raise
             log.warning("nothing is remembered for the next start: %s", error)
         ledger.news.clear()

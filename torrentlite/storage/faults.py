@@ -8,12 +8,13 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
-from ..errors import DiskFullError, StorageError
+from ..errors import DiskFullError, DiskTroubleError, StorageError
 from ..metainfo.text import display
 
-PASSING: Final = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EINTR, errno.EMFILE, errno.ENFILE}
-)
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""Faults that pass when somebody makes room."""
+
+PASSING: Final = FULL | {errno.EIO, errno.EROFS, errno.EINTR, errno.EMFILE, errno.ENFILE}
 """Faults that may pass without anybody changing the torrent: a torrent waits for that.
 
 EINTR comes from calls about names (mkdir, link, unlink, rename) on FUSE and network file systems. Python makes reads,
@@ -46,7 +47,7 @@ _HINTS: Final = {
 def fault(error: OSError, path: str, doing: str = "use", *, hint: str = "") -> StorageError:
     """The error to raise for ``error``, met while ``doing`` something with ``path``; ``hint`` instead of the usual."""
     number = error.errno or 0
-    kind = DiskFullError if number in PASSING else StorageError
+    kind = StorageError if number not in PASSING else DiskFullError if number in FULL else DiskTroubleError
     words = error.strerror or str(error) or "unknown error"
     return kind(
         f"cannot {doing} '{display(path)}': {words}", errno=number, path=path, hint=hint or _HINTS.get(number, "")

@@ -76,8 +76,8 @@ class Storage(Protocol):
     ``close`` alone.
 
     Who makes their own inherits from this class and has to write ``pread_into`` and ``pwrite``; the rest has defaults
-    that are right for a store without files of its own. All methods raise StorageError (DiskFullError where the fault
-    may pass) unless they say otherwise.
+    that are right for a store without files of its own. All methods raise StorageError (DiskTroubleError, or its kind
+    DiskFullError, where the fault may pass) unless they say otherwise.
     """
 
     read_only: bool = False

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 import trio
 
 from .. import events as ev
-from ..errors import DiskFullError, MetainfoError, NoSuchFileError, StorageError, TorrentError
+from ..errors import DiskTroubleError, MetainfoError, NoSuchFileError, StorageError, TorrentError
 from ..limits import DOWNLOAD_BURST, PROGRESS_INTERVAL
 from ..metainfo.magnet import Magnet
 from ..metainfo.metainfo import Info, InfoHashes, Metainfo
@@ -378,7 +378,7 @@ class Life:
             self.streams.put(ev.PeerBanned(key, "sent wrong data"))
         self.swarm.ban(peers, "sent wrong data")
 
-    def disk_trouble(self, error: DiskFullError | None) -> None:
+    def disk_trouble(self, error: DiskTroubleError | None) -> None:
         """The disk refuses for now (None: it works again)."""
         if self.state in (State.ERROR, State.CLOSED):
             return  # what stopped it still holds, whatever the disk does to who has not noticed yet

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import DiskFullError
+from ..errors import DiskTroubleError
 from ..net.encrypted import EncryptedStream
 from ..stats import PeerStats, State, TorrentStats
 from ..strategy.verdict import Facts
@@ -104,7 +104,7 @@ def torrent_facts(torrent: Life, content: Content | None, swarm: Swarm) -> Facts
     return Facts(
         state=state,
         error=str(torrent.error) if torrent.error else "",
-        disk=isinstance(torrent.error, DiskFullError),
+        disk=isinstance(torrent.error, DiskTroubleError),
         left=left,
         quiet=now - moved_at,
         limited=swarm.throttle.holds_back(swarm.commons.down_meter.rate(now), pieces.down_meter.rate(now))

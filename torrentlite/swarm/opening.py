@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 import trio
 
-from ..errors import DiskFullError, TorrentError
+from ..errors import DiskTroubleError, TorrentError
 from ..limits import DISK_RETRY
 from .content import Content
 from .crew import Crew
@@ -29,7 +29,7 @@ class OpeningOwner(Protocol):
     def storage_failed(self, error: TorrentError) -> None:
         """The disk refuses for good."""
 
-    def disk_trouble(self, error: DiskFullError | None) -> None:
+    def disk_trouble(self, error: DiskTroubleError | None) -> None:
         """The disk refuses for now (None: it works again)."""
 
 
@@ -97,7 +97,7 @@ class Opening:
             try:
                 result = await use_disk()
                 break
-            except DiskFullError as error:
+            except DiskTroubleError as error:
                 trouble = True
                 self._owner.disk_trouble(error)
             await trio.sleep(DISK_RETRY)

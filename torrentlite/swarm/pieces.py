@@ -15,7 +15,7 @@ from typing import Protocol
 
 import trio
 
-from ..errors import DiskFullError, StorageError
+from ..errors import DiskTroubleError, StorageError
 from ..limits import CHECK_BATCH, CHECKERS, COMMIT_INTERVAL
 from ..metainfo.layout import Block
 from ..metainfo.metainfo import Info
@@ -263,7 +263,7 @@ class Pieces:
                     batch.append(self._finished.popleft())
                 try:
                     verdicts = await self._verdicts(batch)
-                except DiskFullError as error:
+                except DiskTroubleError as error:
                     self._finished.extendleft(reversed(batch))
                     batch.clear()
                     await self._trouble.wait(error)
@@ -388,7 +388,7 @@ class Pieces:
                         await self.disk.commit(self.picker.have)
                 return
             except StorageError as error:
-                passing = error if isinstance(error, DiskFullError) else None
+                passing = error if isinstance(error, DiskTroubleError) else None
                 if passing is not None:
                     self._trouble.error = passing  # so nothing is asked for again before it works
                 self.picker.set_have(self.picker.have & ~self.disk.unsure())

@@ -11,7 +11,7 @@ from typing import Generic, Protocol, TypeVar
 
 import trio
 
-from ..errors import DiskFullError, StorageError
+from ..errors import DiskTroubleError, StorageError
 from ..storage.disk import Disk
 from ..strategy.download import PieceDownload
 from ..strategy.picker import Picker
@@ -112,7 +112,7 @@ class Spills(Generic[P]):
             while self._waiting:
                 try:
                     await self.write(next(iter(self._waiting)))
-                except DiskFullError as error:
+                except DiskTroubleError as error:
                     await self._trouble.wait(error)
                 else:
                     self._trouble.over()

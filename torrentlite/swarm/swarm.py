@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import trio
 
-from ..errors import DiskFullError, ProtocolError, StorageError
+from ..errors import DiskTroubleError, ProtocolError, StorageError
 from ..limits import (
     CHOKE_INTERVAL,
     MOST_IN_VAIN_ASKED,
@@ -332,7 +332,7 @@ class Swarm:
     def read_failed(self, error: StorageError) -> None:
         """What a peer asked for could not be read."""
         log.warning("%s: %s", self.owner.info_hash, error)
-        if not isinstance(error, DiskFullError):
+        if not isinstance(error, DiskTroubleError):
             self.owner.storage_failed(error)
 
     def peer_wants(self, peer: Peer) -> None:

@@ -6,14 +6,14 @@ from typing import Protocol
 
 import trio
 
-from ..errors import DiskFullError
+from ..errors import DiskTroubleError
 from ..limits import DISK_RETRY
 
 
 class TroubleOwner(Protocol):
     """Who is told of it."""
 
-    def disk_trouble(self, error: DiskFullError | None) -> None:
+    def disk_trouble(self, error: DiskTroubleError | None) -> None:
         """The disk refuses for now (None: it works again)."""
 
     def want_requests(self) -> None:
@@ -29,9 +29,9 @@ class Trouble:
 
     def __init__(self, owner: TroubleOwner) -> None:
         self._owner = owner
-        self.error: DiskFullError | None = None
+        self.error: DiskTroubleError | None = None
 
-    async def wait(self, error: DiskFullError) -> None:
+    async def wait(self, error: DiskTroubleError) -> None:
         """It refuses: say so, and wait until the same work is to be tried again."""
         self.error = error
         self._owner.disk_trouble(error)

@@ -173,7 +173,7 @@ def happened(event: tl.Event) -> str:
 def failed(error: BaseException) -> str:
     """Errors."""
     match error:
-        case tl.DiskFullError() | tl.FileInTheWayError() | tl.StorageError():
+        case tl.DiskFullError() | tl.DiskTroubleError() | tl.FileInTheWayError() | tl.StorageError():
             return error.path
         case tl.UnsupportedTorrentError() | tl.MetainfoError() | tl.MagnetError() | tl.BencodeError():
             return error.hint
