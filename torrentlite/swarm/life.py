@@ -30,6 +30,7 @@ from .content import Content, DiskFactory
 from .discovery import Discovery
 from .eventstream import Streams
 from .finding import Finding
+from .finishing import Finishing
 from .looks import torrent_facts, torrent_stats
 from .metadata import MetadataExchange
 from .opening import Opening
@@ -104,7 +105,7 @@ class Life:
         self.swarm.web.add(web_seeds, Scope.LOOPBACK)
         self.content: Content | None = None
         self._opening = Opening(self, self._crew)
-        self._finishing = False
+        self._finishing = Finishing(self, self._opening, self._crew)
         self.changed = trio.Event()
         self.streams = Streams(self.wake)
         self.added_at = now
@@ -189,7 +190,7 @@ class Life:
             if content.left or not content.selection.files <= before:
                 self._reopen()  # also where nothing is left: the disk has to give names to what is there
             if content.pieces is not None:
-                self._crew.start(self._reselect, name="select files")
+                self._finishing.reselect()
 
     def _reopen(self, message: str = "") -> None:
         """A torrent that was complete, or about to be, is not any more."""
@@ -305,25 +306,19 @@ class Life:
             self.discovery.tiers.completed()
             if self.state is not State.CHECKING:  # after a pause
                 self._set_state(State.DOWNLOADING)
-            self._finish_soon()
+            self._finishing.start()
         else:
             self._set_state(State.DOWNLOADING)
         self._meet()
 
-    async def _reselect(self) -> None:
-        """Other files are wanted: tell the disk, and look whether that completes us."""
-        content = self.content
-        assert content is not None
-        try:
-            await self._opening.patiently(content.reselect)
-        except StorageError as error:
-            self._fail(error)
-            return
+    def reselected(self) -> None:
+        """The disk knows which files are wanted: that may complete us, or leave peers nothing that we need."""
+        assert self.content is not None
         for peer in list(self.swarm.peers):
             peer.reconsider_interest()
         self.want_requests()
-        if not content.left:
-            self._finish_soon()
+        if not self.content.left:
+            self._finishing.start()
 
     # -- what the swarm tells ----------------------------------------------------------------------------------------
 
@@ -356,7 +351,7 @@ class Life:
         self.reading.verified(pieces)
         self.reading.settle()
         if not self.content.left:
-            self._finish_soon()
+            self._finishing.start()
 
     def pieces_lost(self, error: StorageError) -> None:
         """A sync failed: what was not synced is not here any more."""
@@ -395,21 +390,10 @@ class Life:
         if self.swarm.downloading:
             self.swarm.request_idle(trio.current_time())
 
-    def _finish_soon(self) -> None:
-        if not self._finishing and self.state is not State.SEEDING:
-            self._finishing = self._crew.start(self._finish, name="finish") is not None
-
-    async def _finish(self) -> None:
-        """All is verified: sync it, give the files their names, tell the world."""
+    def finished(self) -> None:
+        """What was wanted is synced, and its files have their names: tell the world, if that is still all."""
         content = self.content
         assert content is not None
-        try:
-            await self._opening.patiently(content.finish)
-        except StorageError as error:
-            self._fail(error)
-            return
-        finally:
-            self._finishing = False
         if content.left or content.pieces is None or self._stale:
             return
         if self.state not in (State.DOWNLOADING, State.CHECKING):
