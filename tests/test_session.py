@@ -410,6 +410,29 @@ async def test_fetch_takes_what_add_takes(tmp_path):
     assert not (out / "stuff" / "a").exists()
 
 
+async def test_fetch_takes_what_load_and_create_and_parse_return(tmp_path):
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "data.bin").write_bytes(os.urandom(100_000))
+    metainfo = await tl.create(tmp_path / "shared" / "data.bin")
+    settings = tl.Settings(host="127.0.0.1")
+    async with tl.open_session(settings) as session:
+        await session.add(metainfo, tmp_path / "shared").wait_complete()
+        ways = {"peers": [("127.0.0.1", session.port)], "settings": settings, "timeout": 20}
+        for number, source in enumerate((metainfo, tl.Magnet.parse(metainfo.magnet), metainfo.encode())):
+            (path,) = await tl.fetch(source, tmp_path / str(number), **ways)
+            assert path.read_bytes() == (tmp_path / "shared" / "data.bin").read_bytes()
+        with pytest.raises(tl.NoPeersError, match=r"data.bin: not complete after 0\.1 s"):
+            await tl.fetch(metainfo, tmp_path / "late", settings=settings, timeout=0.1)
+    with pytest.raises(
+        TypeError, match="source: .* a path, URL, link or info-hash is expected, .* this is a NoneType$"
+    ):
+        await tl.fetch(None, tmp_path)
+    coming = tl.load(metainfo.magnet)
+    with pytest.raises(TypeError, match="source: .* write await before it"):
+        await tl.fetch(coming, tmp_path)
+    coming.close()
+
+
 async def test_fetch_of_what_is_here_already(tmp_path):
     (tmp_path / "data.bin").write_bytes(os.urandom(100_000))
     metainfo = await tl.create(tmp_path / "data.bin")

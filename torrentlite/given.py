@@ -16,8 +16,13 @@ from .metainfo.metainfo import Metainfo
 _THROUGH_LOAD: Final = "a path or URL goes through load first"
 
 
-def torrent_of(source: Metainfo | Magnet | str | bytes) -> Metainfo | Magnet:
+def torrent_of(
+    source: Metainfo | Magnet | str | bytes, texts: str = "a link or info-hash as text"
+) -> Metainfo | Magnet:
     """What a session can add.
+
+    Args:
+        texts: what texts are expected, in the error.
 
     Raises:
         MagnetError, MetainfoError: the text or bytes are no torrent.
@@ -34,7 +39,7 @@ def torrent_of(source: Metainfo | Magnet | str | bytes) -> Metainfo | Magnet:
             if source.lstrip()[:7].lower() != "magnet:":
                 error.hint = f"{error.hint}; {_THROUGH_LOAD}" if error.hint else _THROUGH_LOAD
             raise
-    raise _not("source", "a Metainfo, a Magnet, bytes, or a link or info-hash as text", source)
+    raise _not("source", f"a Metainfo, a Magnet, bytes, or {texts}", source)
 
 
 def metainfo_of(metainfo: Metainfo) -> Metainfo:

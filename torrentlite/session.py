@@ -389,7 +389,7 @@ async def _shielded(close: Callable[[], Awaitable[None]]) -> None:
 
 
 async def fetch(
-    source: str | PathLike[str],
+    source: Metainfo | Magnet | str | bytes | PathLike[str],
     save_to: str | PathLike[str] = ".",
     *,
     web_seeds: Iterable[str] = (),
@@ -408,7 +408,8 @@ async def fetch(
     download over HTTP that peers make faster.
 
     Args:
-        source: path or URL of a .torrent, magnet link or info-hash.
+        source: path or URL of a .torrent, magnet link or info-hash; or what ``load``, ``create`` and ``Magnet.parse``
+            return, or the bytes of a .torrent.
         save_to: the folder.
         web_seeds: URLs (http, https) of the file, or of the folder in which the torrent's lies, besides the torrent's.
         sha256: what the file must have, in hex; of a torrent of one file, or of the one that is selected. If it has
@@ -434,10 +435,11 @@ async def fetch(
     select = None if select is None else tuple(select)
     # Now, not after a minute of loading.
     peers, trackers, web_seeds = peers_of(peers), urls_of("trackers", trackers), urls_of("web_seeds", web_seeds)
-    with trio.move_on_after(timeout if timeout is not None else math.inf) as limit:
-        found = await load(source)
-    if limit.cancelled_caught:
-        raise NoPeersError(f"{os.fspath(source)}: not read after {timeout:g} s")
+    deadline = trio.current_time() + (math.inf if timeout is None else timeout)
+    if isinstance(source, str | PathLike):
+        found = await _load(source, timeout)
+    else:
+        found = torrent_of(source, "a path, URL, link or info-hash")
     async with open_session(settings) as session:
         torrent = session.add(
             found,
@@ -448,7 +450,7 @@ async def fetch(
             select=select,
             overwrite=overwrite,
         )
-        with trio.CancelScope(deadline=limit.deadline):
+        with trio.CancelScope(deadline=deadline):
             if expected is not None:
                 the_one_file(await torrent.wait_metadata(), select)
             paths = await _wait_and_tell(torrent, progress)
@@ -457,6 +459,12 @@ async def fetch(
             return paths
         raise NoPeersError(f"{torrent.name}: not complete after {timeout:g} s: {torrent.why(patience=0).message}")
     raise AssertionError("unreachable")
+
+
+async def _load(source: str | PathLike[str], timeout: float | None) -> Metainfo | Magnet:
+    with trio.move_on_after(math.inf if timeout is None else timeout):
+        return await load(source)
+    raise NoPeersError(f"{os.fspath(source)}: not read after {timeout:g} s")
 
 
 async def _wait_and_tell(torrent: Torrent, progress: Callable[[TorrentStats], None] | None) -> tuple[pathlib.Path, ...]:

@@ -98,6 +98,7 @@ def test_the_functions(run, shared, tmp_path):
         paths = await tl.fetch(tmp_path / "data.torrent", folder, settings=LOCAL, progress=told.append)
         assert paths == (folder / "data.bin",)
         assert told[-1].complete
+        assert await tl.fetch(made, folder, settings=LOCAL) == paths
         assert all(isinstance(stats, tl.TorrentStats) for stats in told)
         with pytest.raises(tl.NoPeersError):
             await tl.fetch("ab" * 20, tmp_path / "nothing", settings=LOCAL, timeout=0.05)

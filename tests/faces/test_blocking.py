@@ -83,6 +83,7 @@ def test_the_functions(seeding, shared, tmp_path):
     assert hashed[-1] == (3_000_000, 3_000_000, here), "called in the thread that waits"
     (path,) = tl.fetch(str(magnet), tmp_path / "out", settings=LOCAL, progress=told.append, timeout=20)
     assert path.read_bytes() == (folder / "data.bin").read_bytes()
+    assert tl.fetch(magnet, tmp_path / "out", settings=LOCAL, timeout=20) == (path,)
     assert told[-1].complete
     with pytest.raises(tl.NoPeersError):
         tl.fetch("ab" * 20, tmp_path / "nothing", settings=LOCAL, timeout=0.05)

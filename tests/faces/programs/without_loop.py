@@ -18,6 +18,8 @@ def calls() -> tl.Metainfo:
     assert_type(tl.load("photos.torrent"), tl.Metainfo | tl.Magnet)
     told: list[tl.TorrentStats] = []
     assert_type(tl.fetch("photos.torrent", "out", timeout=60, progress=told.append), tuple[pathlib.Path, ...])
+    assert_type(tl.fetch(metainfo, "out"), tuple[pathlib.Path, ...])
+    assert_type(tl.fetch(tl.Magnet.parse("magnet:"), "out"), tuple[pathlib.Path, ...])
     assert_type(tl.verify(metainfo, pathlib.Path("out")), tl.VerifyReport)
     return metainfo
 
