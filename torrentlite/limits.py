@@ -534,6 +534,8 @@ MSE_MAX_INITIAL: Final = 4096
 """Bytes that an encrypted handshake may bring along: the 68 of the one inside, and a bitfield if need be."""
 MSE_PER_SECOND: Final = 50
 """Encrypted handshakes that are answered: each takes 1 ms of CPU before we know whether the caller knows a torrent."""
+MSE_PER_SECOND_AND_IP: Final = 5
+"""Of those, from one public address, so that it cannot use them up."""
 MAX_PENDING_PER_IP: Final = 8
 """Of those, from one public address: more than any NAT needs within a few seconds."""
 PEER_IDLE_TIMEOUT: Final = 130.0

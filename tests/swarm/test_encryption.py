@@ -9,7 +9,7 @@ import trio
 
 import torrentlite as tl
 from tests.strangers import Stranger, background, session_on, simulated, until, where
-from torrentlite.limits import HANDSHAKE_TIMEOUT, MSE_PER_SECOND
+from torrentlite.limits import HANDSHAKE_TIMEOUT, MAX_PENDING_PER_IP, MSE_PER_SECOND, MSE_PER_SECOND_AND_IP
 from torrentlite.settings import Encryption
 from torrentlite.wire import rc4
 from torrentlite.wire.handshake import Handshake
@@ -102,16 +102,17 @@ async def sharing(world, **settings):
     return metainfo, machine
 
 
+@pytest.mark.parametrize(("crowd", "most"), [(True, MSE_PER_SECOND), (False, MSE_PER_SECOND_AND_IP)])
 @simulated()
-async def test_only_so_many_encrypted_handshakes_a_second(world):
+async def test_only_so_many_encrypted_handshakes_a_second(world, crowd, most):
     """Each is a piece of work before the caller has shown that it knows anything."""
     metainfo, machine = await sharing(world)
-    rng = random.Random(1)
+    rng, one = random.Random(1), world.host("11.5.5.5")
     async with background() as nursery, session_on(machine) as session:
         torrent = session.add(metainfo)
         await torrent.wait_complete()
-        count = MSE_PER_SECOND + 7
-        talks = [await Stranger(world.host(), metainfo.info).dial(where(machine, session)) for _ in range(count)]
+        callers = [world.host() if crowd else one for _ in range(MSE_PER_SECOND + 7 if crowd else MAX_PENDING_PER_IP)]
+        talks = [await Stranger(caller, metainfo.info).dial(where(machine, session)) for caller in callers]
         await trio.sleep(1 - trio.current_time() % 1)
         heard = []
 
@@ -122,7 +123,7 @@ async def test_only_so_many_encrypted_handshakes_a_second(world):
         async with trio.open_nursery() as hearing:
             for talk in talks:
                 hearing.start_soon(hear, talk)
-        assert sum(bool(key) for key in heard) == MSE_PER_SECOND
+        assert sum(bool(key) for key in heard) == most
         plain = Stranger(world.host(), metainfo.info, has=0)
         assert await plain.call(nursery, where(machine, session)) is not None, "who calls plainly is let in"
         await trio.sleep(1)

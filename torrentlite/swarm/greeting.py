@@ -11,6 +11,7 @@ from ..errors import NetworkError, ProtocolError
 from ..limits import HANDSHAKE_TIMEOUT
 from ..net.encrypted import EncryptedStream
 from ..net.network import Stream
+from ..wire.address import Address
 from ..wire.handshake import HANDSHAKE_SIZE, INFO_HASH_END, PROTOCOL, Handshake, check_prefix, parse_info_hash
 from ..wire.mse import Agreed, Called, Caller, Method
 
@@ -27,7 +28,7 @@ class Host(Protocol):
     def hello(self, info_hash: bytes) -> Handshake | None:
         """What is said about an info-hash; None: it is not shared here."""
 
-    def encrypted(self) -> Called | None:
+    def encrypted(self, caller: Address) -> Called | None:
         """Our side of an encrypted handshake; None: there is none, or not now."""
 
 
@@ -87,7 +88,7 @@ async def receive_greeting(stream: Stream, host: Host) -> tuple[Stream, Handshak
         wanted: bytes | None = None
         start = await _plain_or_not(stream)
         if not start.startswith(PROTOCOL):
-            called = host.encrypted()
+            called = host.encrypted(stream.remote)
             if called is None:
                 raise ProtocolError("not the BitTorrent protocol")
             agreed = await _talk(stream, called, start)

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 import trio
 
 from ..errors import NetworkError, ProtocolError
-from ..limits import MAX_PENDING_HANDSHAKES, MAX_PENDING_PER_IP, MSE_PER_SECOND
+from ..limits import MAX_PENDING_HANDSHAKES, MAX_PENDING_PER_IP, MSE_PER_SECOND, MSE_PER_SECOND_AND_IP
 from ..net.network import Listener, Stream
-from ..wire.address import Scope
+from ..wire.address import Address, Scope
 from ..wire.handshake import Handshake
 from ..wire.mse import Called
 from .commons import Commons
@@ -44,7 +44,7 @@ class Reception:
         self._find = find
         self._torrents = torrents
         self._second = 0
-        self._encrypted = 0  # in that second
+        self._encrypted: list[str] = []  # who came so in that second
         self._pending: dict[Stream, trio.CancelScope] = {}
         self._per_ip: dict[str, int] = {}
 
@@ -98,14 +98,16 @@ class Reception:
         torrent = self._find(info_hash)
         return torrent.swarm.hello if torrent is not None else None
 
-    def encrypted(self) -> Called | None:
+    def encrypted(self, caller: Address) -> Called | None:
         """See ``Host``."""
         second = int(trio.current_time())
         if second != self._second:
-            self._second, self._encrypted = second, 0
-        if not self._commons.encryption.takes_encrypted or self._encrypted >= MSE_PER_SECOND:
+            self._second, self._encrypted = second, []
+        if not self._commons.encryption.takes_encrypted or len(self._encrypted) >= MSE_PER_SECOND:
             return None
-        self._encrypted += 1
+        if caller.scope is Scope.PUBLIC and self._encrypted.count(caller.host) >= MSE_PER_SECOND_AND_IP:
+            return None
+        self._encrypted.append(caller.host)
         return Called(self._find_marked, self._commons.encryption.choose, self._commons.world.secret)
 
     def _find_marked(self, mark: bytes) -> bytes | None:
