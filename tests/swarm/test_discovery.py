@@ -6,7 +6,8 @@ import trio
 import torrentlite as tl
 from tests.strangers import Stranger, background, session_on, simulated, until, where
 from torrentlite import bencode
-from torrentlite.limits import HAND_NAMES_AT_ONCE, MIN_ANNOUNCE_INTERVAL, NAMES_AT_ONCE, STOP_TIMEOUT
+from torrentlite.limits import HAND_NAMES_AT_ONCE, MIN_ANNOUNCE_INTERVAL, NAMES_AT_ONCE, SLOW_TRACKER, STOP_TIMEOUT
+from torrentlite.testing import run_simulation
 from torrentlite.wire.address import Scope
 
 
@@ -49,6 +50,60 @@ async def test_what_a_tracker_is_told_during_a_life(world, scheme):
     first = [announce for announce in tracker.announces if announce.peer.host == seed.network.ip]
     assert [(a.event, a.left) for a in first] == [("started", 0), ("stopped", 0)]
     assert first[1].uploaded == 300_000
+
+
+@pytest.mark.parametrize("scheme", ["url", "udp_url"])
+@pytest.mark.parametrize("wish", ["pause", "remove", "leave"])
+def test_who_goes_while_an_announce_is_under_way_says_so(wish, scheme):
+    """A tracker that still counted us might say that we fetch it elsewhere."""
+
+    async def run(world, moment):
+        tracker = world.tracker()
+        metainfo, _ = world.torrent(100_000, trackers=[getattr(tracker, scheme)])
+        async with session_on(world.host(latency=0.4)) as session:
+            torrent = session.add(metainfo)
+            await trio.sleep(moment)
+            if wish == "pause":
+                torrent.pause()
+                await trio.sleep(10)
+                assert torrent.trackers()[0].state == "waiting"
+            elif wish == "remove":
+                await session.remove(torrent)
+        await trio.sleep(10)
+        assert tracker.peers(metainfo.info.hashes.v1) == ()
+        return [event for event, _ in told(tracker)]
+
+    said = [run_simulation(run, number * 0.2) for number in range(15)]
+    assert ["started", "stopped"] in said
+    assert all(events in ([], ["started", "stopped"], ["stopped"]) for events in said)
+
+
+@simulated()
+async def test_who_leaves_does_not_wait_for_a_tracker_that_has_never_answered(world):
+    tracker = world.tracker()
+    tracker.silent = True
+    metainfo, _ = world.torrent(trackers=[tracker.url])
+    async with session_on(world.host()) as session:
+        torrent = session.add(metainfo)
+        await trio.sleep(SLOW_TRACKER + 2)
+        assert torrent.trackers()[0].state == "announcing"
+        began = trio.current_time()
+    assert trio.current_time() - began < 1
+
+
+@pytest.mark.parametrize("gap", [0, 0.03])
+@simulated()
+async def test_a_tracker_hears_started_after_stopped(world, gap):
+    tracker = world.tracker()
+    metainfo, _ = world.torrent(trackers=[tracker.url])
+    async with session_on(world.host()) as session:
+        torrent = session.add(metainfo)
+        await trio.sleep(2 * MIN_ANNOUNCE_INTERVAL)
+        torrent.pause()
+        await trio.sleep(gap)
+        torrent.resume()
+        await trio.sleep(2 * MIN_ANNOUNCE_INTERVAL)
+        assert [event for event, _ in told(tracker)] == ["started", "stopped", "started"]
 
 
 @simulated()

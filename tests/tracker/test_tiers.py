@@ -347,6 +347,37 @@ def test_goodbye_is_for_those_who_know_us():
     assert world.tiers.to_stop() == []
 
 
+def test_goodbye_does_not_overtake_an_announce():
+    world = Clockwork("a", "b", added="xy")
+    world.replies = {"a": "down", "b": None, "x": None}
+    world.tick()
+    assert names(world.tiers.to_stop()) == ["y"]
+    assert names(world.tiers.interrupted(world.now)) == ["b", "x"]
+    world.now += limits.SLOW_TRACKER
+    assert world.tiers.interrupted(world.now) == [], "nobody waits for the dead"
+    world.replies["b"] = GOOD
+    world.answer("b")
+    assert names(world.tiers.to_stop()) == ["b", "y"]
+    world.replies["y"] = None
+    world.run(4000, 10)
+    assert "y" not in names(world.tiers.to_stop())
+    assert "y" in names(world.tiers.interrupted(world.now)), "it does know that we are here"
+
+
+def test_who_is_told_goodbye_is_told_nothing_else():
+    world = Clockwork("a")
+    world.tick()
+    (entry,) = world.tiers.to_stop()
+    world.tiers.stopping(entry, world.now)
+    assert world.tiers.to_stop() == []
+    world.tiers.announce_now(world.now + 100)
+    assert world.tiers.due(world.now + 100) == []
+    assert world.tiers.interrupted(world.now + 100) == [entry], "it was not heard yet"
+    world.tiers.stopped(entry)
+    assert world.tick() == ["a"]
+    assert world.run(limits.MIN_ANNOUNCE_INTERVAL + 1) == [], "once is enough"
+
+
 def test_after_goodbye_comes_started_again():
     world = Clockwork("a")
     world.tick()
@@ -457,7 +488,7 @@ def test_whatever_happens_the_rules_hold(tiers, happenings, seed, exclusive):
             else:
                 world.tiers.succeeded(entry, LONELY if what == "lonely" else GOOD, world.now)
                 heard.add(entry.url)
-    told = {entry.url for entry in world.tiers.to_stop()}
+    told = {entry.url for entry in (*world.tiers.to_stop(), *under_way) if entry.started}
     assert told == heard or (exclusive and told < heard)
     assert len(world.tiers.stats(world.now)) == len(set("".join(tiers)))
 

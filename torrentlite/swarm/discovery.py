@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import trio
@@ -75,7 +77,7 @@ class Discovery:
         self._crew = crew
         self._looking_up: dict[tuple[str, int, str], None] = {}
         self._dht = DhtSearch(owner, commons.dht, crew) if commons.dht is not None else None
-        self._active = False
+        self._active = self._paused = False
         self._key = int.from_bytes(commons.world.secret(4), "big")
 
     def add_named(self, host: str, port: int, source: str, within: Scope) -> None:
@@ -104,6 +106,7 @@ class Discovery:
     def follow(self, *, active: bool) -> None:
         """The torrent's state has changed; ``active``: it looks for peers, or wants to be found."""
         self._active = active
+        self._paused &= not active
         open_to_all = active and not self._owner.private
         if self._commons.lsd is not None:
             self._commons.lsd.follow(self._owner.info_hash_bytes, active=open_to_all)
@@ -168,9 +171,26 @@ class Discovery:
         except BaseException:  # cancelled, or a bug of ours: it is asked again soon, and not for ever under way
             self.tiers.failed(entry, "interrupted", trio.current_time())
             raise
+        if self._paused and entry.started:
+            await self._say_stopped(self._stopping([entry]))
 
-    async def stop(self) -> None:
-        """Say ``stopped`` to those who know that we started; all at once, within STOP_TIMEOUT seconds."""
+    def pause(self) -> None:
+        """Have ``stopped`` said to those who know that we are here, or will when the announce under way is over."""
+        self._paused = True
+        self._crew.start(self._say_stopped, self._stopping(self.tiers.to_stop()), name="say stopped")
+
+    def leave(self) -> Callable[[], Awaitable[None]]:
+        """What says ``stopped`` to those who know that we are here, or may: announces are about to be cancelled."""
+        entries = self.tiers.to_stop() + self.tiers.interrupted(trio.current_time())
+        return functools.partial(self._say_stopped, entries)
+
+    def _stopping(self, entries: list[TrackerEntry]) -> list[TrackerEntry]:
+        for entry in entries:
+            self.tiers.stopping(entry, trio.current_time())
+        return entries
+
+    async def _say_stopped(self, entries: list[TrackerEntry]) -> None:
+        """All at once, within STOP_TIMEOUT seconds."""
 
         async def goodbye(entry: TrackerEntry) -> None:
             try:
@@ -180,10 +200,9 @@ class Discovery:
             except Exception as error:  # a bug of ours that this tracker has met: the others must hear of it too
                 self._commons.report(f"stop at {redact(entry.url)}", error)
 
-        entries = self.tiers.to_stop()
         with trio.move_on_after(STOP_TIMEOUT):
             async with trio.open_nursery() as nursery:
                 for entry in entries:
-                    nursery.start_soon(goodbye, entry)
+                    nursery.start_soon(goodbye, entry, name=f"say stopped to {redact(entry.url)}")
         for entry in entries:
             self.tiers.stopped(entry)

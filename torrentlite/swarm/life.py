@@ -157,7 +157,7 @@ class Life:
         self._set_state(State.PAUSED)
         self.swarm.close_all("paused")
         self._opening.cancel()
-        self._crew.start(self.discovery.stop, name="say stopped")
+        self.discovery.pause()
 
     def resume(self) -> None:
         """See ``Torrent.resume``."""
@@ -459,7 +459,7 @@ class Life:
         self.swarm.close_all("leaving")
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self.discovery.stop)
+                nursery.start_soon(self.discovery.leave())
                 with trio.CancelScope(shield=True):  # half closed would be closed by nobody
                     await self._crew.stop()
                     if self.content is not None:

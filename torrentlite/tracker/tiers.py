@@ -70,7 +70,8 @@ class TrackerEntry:
 class Tiers:
     """The trackers of one torrent.
 
-    For every announce the owner calls ``started``, then ``succeeded`` or ``failed``.
+    For every announce the owner calls ``started``, then ``succeeded`` or ``failed``; for a goodbye ``stopping``, then
+    ``stopped``.
 
     Args:
         tiers: as in the .torrent; the order inside a tier is drawn by lot.
@@ -200,12 +201,29 @@ class Tiers:
             entry.again = entry.state is _State.ANNOUNCING
 
     def to_stop(self) -> list[TrackerEntry]:
-        """The trackers that know that we are here: ``stopped`` is for them."""
-        return [entry for entry in self if entry.started]
+        """The trackers that know that we are here, but for those with an announce under way: ``stopped`` is for them.
+
+        An announce that overtakes a ``stopped`` would undo it, so who has one under way is told when that is over.
+        """
+        return [entry for entry in self if entry.started and entry.state is not _State.ANNOUNCING]
+
+    def interrupted(self, now: float) -> list[TrackerEntry]:
+        """The trackers whose announce ends as we leave: ``stopped`` is for them too, as they may have heard it.
+
+        Those are left out that never answered and have had time enough: leaving would have to wait for the dead.
+        """
+        waiting = [entry for entry in self if entry.state is _State.ANNOUNCING]
+        return [entry for entry in waiting if entry.started or now - entry.since < limits.SLOW_TRACKER]
+
+    def stopping(self, entry: TrackerEntry, now: float) -> None:
+        """It is being told that we leave; ``stopped`` follows, and until then it is told nothing else."""
+        entry.event = "stopped"
+        entry.state = _State.ANNOUNCING
+        entry.since = now
 
     def stopped(self, entry: TrackerEntry) -> None:
         """It was told that we leave, or could not be; the next announce to it is ``started`` again, at any time."""
-        entry.started = False
+        entry.started = entry.again = False
         entry.state = _State.WAITING
         entry.next_at = entry.earliest = 0.0
         entry.failures = 0
