@@ -7,7 +7,7 @@ import pytest
 import trio
 
 import torrentlite as tl
-from tests.strangers import session_on, simulated
+from tests.strangers import session_on, simulated, until
 
 
 @pytest.mark.parametrize("moment", [0.0, 0.01, 0.02, 0.025, 0.03, 0.035, 0.04])
@@ -36,3 +36,54 @@ async def test_a_recheck_at_the_end_of_an_opening_is_not_taken_for_done(world, t
         torrent.resume()
         with pytest.raises(tl.FileInTheWayError):
             await torrent.wait_checked()
+
+
+def numbers(torrent):
+    """What is here, by all who tell."""
+    stats = torrent.stats()
+    here = (stats.done, stats.pieces_done, [file.done for file in torrent.files()], torrent.pieces().have.bit_count())
+    assert stats.done + stats.left == stats.total
+    return here
+
+
+@simulated()
+async def test_a_recheck_that_fails_claims_nothing(world, tmp_path):
+    metainfo, data = world.torrent(100_000, piece_length=32 << 10)
+    (tmp_path / metainfo.name).write_bytes(data)
+    machine = dataclasses.replace(world.host(), storage=None)
+    machine.offload.duration = 0.1
+    async with session_on(machine, dht=False) as session:
+        torrent = session.add(metainfo, tmp_path)
+        await torrent.wait_complete()
+        assert numbers(torrent) == (100_000, 4, [100_000], 4)
+        (tmp_path / metainfo.name).write_bytes(bytes(len(data)))
+        torrent.recheck()
+        await until(lambda: not torrent.stats().checked)
+        assert torrent.state is tl.State.CHECKING
+        assert numbers(torrent) == (0, 0, [0], 0)
+        with pytest.raises(tl.FileInTheWayError):
+            await torrent.wait_checked()
+        assert numbers(torrent) == (0, 0, [0], 0)
+        torrent.select_files([])
+        torrent.select_files(None)
+        assert numbers(torrent) == (0, 0, [0], 0)
+        (tmp_path / metainfo.name).write_bytes(data)
+        torrent.resume()
+        await torrent.wait_complete()
+        assert numbers(torrent) == (100_000, 4, [100_000], 4)
+
+
+@simulated()
+async def test_what_was_here_in_the_end_is_told_when_it_is_closed(world):
+    metainfo, data = world.torrent(60_000, 40_000, piece_length=32 << 10)
+    machine = world.host()
+    machine.put(metainfo.info, data)
+    async with session_on(machine) as session:
+        removed = session.add(metainfo)
+        await removed.wait_complete()
+        await session.remove(removed)
+        assert numbers(removed) == (100_000, 4, [60_000, 40_000], 4)
+        left = session.add(metainfo, select=[1])
+        await left.wait_complete()
+    assert numbers(left)[0] == 40_000
+    assert numbers(left)[1:] == (4, [60_000, 40_000], 4)

@@ -66,6 +66,7 @@ class Content:
         self._disk: Disk | None = None
         self._opening = trio.Lock()
         self._before = Totals()
+        self._kept = 0
         self.selection = Selection(metainfo.info, select)
         self.reading = reading
         self.reading.select(self.selection.pieces)
@@ -82,8 +83,8 @@ class Content:
 
     @property
     def have(self) -> int:
-        """The verified pieces, as bits."""
-        return self.pieces.picker.have if self.pieces is not None else 0
+        """The verified pieces, as bits: what was here in the end where it is closed, none while it is looked at."""
+        return self.pieces.picker.have if self.pieces is not None else self._kept
 
     @property
     def busy(self) -> bool:
@@ -103,6 +104,8 @@ class Content:
                 await self.close()
             except StorageError as error:  # what it could not save is not claimed, and is looked at now
                 log.warning("%s", error)
+            self._kept = 0  # whatever comes of it, nothing is claimed that was not found
+            self.recount()
             await self._commons.wait_gone(self.info.hashes.v1)
             disk = self._disk = self._make_disk(self._metainfo)
             self.checked = self.check_total = 0
@@ -147,7 +150,7 @@ class Content:
             await self._crew.dismiss()
             self.pieces, self._disk, self.closing = None, None, False
             if pieces is not None:
-                have = pieces.picker.have
+                have = self._kept = pieces.picker.have
                 self._before = self.totals(pieces)
                 pieces.close()
             if disk is not None:
@@ -195,7 +198,7 @@ class Content:
                 self.left -= self.selection.bytes_of(piece)
 
     def recount(self) -> None:
-        """Pieces were lost: count again."""
+        """What is here is not what it was: count again."""
         self.left = self.selection.left(self.have)
 
     @property
@@ -223,7 +226,7 @@ class Content:
     def piece_stats(self) -> PieceStats:
         """All pieces at once."""
         if self.pieces is None:
-            return PieceStats(self.info.layout.piece_count, 0, 0, 0, self.selection.pieces, ())
+            return PieceStats(self.info.layout.piece_count, self.have, 0, 0, self.selection.pieces, ())
         picker = self.pieces.picker
         return PieceStats(
             count=self.info.layout.piece_count,
