@@ -300,6 +300,8 @@ async def test_addresses_that_are_none_are_refused_where_they_are_named(tmp_path
                 await tl.fetch(tmp_path / "not read.torrent", tmp_path, **one)
             with pytest.raises(TypeError, match=said):
                 await tl.create(tmp_path / "data.bin", **one)
+    with pytest.raises(TypeError, match="select: several files"):
+        await tl.fetch(tmp_path / "not read.torrent", tmp_path, select="data.bin")
     with pytest.raises(TypeError, match="peers"):
         await tl.fetch(tmp_path / "not read.torrent", tmp_path, peers=["127.0.0.1:9"])
 
@@ -405,7 +407,9 @@ async def test_fetch_takes_what_add_takes(tmp_path):
             await tl.fetch(tmp_path / "x.torrent", out, select=[1], **ways)
         with pytest.raises(tl.SourceError):
             await tl.fetch(tmp_path / "x.torrent", out, trackers=["nonsense"], **ways)
-        await tl.fetch(tmp_path / "x.torrent", out, select=iter([1]), overwrite=True, sha256=digest, **ways)
+        with pytest.raises(tl.NoSuchFileError, match="no file 'd'"):
+            await tl.fetch(tmp_path / "x.torrent", out, select=["d"], **ways)
+        await tl.fetch(tmp_path / "x.torrent", out, select=iter(["stuff/b", 1]), overwrite=True, sha256=digest, **ways)
     assert (out / "stuff" / "b").read_bytes() == (shared / "b").read_bytes()
     assert not (out / "stuff" / "a").exists()
 

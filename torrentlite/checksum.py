@@ -18,6 +18,7 @@ from .errors import StorageError, VerifyError
 from .metainfo.metainfo import Metainfo
 from .metainfo.text import display
 from .storage.platform import rename_if_free
+from .swarm.selection import chosen_of, files_of
 from .swarm.torrent import Torrent, was_fetched
 
 if TYPE_CHECKING:
@@ -39,13 +40,14 @@ def parse_sha256(text: str) -> bytes:
     return bytes.fromhex(digits)
 
 
-def the_one_file(metainfo: Metainfo, select: Iterable[int] | None) -> int:
+def the_one_file(metainfo: Metainfo, select: Iterable[str | int] | None) -> int:
     """The number of the one file that is wanted.
 
     Raises:
         VerifyError: it is not one.
     """
-    wanted = metainfo.info.wanted_files if select is None else tuple(select)
+    chosen = chosen_of(metainfo.info, files_of("select", select), by_hand=True)
+    wanted = metainfo.info.wanted_files if chosen is None else tuple(set(chosen))
     if len(wanted) != 1:
         raise VerifyError(
             f"a SHA-256 is of one file, and {len(wanted)} of {display(metainfo.name)} are wanted",
@@ -55,7 +57,7 @@ def the_one_file(metainfo: Metainfo, select: Iterable[int] | None) -> int:
 
 
 async def check_sha256(
-    torrent: Torrent, session: Session[Any], expected: bytes, select: Iterable[int] | None = None
+    torrent: Torrent, session: Session[Any], expected: bytes, select: Iterable[str | int] | None = None
 ) -> None:
     """Compare the one file of a complete torrent.
 

@@ -98,8 +98,8 @@ class NoPeersError(TorrentError, TimeoutError):
     """No peers, no metadata or no progress in the time allowed; a TimeoutError, as other waits raise it."""
 
 
-class NoSuchFileError(TorrentError):
-    """The torrent has no such file."""
+class NoSuchFileError(TorrentError, ValueError):
+    """The torrent has no such file; a ValueError, as other wishes that make no sense raise it."""
 
 
 class TorrentPausedError(TorrentError):

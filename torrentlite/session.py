@@ -49,7 +49,7 @@ from .swarm.due import due
 from .swarm.life import Life
 from .swarm.presence import Presence
 from .swarm.reception import Reception
-from .swarm.selection import check_indexes
+from .swarm.selection import chosen_of, files_of
 from .swarm.throttle import set_rates
 from .swarm.torrent import Torrent
 from .swarm.world import StorageFactory, World, real_world
@@ -110,7 +110,7 @@ class Session(Generic[TorrentT]):
         source: Metainfo | Magnet | str | bytes,
         save_to: str | PathLike[str] = ".",
         *,
-        select: Iterable[int] | None = None,
+        select: Iterable[str | int] | None = None,
         paused: bool = False,
         sequential: bool = False,
         overwrite: bool | None = None,
@@ -125,8 +125,9 @@ class Session(Generic[TorrentT]):
             source: a Metainfo, a Magnet, the bytes of a .torrent, or a magnet link or info-hash as text.
                 (``load`` makes one of the first two from a path or URL.)
             save_to: the folder in which its file or folder lies or will lie.
-            select: file indexes to want; None for all, or those that the magnet link names. Where a magnet's metadata
-                shows that there is no such file the torrent fails (NoSuchFileError).
+            select: the files to want, each by path or index (as ``Torrent.select_files``); None for all, or those that
+                the magnet link names. Where a magnet's metadata shows that there is no such file the torrent fails
+                (NoSuchFileError).
             paused: wait for ``resume``.
             sequential: fetch the pieces in order.
             overwrite: may replace a different finished file; None: as in the settings.
@@ -139,7 +140,8 @@ class Session(Generic[TorrentT]):
         Raises:
             DuplicateTorrentError: it is here already.
             SourceError: a web seed is no http(s) URL, or a tracker no http(s) or udp URL.
-            ValueError: there is no such file to select, no such port, or no folder can have this name.
+            NoSuchFileError: there is no such file to select.
+            ValueError: there is no such port, or no folder can have this name.
             MagnetError, MetainfoError: the text or bytes are no torrent.
             TypeError: the source is none of these (a path, a coroutine), the URLs are one text, or a peer is no pair.
             RuntimeError: the session has been left.
@@ -148,7 +150,7 @@ class Session(Generic[TorrentT]):
         key = source.hashes.v1
         if self._closed:
             raise RuntimeError("this session has been left")
-        select = None if select is None else tuple(select)
+        select = files_of("select", select)
         folder = pathlib.Path(save_to).absolute()  # where it is now, wherever the program goes later
         if "\0" in str(folder):
             raise ValueError("save_to: embedded null character")
@@ -160,7 +162,7 @@ class Session(Generic[TorrentT]):
         for url in trackers:
             parse_url(url, TRACKER)
         if isinstance(source, Metainfo):
-            check_indexes(source.info, select)
+            select = chosen_of(source.info, select, by_hand=True)
         if key in self._torrents:
             raise DuplicateTorrentError(f"{self._torrents[key][0].name} is in this session already")
         if storage is None:
@@ -397,7 +399,7 @@ async def fetch(
     settings: Settings | None = None,
     peers: Iterable[tuple[str, int]] = (),
     trackers: Iterable[str] = (),
-    select: Iterable[int] | None = None,
+    select: Iterable[str | int] | None = None,
     overwrite: bool | None = None,
     timeout: float | None = None,
     progress: Callable[[TorrentStats], None] | None = None,
@@ -417,7 +419,7 @@ async def fetch(
         settings: choices of the session; None for the defaults.
         peers: (host, port) of peers known by other means.
         trackers: more trackers, wherever they are.
-        select: file indexes to want; None for all, or those that the magnet link names.
+        select: the files to want, each by path or index; None for all, or those that the magnet link names.
         overwrite: may replace a different finished file; None: as in the settings.
         timeout: seconds; None for as long as it takes.
         progress: called with a snapshot at once, every second (while metadata is fetched, while what lies there is
@@ -427,12 +429,12 @@ async def fetch(
         NoPeersError: not complete within ``timeout``; what came is kept.
         VerifyError: the file's SHA-256 is not ``sha256``, or there are several files.
         ValueError: ``sha256`` is no SHA-256; as ``Session.add``. TypeError: as there.
-        NoSuchFileError: there is no such file to select, as a magnet's metadata shows.
+        NoSuchFileError: there is no such file to select.
         TorrentError: as ``load``, ``Session.add``, ``open_session`` and ``Torrent.wait_complete``.
     """
     require_trio("fetch")
     expected = parse_sha256(sha256) if sha256 is not None else None
-    select = None if select is None else tuple(select)
+    select = files_of("select", select)
     # Now, not after a minute of loading.
     peers, trackers, web_seeds = peers_of(peers), urls_of("trackers", trackers), urls_of("web_seeds", web_seeds)
     deadline = trio.current_time() + (math.inf if timeout is None else timeout)

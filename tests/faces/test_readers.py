@@ -100,6 +100,11 @@ def test_an_aiofiles_handle(run, table, tmp_path):
             assert await late.read(4) == b"PK\3\4"
             with pytest.raises(aio.NoSuchFileError):
                 await torrent.open("nothing")
+            with pytest.raises(aio.NoSuchFileError):
+                torrent.select_files(["nothing"])
+            torrent.select_files(["table.csv"])
+            await torrent.wait_complete()
+            assert [file.path for file in torrent.files() if file.wanted] == ["stuff/table.csv"]
             assert session.stats().internal_errors == 0
         with pytest.raises(aio.TorrentRemovedError):
             await late.read()
@@ -203,6 +208,11 @@ def test_a_plain_file(table, tmp_path):
                 call()
         with pytest.raises(blocking.NoSuchFileError):
             torrent.open("nothing")
+        with pytest.raises(blocking.NoSuchFileError):
+            torrent.select_files(["nothing"])
+        torrent.select_files(["table.csv"])
+        torrent.wait_complete(timeout=20)
+        assert [file.path for file in torrent.files() if file.wanted] == ["stuff/table.csv"]
         late = torrent.open("table.csv")
         with pytest.raises(io.UnsupportedOperation):
             late.write(b"x")

@@ -256,6 +256,31 @@ async def test_files_that_are_not_there_are_not_taken_for_complete(world, how):
         assert [file.wanted for file in torrent.files()] == [False, True]
 
 
+@pytest.mark.parametrize("how", ["added", "selected"])
+@simulated()
+async def test_files_are_named_by_path_before_anybody_knows_them(world, how):
+    metainfo, data = world.torrent(60_000, 10_000, 5_000)
+    async with background() as nursery, session_on(world.host()) as session:
+        stranger = await Stranger(world.host(), metainfo.info, data).serve(nursery)
+        wish = ["made-up/1.bin", "2.bin"]
+        torrent = session.add(metainfo.magnet, peers=[stranger.place], select=wish if how == "added" else None)
+        if how == "selected":
+            torrent.select_files(wish)
+        await torrent.wait_complete()
+        assert [file.wanted for file in torrent.files()] == [False, True, True]
+
+
+@simulated()
+async def test_a_path_that_is_not_there_is_told_of_with_those_that_are(world):
+    metainfo, data = world.torrent(60_000, 10_000)
+    async with background() as nursery, session_on(world.host()) as session:
+        stranger = await Stranger(world.host(), metainfo.info, data).serve(nursery)
+        torrent = session.add(metainfo.magnet, peers=[stranger.place], select=["0.bin", "9.bin"])
+        with pytest.raises(tl.NoSuchFileError, match="no file '9.bin'") as caught:
+            await torrent.wait_complete()
+        assert "made-up/0.bin" in caught.value.hint
+
+
 @simulated()
 async def test_a_link_may_name_more_files_than_there_are(world):
     metainfo, data = world.torrent(60_000, 10_000)

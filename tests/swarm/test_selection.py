@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import os
+import pathlib
 
 import pytest
 import trio
@@ -14,7 +15,7 @@ from torrentlite.bencode import encode
 from torrentlite.limits import MOST_PRIORITY
 from torrentlite.metainfo.info import Info
 from torrentlite.metainfo.layout import Layout
-from torrentlite.swarm.selection import Selection, check_indexes, check_priority, chosen_of
+from torrentlite.swarm.selection import Selection, check_priority, chosen_of, files_of
 from torrentlite.testing import SimulatedMachine
 from torrentlite.wire import bitfield
 
@@ -69,10 +70,7 @@ def test_counts_agree_with_counting_every_byte(torrent, data):
 
 def test_pad_files_may_be_named_and_are_never_wanted():
     info = make_info([(10, False), (6, True), (10, False)], 16)
-    check_indexes(info, [0, 1, 2])
     assert Selection(info, [1]).files == frozenset()
-    with pytest.raises(ValueError, match="no file 3"):
-        check_indexes(info, [0, 3])
 
 
 @pytest.mark.parametrize(
@@ -85,7 +83,10 @@ def test_pad_files_may_be_named_and_are_never_wanted():
         ((0, 3), "no file 3", (0,)),
         ((2, *range(3, 99)), "no file 3", (2,)),
         ((7,), "no file 7", "none of the files"),
-        ((-1,), "no file -1", "none of the files"),
+        ((-1,), "no file -1: there are 3, the first is 0", "none of the files"),
+        (("2.bin", "x/0.bin", 1), (2, 0, 1), (2, 0, 1)),
+        ((0, "3.bin"), "no file '3.bin'", "no file '3.bin'"),
+        ((".pad/1",), "no file '.pad/1'", "no file '.pad/1'"),
     ],
 )
 def test_what_was_chosen_before_anybody_knew(chosen, by_hand, linked):
@@ -96,6 +97,30 @@ def test_what_was_chosen_before_anybody_knew(chosen, by_hand, linked):
                 chosen_of(info, chosen, by_hand=person)
         else:
             assert chosen_of(info, chosen, by_hand=person) == expected
+
+
+class Number:
+    """As numbers of numpy are."""
+
+    def __index__(self):
+        return 2
+
+
+def test_files_are_named_by_paths_or_indexes():
+    assert files_of("select", None) is None
+    assert files_of("select", iter(["a/b.bin", 0, Number()])) == ("a/b.bin", 0, 2)
+    for text in ("a.bin", b"a.bin"):
+        with pytest.raises(TypeError, match="select: several files are expected, and this is one text"):
+            files_of("select", text)
+    for wrong, name in ((None, "NoneType"), (1.0, "float"), (pathlib.Path("a.bin"), "PosixPath")):
+        with pytest.raises(TypeError, match=f"select: paths .* expected, and this is a {name}$"):
+            files_of("select", [0, wrong])
+
+
+def test_what_is_not_there_makes_no_sense():
+    """As other wishes that make none: who asks for ValueErrors gets it."""
+    with pytest.raises(ValueError, match="no file 3"):
+        chosen_of(make_info([(10, False)], 16), (3,), by_hand=True)
 
 
 # -- on a real disk, in a simulated network ---------------------------------------------------------------------------

@@ -262,15 +262,18 @@ async def test_selecting_nothing_and_what_is_not_there(world):
         torrent = session.add(metainfo, peers=[where(seed, sharing)], select=[])
         await torrent.wait_complete()
         assert (torrent.stats().total, torrent.stats().downloaded, torrent.stats().progress) == (0, 0, 1.0)
-        for wrong in ([2], [-1], [0, 99]):
-            with pytest.raises(ValueError, match="no file"):
+        for wrong in ([2], [-1], [0, 99], ["2.bin"], [0, "made-up"]):
+            with pytest.raises(tl.NoSuchFileError, match="no file"):
                 torrent.select_files(wrong)
         assert [file.wanted for file in torrent.files()] == [False, False], "a wrong wish changes nothing"
-        torrent.select_files([1])
+        for wrong in ("1.bin", [None]):
+            with pytest.raises(TypeError, match="files: "):
+                torrent.select_files(wrong)
+        torrent.select_files(["1.bin"])
         await torrent.wait_complete()
         assert [file.done == 100_000 for file in torrent.files()] == [False, True]
-        for wrong in ([2], [-1]):
-            with pytest.raises(ValueError, match="no file"):
+        for wrong in ([2], [-1], ["0.bin", "2.bin"]):
+            with pytest.raises(tl.NoSuchFileError, match="no file"):
                 session.add(world.torrent(1, 2, name="other")[0], select=wrong)
 
 

@@ -36,7 +36,7 @@ from .metadata import MetadataExchange
 from .opening import Opening
 from .pieces import Pieces
 from .reading import Reading
-from .selection import check_indexes, chosen_of
+from .selection import chosen_of, files_of
 from .swarm import Swarm
 from .throttle import Throttle
 
@@ -72,7 +72,7 @@ class Life:
         make_disk: DiskFactory,
         save_to: pathlib.Path,
         *,
-        select: Iterable[int] | None,
+        select: Iterable[str | int] | None,
         sequential: bool,
         trackers: Iterable[str],
         web_seeds: Iterable[str],
@@ -88,7 +88,7 @@ class Life:
         self._magnet = magnet
         self._commons = commons
         self._make_disk = make_disk
-        self._select = None if select is None else tuple(select)
+        self._select: tuple[str | int, ...] | None = None if select is None else tuple(select)
         self._chosen_by_hand = select is not None
         if self._select is None and magnet is not None:
             self._select = magnet.select
@@ -177,16 +177,15 @@ class Life:
             self.swarm.end()
             self._start_opening()
 
-    def select_files(self, indexes: Iterable[int] | None) -> None:
+    def select_files(self, files: Iterable[str | int] | None) -> None:
         """See ``Torrent.select_files``."""
-        chosen = None if indexes is None else tuple(indexes)
-        if self.metainfo is not None:
-            check_indexes(self.metainfo.info, chosen)
-        self._select, self._chosen_by_hand = chosen, True
+        chosen = files_of("files", files)
         content = self.content
+        indexes = chosen_of(content.info, chosen, by_hand=True) if content is not None else None
+        self._select, self._chosen_by_hand = chosen, True
         if content is not None:
             before = content.selection.files
-            content.select(chosen)
+            content.select(indexes)
             if content.left or not content.selection.files <= before:
                 self._reopen()  # also where nothing is left: the disk has to give names to what is there
             if content.pieces is not None:
@@ -240,11 +239,12 @@ class Life:
         self._set_state(State.ERROR, str(error))
 
     def _know(self, metainfo: Metainfo) -> None:
+        chosen = chosen_of(metainfo.info, self._select, by_hand=self._chosen_by_hand)
         self.metainfo = metainfo
         self.swarm.web.add(metainfo.web_seeds, Scope.PUBLIC)
         self.discovery.tiers.exclusive = metainfo.info.private
         self.content = Content(
-            self, metainfo, self._make_disk, self.save_to, self._commons, self.reading, select=self._select
+            self, metainfo, self._make_disk, self.save_to, self._commons, self.reading, select=chosen
         )
         self.reading.know(self.content)
 
@@ -327,11 +327,10 @@ class Life:
         assert self._magnet is not None
         try:
             info = Info.from_bytes(raw)
-            self._select = chosen_of(info, self._select, by_hand=self._chosen_by_hand)
+            self._know(Metainfo(info=info, trackers=self._tier_urls(), web_seeds=self._magnet.web_seeds))
         except (MetainfoError, NoSuchFileError) as error:
             self._fail(error)
             return
-        self._know(Metainfo(info=info, trackers=self._tier_urls(), web_seeds=self._magnet.web_seeds))
         if info.private:
             # What the DHT, the network around us and peers have heard is not to be taken back; but from here on only
             # the tracker says who belongs to the swarm (BEP 27).

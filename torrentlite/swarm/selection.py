@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
+from typing import SupportsIndex
 
 from ..errors import NoSuchFileError
 from ..limits import MOST_PRIORITY
@@ -12,19 +14,30 @@ from ..stats import FileStats
 from ..wire import bitfield
 
 
-def check_indexes(info: Info, chosen: Iterable[int] | None) -> None:
-    """Look whether there are such files.
+def files_of(what: str, files: Iterable[str | int] | None) -> tuple[str | int, ...] | None:
+    """Several files, each named by its path in the torrent or by index; None for all.
 
     Raises:
-        ValueError: there is no such file.
+        TypeError: it is one text, which would be taken for its letters, or one of them is neither path nor index.
     """
-    for index in chosen or ():
-        if not 0 <= index < len(info.files):
-            raise ValueError(f"no file {index}: there are {len(info.files)}, the first is 0")
+    if files is None:
+        return None
+    if isinstance(files, str | bytes):
+        raise TypeError(f"{what}: several files are expected, and this is one text")
+    return tuple(file if isinstance(file, str) else _index_of(what, file) for file in files)
 
 
-def chosen_of(info: Info, chosen: tuple[int, ...] | None, *, by_hand: bool) -> tuple[int, ...] | None:
-    """What was chosen before anybody knew which files there are.
+def _index_of(what: str, file: SupportsIndex) -> int:
+    try:
+        return operator.index(file)
+    except TypeError:
+        raise TypeError(
+            f"{what}: paths in the torrent (texts) or indexes are expected, and this is a {type(file).__name__}"
+        ) from None
+
+
+def chosen_of(info: Info, chosen: tuple[str | int, ...] | None, *, by_hand: bool) -> tuple[int, ...] | None:
+    """The indexes of what was chosen, maybe before anybody knew which files there are.
 
     Args:
         by_hand: a person chose, and is told of each that is not there. Else a link did, and it may name more than there
@@ -35,10 +48,11 @@ def chosen_of(info: Info, chosen: tuple[int, ...] | None, *, by_hand: bool) -> t
     """
     if chosen is None:
         return None
-    there = tuple(index for index in chosen if 0 <= index < len(info.files))
-    if by_hand and there != chosen:
-        missing = next(index for index in chosen if index not in there)
-        raise NoSuchFileError(f"{info.name} has no file {missing}", hint=_names(info))
+    paths = _paths(info) if any(isinstance(file, str) for file in chosen) else {}
+    indexes = [_find(info, paths, file) if isinstance(file, str) else file for file in chosen]
+    there = tuple(index for index in indexes if 0 <= index < len(info.files))
+    if by_hand and len(there) < len(indexes):
+        raise _no_file(info, next(index for index in indexes if index not in there))
     if chosen and not there:
         raise NoSuchFileError(f"{info.name} has none of the files that its link names", hint=_names(info))
     return there
@@ -57,13 +71,26 @@ def find_file(info: Info, what: str | int | None) -> int:
         return real[0]
     if isinstance(what, int):
         if what not in real:
-            raise NoSuchFileError(f"{info.name} has no file {what}", hint=_names(info))
+            raise _no_file(info, what)
         return what
-    paths = {"/".join(info.files[index].path): index for index in reversed(real)}
-    index = paths.get(what, paths.get(f"{info.name}/{what}", -1))
-    if index < 0:
-        raise NoSuchFileError(f"{info.name} has no file {display(what)!r}", hint=_names(info))
+    return _find(info, _paths(info), what)
+
+
+def _paths(info: Info) -> dict[str, int]:
+    return {"/".join(info.files[index].path): index for index in reversed(info.wanted_files)}
+
+
+def _find(info: Info, paths: dict[str, int], path: str) -> int:
+    index = paths.get(path, paths.get(f"{info.name}/{path}"))
+    if index is None:
+        raise NoSuchFileError(f"{info.name} has no file {display(path)!r}", hint=_names(info))
     return index
+
+
+def _no_file(info: Info, index: int) -> NoSuchFileError:
+    count = len(info.files)
+    why = "" if 0 <= index < count else f": there are {count}, the first is 0"
+    return NoSuchFileError(f"{info.name} has no file {index}{why}", hint=_names(info))
 
 
 def _names(info: Info) -> str:

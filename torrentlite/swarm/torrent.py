@@ -107,16 +107,20 @@ class Torrent:
         """Hash everything again, without peers meanwhile. Changes no bytes of any file."""
         self._life.recheck()
 
-    def select_files(self, indexes: Iterable[int] | None) -> None:
-        """Want these files (indexes into ``metainfo.files``; None: all) and no others.
+    def select_files(self, files: Iterable[str | int] | None) -> None:
+        """Want these files (None: all) and no others.
 
         Before the metadata nobody knows which there are. Where it then shows that one is not there the torrent fails
         (NoSuchFileError): select others, and ``resume``.
 
+        Args:
+            files: the path (as in ``files``, or without the torrent's name) or the index in ``metainfo.files`` of each.
+
         Raises:
-            ValueError: there is no such file.
+            NoSuchFileError: there is no such file.
+            TypeError: this is one text, or one of them is neither path nor index.
         """
-        self._life.select_files(indexes)
+        self._life.select_files(files)
 
     def set_sequential(self, sequential: bool) -> None:
         """Fetch the pieces in their order from now on, or the rarest first again."""
