@@ -12,13 +12,14 @@ import os
 import pathlib
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from typing import Final
 
 import trio
 
 from .. import Metainfo, PeersFound, Settings, open_session
 from ..dht import open_node
-from ..errors import StorageError, VerifyError
+from ..errors import NetworkError, StorageError, VerifyError
 from . import progress, units
 from .exits import Exit
 from .hashing import hash_path
@@ -28,6 +29,8 @@ from .telling import tell_events
 
 _STEP = 1 << 20
 _HERE = "127.0.0.1"
+_PATIENCE: Final = 20.0
+"""Seconds for what takes a moment on loopback: to be announced, and to get the metadata."""
 
 
 async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) -> int:
@@ -63,14 +66,17 @@ async def _transfer(metainfo: Metainfo, here: pathlib.Path, there: pathlib.Path,
         shared = giver.add(metainfo, here)
         async with shared.events() as events:
             await shared.wait_checked()
-            async for event in events:  # until the DHT knows of it; else the first search comes too early
-                if isinstance(event, PeersFound):
-                    break
+            announcing = Job(lambda: progress.Glance(metainfo.name, "announcing"), info_hash=shared.info_hash)
+            with output.showing(announcing), _prompt():
+                async for event in events:  # until the DHT knows of it; else the first search comes too early
+                    if isinstance(event, PeersFound):
+                        break
         fetched = taker.add(f"magnet:?xt=urn:btih:{metainfo.info_hash}", there)
         job = Job(lambda: progress.look(fetched.stats(), fetched.why()), info_hash=fetched.info_hash)
         async with tell_events(fetched, output):
             with output.showing(job):
-                await fetched.wait_metadata()
+                with _prompt():
+                    await fetched.wait_metadata()
                 began = trio.current_time()
                 paths = await fetched.wait_complete()
                 seconds = trio.current_time() - began
@@ -83,6 +89,20 @@ async def _transfer(metainfo: Metainfo, here: pathlib.Path, there: pathlib.Path,
             seconds=output.seconds_so_far(),
         )
         return seconds, shared.stats().uploaded
+
+
+@contextlib.contextmanager
+def _prompt() -> Iterator[None]:
+    """What comes from the other session comes soon, or never.
+
+    Raises:
+        NetworkError: it did not come.
+    """
+    with trio.move_on_after(_PATIENCE) as waiting:
+        yield
+    if waiting.cancelled_caught:
+        hint = "is the loopback interface up (ip link set lo up), or a firewall in between?"
+        raise NetworkError(f"nothing comes through on {_HERE}", hint=hint)
 
 
 @contextlib.asynccontextmanager
