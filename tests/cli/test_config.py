@@ -17,7 +17,7 @@ from torrentlite.settings import Encryption
 def write(tmp_path: pathlib.Path):  # type: ignore[no-untyped-def]
     def write(text: str | bytes) -> pathlib.Path:
         path = config.config_file()
-        assert path.is_relative_to(tmp_path)
+        assert path is not None and path.is_relative_to(tmp_path)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         return path

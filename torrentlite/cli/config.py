@@ -57,11 +57,14 @@ def variable_of(name: str) -> str:
     return f"TL_{name.replace('-', '_').upper()}"
 
 
-def config_file() -> pathlib.Path:
-    """Where the file is, if there is one."""
+def config_file() -> pathlib.Path | None:
+    """Where the file is, if there is one; None where no home folder is known, as for a bare number as user."""
     import platformdirs  # not before a command is really run
 
-    return platformdirs.user_config_path("torrentlite", appauthor=False) / "config.toml"
+    try:
+        return platformdirs.user_config_path("torrentlite", appauthor=False) / "config.toml"
+    except RuntimeError:
+        return None
 
 
 def _is_switch(flag: argparse.Action) -> bool:
@@ -158,6 +161,8 @@ class _File:
     def read(cls, command: str, names: Callable[[], Names]) -> _File:
         """Read and check it; an empty one if there is none."""
         path = config_file()
+        if path is None:
+            return cls(pathlib.Path(), "")
         try:
             with open(path, "rb") as opened:
                 data = opened.read(_LARGEST + 1)

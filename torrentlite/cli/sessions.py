@@ -35,12 +35,18 @@ def state_dir(args: argparse.Namespace, output: Output) -> pathlib.Path | None:
     Raises:
         StorageError: the folder that was asked for cannot be made.
     """
-    if args.state_dir:
-        folder = pathlib.Path(args.state_dir).expanduser()
-    else:
-        import platformdirs
+    try:
+        if args.state_dir:
+            folder = pathlib.Path(args.state_dir).expanduser()
+        else:
+            import platformdirs
 
-        folder = platformdirs.user_state_path("torrentlite", appauthor=False)
+            folder = platformdirs.user_state_path("torrentlite", appauthor=False)
+    except RuntimeError as error:  # who has no home
+        if args.state_dir:
+            raise StorageError(f"cannot use --state-dir '{args.state_dir}': no home folder") from error
+        output.note("nothing is remembered for next time: no home folder")
+        return None
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

@@ -59,7 +59,10 @@ def choices(environ: Mapping[str, str], names: Mapping[str, list[str]]) -> Findi
     ours = sorted(name for name in environ if name.startswith("TL_"))
     strange = [name for name in ours if name not in known]
     file = config.config_file()
-    parts = [f"{file} is read" if file.is_file() else f"no {file}"]
+    if file is None:
+        parts = ["no config.toml: no home folder"]
+    else:
+        parts = [f"{file} is read" if file.is_file() else f"no {file}"]
     parts += [f"from the environment: {', '.join(name for name in ours if name in known)}"] if set(ours) & known else []
     if strange:
         meant = closest(strange[0], known)
