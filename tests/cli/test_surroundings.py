@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from tests.interop.clients import missing
 from torrentlite.cli import arguments
 from torrentlite.cli.checkup import Verdict, machine
 
+from . import mishaps
 from .running import Place
 
 
@@ -102,3 +104,30 @@ def test_the_doctor_says_that_there_is_no_home(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(platformdirs, "user_config_path", nowhere)
     found = machine.choices({}, arguments.flag_names())
     assert (found.verdict, found.message) == (Verdict.OK, "no config.toml: no home folder")
+
+
+def state_of_another(name: str) -> Callable[[mishaps.Scene], None]:
+    """A torrent that is here already, and a state folder in which this may only be read, as after a ``sudo tl``."""
+
+    def prepare(scene: mishaps.Scene) -> None:
+        scene.file("x.bin")
+        scene.torrent("x.torrent", "x.bin")
+        (scene.folder / ".state/torrentlite/resume").mkdir(exist_ok=True)
+        scene.without_rights("locked")
+        (scene.folder / ".state/torrentlite" / name).chmod(0o555)
+
+    return prepare
+
+
+@pytest.mark.parametrize("name", ["", "resume"])
+def test_a_state_folder_of_somebody_else_is_done_without(name: str) -> None:
+    said = mishaps.happen(mishaps.Mishap("", "fetch x.torrent", 0, state_of_another(name)))
+    assert (said.code, pathlib.Path(said.out).name) == (0, "x.bin\n")
+    path = f".state/torrentlite/{name}".rstrip("/")
+    assert f"nothing is remembered for next time: Permission denied: {path}\n" in said.err
+
+
+def test_a_state_folder_of_somebody_else_that_was_asked_for() -> None:
+    words = "fetch x.torrent --state-dir locked"
+    said = mishaps.happen(mishaps.Mishap("", words, 5, state_of_another("")))
+    assert (said.code, said.out, said.err) == (5, "", "tl: cannot use --state-dir 'locked': Permission denied\n")

@@ -43,7 +43,7 @@ def test_a_state_folder_that_cannot_be_made_is_called_so(tmp_path: pathlib.Path)
     (tmp_path / "state").write_bytes(b"")
     with pytest.raises(StorageError, match=r"cannot make the state folder '.*resume': Not a directory") as caught:
         journal(tmp_path).load()
-    assert caught.value.hint == "choose another state folder (Settings.state_dir)"
+    assert caught.value.hint == "choose another state folder (Settings.state_dir, --state-dir)"
 
 
 def test_what_was_written_is_read(tmp_path: pathlib.Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import pathlib
 import secrets
@@ -63,12 +64,26 @@ def require_writable(path: str) -> None:
     folder = os.path.abspath(path)
     while not os.path.lexists(folder) and folder != os.path.dirname(folder):
         folder = os.path.dirname(folder)
-    own = os.access in os.supports_effective_ids
-    if os.path.isdir(folder) and not os.access(folder, os.W_OK | os.X_OK, effective_ids=own):
-        try:
-            read_only = bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
-        except (OSError, AttributeError):
-            read_only = False
-        why = "it is on a read-only disk" if read_only else "permission denied"
+    try:
+        if os.path.isdir(folder):
+            check_writable(folder)
+    except OSError as error:
+        why = "it is on a read-only disk" if error.errno == errno.EROFS else "permission denied"
         hint = "-o names another folder; ls -ld shows whose this one is"
-        raise StorageError(f"cannot save into '{path}': {why}", path=path, hint=hint)
+        raise StorageError(f"cannot save into '{path}': {why}", path=path, hint=hint) from error
+
+
+def check_writable(folder: str | os.PathLike[str]) -> None:
+    """Look whether new files may be made in this folder, which is there.
+
+    Raises:
+        OSError: they may not: the disk is read-only (EROFS), or the folder is not ours (EACCES).
+    """
+    if os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        return
+    try:
+        read_only = bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+    except (OSError, AttributeError):
+        read_only = False
+    number = errno.EROFS if read_only else errno.EACCES
+    raise OSError(number, os.strerror(number), os.fspath(folder))

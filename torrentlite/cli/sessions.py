@@ -16,7 +16,7 @@ from ..metainfo.text import display
 from ..stats import Reason
 from ..wire.address import Scope, scope_of
 from . import progress, units
-from .files import write_whole
+from .files import check_writable, write_whole
 from .output import Job, Output
 from .terminal import STDERR, is_terminal
 
@@ -33,7 +33,7 @@ def state_dir(args: argparse.Namespace, output: Output) -> pathlib.Path | None:
     """The state folder, made if need be; None, with a note, where the platform's own cannot be had.
 
     Raises:
-        StorageError: the folder that was asked for cannot be made.
+        StorageError: the folder that was asked for cannot be made or written.
     """
     try:
         if args.state_dir:
@@ -49,10 +49,13 @@ def state_dir(args: argparse.Namespace, output: Output) -> pathlib.Path | None:
         return None
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for each in folder, folder / "resume":  # root's, after a sudo tl
+            if each.is_dir():
+                check_writable(each)
     except OSError as error:
         if args.state_dir:
             raise StorageError(f"cannot use --state-dir '{folder}': {error.strerror}", path=str(folder)) from error
-        output.note(f"nothing is remembered for next time: {error.strerror}: {folder}")
+        output.note(f"nothing is remembered for next time: {error.strerror}: {error.filename or folder}")
         return None
     with contextlib.suppress(OSError):
         if shutil.disk_usage(folder).free < _LEAST_ROOM:

@@ -130,7 +130,7 @@ class Journal:
         try:
             platform.make_folders(self._folder)
         except OSError as error:
-            hint = "" if error.errno in PASSING else "choose another state folder (Settings.state_dir)"
+            hint = "" if error.errno in PASSING else "choose another state folder (Settings.state_dir, --state-dir)"
             raise fault(error, self._folder, "make the state folder", hint=hint) from error
         while True:
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)

@@ -103,7 +103,7 @@ def state(folder: pathlib.Path | None) -> Finding:
     """Whether something can be remembered from run to run."""
     cure = "--state-dir names another folder; without one every start hashes again, and the port changes"
     if folder is None:
-        return Finding("state", Verdict.NOTE, "the state folder cannot be made", cure)
+        return Finding("state", Verdict.NOTE, "the state folder cannot be made or written", cure)
     try:
         with _scratch(folder, ".tl-doctor") as path:
             _write(path, size=1)
