@@ -535,7 +535,8 @@ MSE_MAX_INITIAL: Final = 4096
 MSE_PER_SECOND: Final = 50
 """Encrypted handshakes that are answered: each takes 1 ms of CPU before we know whether the caller knows a torrent."""
 MSE_PER_SECOND_AND_IP: Final = 5
-"""Of those, from one public address, so that it cannot use them up."""
+"""Of those, from one public address or IPv6 network (/64), so that it cannot use them up. When half of them are gone,
+the rest is for those who have had none in this second."""
 MAX_PENDING_PER_IP: Final = 8
 """Of those, from one public address: more than any NAT needs within a few seconds."""
 PEER_IDLE_TIMEOUT: Final = 130.0

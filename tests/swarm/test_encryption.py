@@ -1,5 +1,6 @@
 """Encrypted connections: sessions with different wishes, peers of one kind only, and what strangers may cost us."""
 
+import contextlib
 import itertools
 import random
 from typing import get_args
@@ -13,7 +14,7 @@ from torrentlite.limits import HANDSHAKE_TIMEOUT, MAX_PENDING_PER_IP, MSE_PER_SE
 from torrentlite.settings import Encryption
 from torrentlite.wire import rc4
 from torrentlite.wire.handshake import Handshake
-from torrentlite.wire.mse import KEY_SIZE, Caller, Method
+from torrentlite.wire.mse import KEY_SIZE, Called, Caller, Method
 
 WISHES = get_args(Encryption)
 BOTH = Method.PLAIN | Method.RC4
@@ -95,6 +96,84 @@ async def test_a_peer_that_hangs_up_is_called_the_other_way_at_once_and_later_on
     assert all(two - one >= 1 for (one, _), (two, _) in itertools.pairwise(firsts[1:]))
 
 
+@simulated()
+async def test_who_hangs_up_at_what_is_inside_is_not_called_twice_each_time_either(world):
+    """As a full libtorrent does: it sends its key, and looks at the torrent after that."""
+    metainfo, _ = world.torrent(300_000)
+    busy = world.host()
+    (listener,) = await busy.network.listen("", 7000, fallback=False)
+    calls: list[str] = []
+    times: list[float] = []
+
+    async def answer(stream):
+        data = await receive(stream)
+        calls.append("plain" if data.startswith(b"\x13") else "encrypted")
+        times.append(trio.current_time())
+        side = Called(lambda mark: None, lambda offered: None, random.Random(1).randbytes)
+        with contextlib.suppress(tl.NetworkError, tl.ProtocolError):
+            while calls[-1] == "encrypted" and data:
+                said = side.received(data)
+                if said:
+                    await stream.send_vectored([said])
+                data = await receive(stream)
+        stream.close()
+
+    async def answer_all():
+        while True:
+            await answer(await listener.accept())
+
+    async with background() as nursery, session_on(world.host()) as session:
+        nursery.start_soon(answer_all)
+        session.add(metainfo, peers=[(busy.network.ip, 7000)])
+        await trio.sleep(600)
+    listener.close()
+    assert len(calls) > 5
+    assert calls[:2] == ["plain", "encrypted"]
+    assert calls[2:] == [("plain", "encrypted")[number % 2] for number in range(len(calls) - 2)]
+    assert all(two - one >= 1 for one, two in itertools.pairwise(times[1:]))
+
+
+@pytest.mark.parametrize(("ours", "theirs"), list(itertools.product(["allow", "prefer"], ["allow", "prefer"])))
+@simulated()
+async def test_one_of_the_two_has_no_library(world, monkeypatch, ours, theirs):
+    """It takes encrypted handshakes, and nothing else that is encrypted."""
+    metainfo, data = world.torrent(300_000)
+    seed, machine = world.host(), world.host()
+    seed.put(metainfo.info, data)
+    async with session_on(seed, encryption=theirs) as sharing, session_on(machine, encryption=ours) as session:
+        monkeypatch.setattr(sharing._commons.encryption, "choose", lambda offered: offered & Method.PLAIN or None)
+        await sharing.add(metainfo).wait_complete()
+        await session.add(metainfo, peers=[where(seed, sharing)]).wait_complete()
+
+
+@pytest.mark.parametrize("wish", ["pause", "ban", "none"])
+@simulated()
+async def test_who_is_not_wanted_any_more_is_not_called_the_other_way(world, wish):
+    metainfo, _ = world.torrent(300_000)
+    slow = world.host()
+    (listener,) = await slow.network.listen("", 7000, fallback=False)
+    calls = []
+
+    async def hang_up_later():
+        while True:
+            stream = await listener.accept()
+            calls.append(trio.current_time())
+            await trio.sleep(3)
+            stream.close()
+
+    async with background() as nursery, session_on(world.host()) as session:
+        nursery.start_soon(hang_up_later)
+        torrent = session.add(metainfo, peers=[(slow.network.ip, 7000)])
+        await until(lambda: calls)
+        if wish == "pause":
+            torrent.pause()
+        elif wish == "ban":
+            torrent._life.swarm.peerlist.ban(slow.network.ip, "for this test")
+        await trio.sleep(10)
+    listener.close()
+    assert (len(calls) > 1) is (wish == "none")
+
+
 async def sharing(world, **settings):
     metainfo, data = world.torrent(100_000)
     machine = world.host()
@@ -113,7 +192,12 @@ async def test_only_so_many_encrypted_handshakes_a_second(world, crowd, most):
         await torrent.wait_complete()
         callers = [world.host() if crowd else one for _ in range(MSE_PER_SECOND + 7 if crowd else MAX_PENDING_PER_IP)]
         talks = [await Stranger(caller, metainfo.info).dial(where(machine, session)) for caller in callers]
+        knocking = [await Stranger(world.host(), metainfo.info).dial(where(machine, session)) for _ in range(60)]
         await trio.sleep(1 - trio.current_time() % 1)
+        async with trio.open_nursery() as calling:
+            for talk in knocking:  # with that no key has come, and nothing has been done
+                calling.start_soon(talk.say, b"GET / HTTP/1.1")
+        await trio.sleep(0.2)
         heard = []
 
         async def hear(talk):

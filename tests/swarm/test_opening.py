@@ -87,3 +87,23 @@ async def test_what_was_here_in_the_end_is_told_when_it_is_closed(world):
         await left.wait_complete()
     assert numbers(left)[0] == 40_000
     assert numbers(left)[1:] == (4, [60_000, 40_000], 4)
+
+
+@simulated()
+async def test_an_opening_that_ends_after_an_error_does_not_count(world):
+    """The error came from something else meanwhile: who puts that right may change what lies there."""
+    metainfo, data = world.torrent(3_000_000)
+    machine = world.host()
+    machine.put(metainfo.info, data)
+    machine.offload.duration = 0.01
+    async with session_on(machine) as session:
+        torrent = session.add(metainfo)
+        await torrent.wait_complete()
+        torrent.recheck()
+        torrent._life.storage_failed(tl.StorageError("the disk said no"))
+        await until(lambda: not torrent._life._opening.under_way)
+        assert torrent.state is tl.State.ERROR
+        machine.disk.storage(metainfo.info).fill(bytes(len(data)))
+        torrent.resume()
+        await torrent.wait_checked()
+        assert torrent.stats().done == 0

@@ -80,29 +80,38 @@ class Dialler:
 
     async def _dial(self, known: PeerAddress) -> None:
         address, commons = known.address, self._swarm.commons
-        policy = commons.encryption
+        policy, unanswered = commons.encryption, False
         met: tuple[Stream, Handshake] | None = None
         try:
             async with commons.door.turn(address):
                 for encrypted in policy.attempts(known.encrypted):
+                    if not self._wanted(known):
+                        break
                     try:
                         met = await self._meet(known, encrypted=encrypted)
                         if met is not None:
                             known.encrypted, known.met = encrypted, True
                         break
                     except UnansweredError as error:
+                        unanswered = True
                         log.debug("%s: %s: %s", self._swarm.owner.info_hash, address, error)
-                else:
-                    known.encrypted, known.met = policy.unanswered(known.encrypted, met=known.met), False
         except (NetworkError, ProtocolError) as error:
             log.debug("%s: %s: %s", self._swarm.owner.info_hash, address, error)
         finally:
             self._dialled(known)
         if met is None:
+            if unanswered:
+                known.encrypted, known.met = policy.unanswered(known.encrypted, met=known.met), False
             self.peerlist.failed(address, trio.current_time())
             self.dial_more(trio.current_time())
             return
         await self._swarm.host(*met, incoming=False, source=known.source)
+
+    def _wanted(self, known: PeerAddress) -> bool:
+        """Whether it is to be called still, after a wait."""
+        swarm = self._swarm
+        there = self.peerlist.get(known.address) is known
+        return swarm.open and there and self.peerlist.banned(swarm.blame_key(known.address)) is None
 
     async def _meet(self, known: PeerAddress, *, encrypted: bool) -> tuple[Stream, Handshake] | None:
         """Connect and say hello; None where nobody answers in time."""

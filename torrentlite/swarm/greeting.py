@@ -13,7 +13,7 @@ from ..net.encrypted import EncryptedStream
 from ..net.network import Stream
 from ..wire.address import Address
 from ..wire.handshake import HANDSHAKE_SIZE, INFO_HASH_END, PROTOCOL, Handshake, check_prefix, parse_info_hash
-from ..wire.mse import Agreed, Called, Caller, Method
+from ..wire.mse import KEY_SIZE, Agreed, Called, Caller, Method
 
 _RECEIVED_AT_ONCE = 4096  # of an encrypted handshake, whose length nobody knows beforehand
 
@@ -25,15 +25,20 @@ class Host(Protocol):
     def takes_plain(self) -> bool:
         """Whether a connection may be plain."""
 
+    @property
+    def takes_encrypted(self) -> bool:
+        """Whether it may be encrypted."""
+
     def hello(self, info_hash: bytes) -> Handshake | None:
         """What is said about an info-hash; None: it is not shared here."""
 
     def encrypted(self, caller: Address) -> Called | None:
-        """Our side of an encrypted handshake; None: there is none, or not now."""
+        """Our side of an encrypted handshake with him; None: not now."""
 
 
 class UnansweredError(ProtocolError):
-    """The other side took the connection, and ended it without a word: so who does not like our first one does."""
+    """The other side took the connection, and ended it without an answer to what we said: so does who does not like how
+    it was called. To an encrypted call that may come late: some send their key before they look at what we offer."""
 
 
 def _timely() -> trio.CancelScope:
@@ -59,14 +64,18 @@ async def greet_encrypted(
     """As ``greet``, by an encrypted handshake; returns also the stream to go on with.
 
     Raises:
-        UnansweredError: there is no answer.
-        ProtocolError: not that, another torrent, or nothing within the time.
+        UnansweredError: nothing came of the encrypted handshake, also within the time.
+        ProtocolError: not BitTorrent, or another torrent.
     """
     with _timely():
         caller = Caller(ours.info_hash, offered, ours.encode(), secret)
-        stream = _over(stream, await _talk(stream, caller))
+        try:
+            agreed = await _talk(stream, caller)
+        except (NetworkError, ProtocolError) as error:
+            raise UnansweredError(str(error)) from error
+        stream = _over(stream, agreed)
         return stream, await _answer(stream, ours)
-    raise ProtocolError("no handshake in time")
+    raise UnansweredError("no encrypted handshake in time")
 
 
 async def receive_greeting(stream: Stream, host: Host) -> tuple[Stream, Handshake]:
@@ -88,9 +97,12 @@ async def receive_greeting(stream: Stream, host: Host) -> tuple[Stream, Handshak
         wanted: bytes | None = None
         start = await _plain_or_not(stream)
         if not start.startswith(PROTOCOL):
+            if not host.takes_encrypted:
+                raise ProtocolError("not the BitTorrent protocol")
+            start = await _key(stream, start)
             called = host.encrypted(stream.remote)
             if called is None:
-                raise ProtocolError("not the BitTorrent protocol")
+                raise ProtocolError("too many encrypted handshakes")
             agreed = await _talk(stream, called, start)
             stream, wanted = _over(stream, agreed), agreed.info_hash
         elif host.takes_plain:
@@ -146,17 +158,24 @@ async def _plain_or_not(stream: Stream) -> bytes:
     return bytes(buffer[:size])
 
 
+async def _key(stream: Stream, start: bytes) -> bytes:
+    """The first bytes, and as many more as a key has: with fewer there is nothing to do for us."""
+    buffer = memoryview(bytearray(start.ljust(KEY_SIZE, b"\0")))
+    size = len(start)
+    while size < KEY_SIZE:
+        size += await _receive(stream, buffer[size:], first=False)
+    return bytes(buffer)
+
+
 async def _talk(stream: Stream, side: Caller | Called, data: bytes = b"") -> Agreed:
     buffer = memoryview(bytearray(_RECEIVED_AT_ONCE))
-    first = not data
     while True:
         said = side.received(data)
         if said:
             await stream.send_vectored([said])
         if side.done is not None:
             return side.done
-        data = bytes(buffer[: await _receive(stream, buffer, first=first)])
-        first = False
+        data = bytes(buffer[: await _receive(stream, buffer, first=False)])
 
 
 def _over(stream: Stream, agreed: Agreed) -> Stream:

@@ -283,7 +283,8 @@ class Life:
 
     def opened(self, pieces: Pieces, *, stays_paused: bool) -> None:
         """It is known what lies on the disk: join the swarm."""
-        if self.state is State.CHECKING:
+        if self.state is State.CHECKING:  # and no error or pause came meanwhile
+            self._opening.succeeded()
             if stays_paused:
                 self._set_state(State.PAUSED)
             else:

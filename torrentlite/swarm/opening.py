@@ -83,8 +83,11 @@ class Opening:
             if self._number == number:
                 self._scope = None
         if self._number == number:
-            self.look_again = self.recheck = False
             self._owner.opened(pieces, stays_paused=self.stays_paused)
+
+    def succeeded(self) -> None:
+        """What was looked at counts."""
+        self.look_again = self.recheck = False
 
     async def patiently(self, use_disk: Callable[[], Awaitable[T]]) -> T:
         """Do this, and again every DISK_RETRY seconds while the disk refuses for now.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 from collections.abc import Callable, Iterable
 
@@ -93,6 +94,11 @@ class Reception:
         """See ``Host``."""
         return self._commons.encryption.takes_plain
 
+    @property
+    def takes_encrypted(self) -> bool:
+        """See ``Host``."""
+        return self._commons.encryption.takes_encrypted
+
     def hello(self, info_hash: bytes) -> Handshake | None:
         """See ``Host``."""
         torrent = self._find(info_hash)
@@ -103,11 +109,13 @@ class Reception:
         second = int(trio.current_time())
         if second != self._second:
             self._second, self._encrypted = second, []
-        if not self._commons.encryption.takes_encrypted or len(self._encrypted) >= MSE_PER_SECOND:
+        network, before = _network(caller), len(self._encrypted)
+        most = MSE_PER_SECOND if caller.scope is not Scope.PUBLIC else MSE_PER_SECOND_AND_IP
+        if before >= MSE_PER_SECOND // 2:
+            most = 1  # what is left is for those who have had nothing
+        if before >= MSE_PER_SECOND or self._encrypted.count(network) >= most:
             return None
-        if caller.scope is Scope.PUBLIC and self._encrypted.count(caller.host) >= MSE_PER_SECOND_AND_IP:
-            return None
-        self._encrypted.append(caller.host)
+        self._encrypted.append(network)
         return Called(self._find_marked, self._commons.encryption.choose, self._commons.world.secret)
 
     def _find_marked(self, mark: bytes) -> bytes | None:
@@ -128,3 +136,10 @@ class Reception:
                 stream.close()
             if stream in self._pending:
                 self._forget(stream)
+
+
+def _network(address: Address) -> str:
+    """Whom one person may be taken for: an IPv4 address, or the 64 bits that an IPv6 network has."""
+    if not address.is_ipv6:
+        return address.host
+    return str(ipaddress.ip_network((address.host.partition("%")[0], 64), strict=False))
