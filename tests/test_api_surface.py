@@ -111,6 +111,36 @@ def test_what_is_public_gives_what_is_public(name):
                 assert not cls.__module__.startswith("torrentlite") or cls in offered, f"{name}.{member_name}: {cls}"
 
 
+# Inside the torrent; FileEntry has the parts of one.
+INSIDE = {("FileStats", "path"): str, ("FileEntry", "path"): tuple[str, ...]}
+
+
+def test_paths_on_this_disk_are_paths_and_those_in_the_torrent_are_text():
+    found = set()
+    for name in tl.__all__:
+        thing = getattr(tl, name)
+        if not inspect.isclass(thing):
+            continue
+        kinds = {
+            field: typing.get_type_hints(member.fget)["return"]
+            for field, member in public(thing)
+            if isinstance(member, property)
+        }
+        if not issubclass(thing, Exception):
+            kinds |= typing.get_type_hints(thing)
+        for field in kinds.keys() & {"path", "paths", "root", "save_to"}:
+            found.add((name, field))
+            on_disk = (pathlib.Path, tuple[pathlib.Path, ...])
+            assert kinds[field] == INSIDE[name, field] if (name, field) in INSIDE else kinds[field] in on_disk
+    assert found == {
+        *INSIDE,
+        ("BadFile", "path"),
+        ("VerifyReport", "root"),
+        ("Completed", "paths"),
+        ("Torrent", "save_to"),
+    }
+
+
 def test_a_wish_a_wait_a_look():
     members = dict(public(tl.Torrent))
     for name in WISHES | LOOKS:
@@ -185,7 +215,8 @@ def test_every_error_is_a_torrent_error_with_room_for_a_hint():
     assert issubclass(tl.DiskTroubleError, tl.StorageError)
     assert issubclass(tl.UnsupportedTorrentError, tl.MetainfoError)
     full = tl.DiskFullError("full", errno=28, path="/x")
-    assert (full.errno, full.path) == (28, "/x")
+    assert (full.errno, full.path) == (28, pathlib.Path("/x"))
+    assert tl.StorageError("of no file").path is None
 
 
 def test_settings_are_frozen_described_and_checked():

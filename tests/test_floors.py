@@ -56,6 +56,9 @@ OUTSIDE = {"trio", "socket", "ssl", "threading", "time", "subprocess", "asyncio"
            "signal"}  # fmt: skip
 PURE_NAMES = {
     ("torrentlite.settings", "pathlib"): "a Path is only held",
+    ("torrentlite.errors", "pathlib"): "a Path is only held",
+    ("torrentlite.errors", "os"): "os.PathLike is an argument's type",
+    ("torrentlite.events", "pathlib"): "a Path is only held",
     ("torrentlite.strategy", "random"): "random.Random is an argument's type",
 }
 

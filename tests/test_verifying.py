@@ -46,7 +46,7 @@ async def test_all_is_right(top: pathlib.Path) -> None:
     seen: list[tuple[int, int]] = []
     report = await verify(metainfo, top, progress=lambda done, total: seen.append((done, total)))
     assert report.ok
-    assert report.root == str(top)
+    assert report.root == top
     assert report.good_bytes == metainfo.total == 150_003
     assert report.pieces == 10
     assert seen[-1] == (150_003, 150_003)
@@ -70,7 +70,7 @@ async def test_a_flipped_bit_is_found(top: pathlib.Path) -> None:
     report = await verify(metainfo, top)
     assert report.bad_pieces == (6,)
     (bad,) = report.bad_files
-    assert (bad.path, bad.problem, bad.pieces) == (str(top / "d.bin"), Problem.BAD, (6,))
+    assert (bad.path, bad.problem, bad.pieces) == (top / "d.bin", Problem.BAD, (6,))
     assert metainfo.files[bad.index].path[-1] == "d.bin"
     assert report.good_bytes == metainfo.total - PIECE
 
@@ -80,7 +80,7 @@ async def test_a_missing_file_does_not_make_its_neighbours_guilty(top: pathlib.P
     (top / "b/c.bin").unlink()  # bytes 40,000 to 50,000: pieces 2 and 3
     report = await verify(metainfo, top)
     assert report.bad_pieces == (2, 3)
-    assert [(pathlib.Path(bad.path).name, bad.problem, bad.pieces) for bad in report.bad_files] == [
+    assert [(bad.path.name, bad.problem, bad.pieces) for bad in report.bad_files] == [
         ("a.bin", Problem.UNPROVEN, (2,)),
         ("c.bin", Problem.MISSING, (2, 3)),
         ("d.bin", Problem.UNPROVEN, (3,)),
@@ -102,7 +102,7 @@ async def test_wrong_sizes(top: pathlib.Path) -> None:
     (top / "e.bin").write_bytes((top / "e.bin").read_bytes() + b"tail")
     report = await verify(metainfo, top)
     assert report.bad_pieces == (1, 2)
-    found = {pathlib.Path(bad.path).name: bad for bad in report.bad_files}
+    found = {bad.path.name: bad for bad in report.bad_files}
     assert found["a.bin"].problem is Problem.SIZE
     assert found["a.bin"].message == "20,000 bytes instead of 40,000"
     # Its bytes are right, but there are more of them.
@@ -116,7 +116,7 @@ async def test_a_file_that_is_a_folder_and_one_that_may_not_be_read(top: pathlib
     (top / "a.bin").unlink()
     (top / "a.bin").symlink_to("a.bin")
     report = await verify(metainfo, top)
-    found = {pathlib.Path(bad.path).name: bad.problem for bad in report.bad_files}
+    found = {bad.path.name: bad.problem for bad in report.bad_files}
     assert found["e.bin"] in (Problem.SIZE, Problem.UNREADABLE)
     assert found["a.bin"] is Problem.UNREADABLE
 
@@ -127,7 +127,7 @@ async def test_a_fifo_in_a_files_place_is_not_waited_for(top: pathlib.Path) -> N
     os.mkfifo(top / "e.bin")
     with trio.fail_after(10):
         report = await verify(metainfo, top)
-    found = {pathlib.Path(bad.path).name: (bad.problem, bad.message) for bad in report.bad_files}
+    found = {bad.path.name: (bad.problem, bad.message) for bad in report.bad_files}
     assert found["e.bin"] == (Problem.UNREADABLE, "it is not a regular file")
 
 
@@ -162,7 +162,7 @@ async def test_one_file(tmp_path: pathlib.Path) -> None:
     (tmp_path / "other name").write_bytes(data[:-1] + b"!")
     report = await verify(metainfo, tmp_path / "other name")
     assert report.bad_pieces == (3,)
-    assert report.bad_files[0].path == str(tmp_path / "other name")
+    assert report.bad_files[0].path == tmp_path / "other name"
 
 
 UNSAFE = {"aux.c": 20_000, "aux_.c": 30_000, "Case": 5, "case": 7, "back\\slash/dot.": 11, "new\nline": 40_000, "z": 1}
@@ -174,13 +174,13 @@ async def test_names_as_they_were_where_it_was_made(tmp_path: pathlib.Path) -> N
     assert metainfo.info.name == "con_"
     for path in (top, tmp_path):
         report = await verify(metainfo, path)
-        assert (report.ok, report.root) == (True, str(top))
+        assert (report.ok, report.root) == (True, top)
     (top / "case").write_bytes(b"1234567")
     (top / "Case").unlink()
     report = await verify(metainfo, top)
     assert {(bad.path, bad.problem) for bad in report.bad_files} >= {
-        (str(top / "Case"), Problem.MISSING),
-        (str(top / "case"), Problem.UNPROVEN),
+        (top / "Case", Problem.MISSING),
+        (top / "case", Problem.UNPROVEN),
     }
 
 
@@ -193,7 +193,7 @@ async def test_names_as_they_were_fetched(tmp_path: pathlib.Path) -> None:
         path.write_bytes(made.read_bytes())
     for place in (tmp_path / "fetched", tmp_path / "fetched" / "con_"):
         report = await verify(metainfo, place)
-        assert (report.ok, report.root) == (True, str(tmp_path / "fetched" / "con_"))
+        assert (report.ok, report.root) == (True, tmp_path / "fetched" / "con_")
 
 
 async def test_one_file_under_its_own_name(tmp_path: pathlib.Path) -> None:
@@ -202,7 +202,7 @@ async def test_one_file_under_its_own_name(tmp_path: pathlib.Path) -> None:
     info = build_info("aux.c", [((), PIECE)], piece_length=PIECE, pieces=hashlib.sha1(data).digest())
     for path in (tmp_path, tmp_path / "aux.c"):
         report = await verify(build_metainfo(info), path)
-        assert (report.ok, report.root) == (True, str(tmp_path / "aux.c"))
+        assert (report.ok, report.root) == (True, tmp_path / "aux.c")
 
 
 async def test_pieces_larger_than_a_read(tmp_path: pathlib.Path) -> None:

@@ -6,6 +6,8 @@ Every error says what happened in its text; ``hint`` may add what to do about it
 from __future__ import annotations
 
 import copy
+import pathlib
+from os import PathLike
 
 
 class TorrentError(Exception):
@@ -69,13 +71,15 @@ class StorageError(TorrentError):
 
     Attributes:
         errno: the system's number, or 0.
-        path: the file it is about, or an empty string.
+        path: the file it is about, or None.
     """
 
-    def __init__(self, message: str, *, errno: int = 0, path: str = "", hint: str = "") -> None:
+    def __init__(
+        self, message: str, *, errno: int = 0, path: str | PathLike[str] | None = None, hint: str = ""
+    ) -> None:
         super().__init__(message, hint=hint)
         self.errno = errno
-        self.path = path
+        self.path = pathlib.Path(path) if path else None
 
 
 class DiskTroubleError(StorageError):

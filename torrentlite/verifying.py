@@ -8,6 +8,7 @@ import enum
 import errno
 import hashlib
 import os
+import pathlib
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from os import PathLike
@@ -59,7 +60,7 @@ class BadFile:
     """
 
     index: int
-    path: str
+    path: pathlib.Path
     problem: Problem
     pieces: tuple[int, ...]
     message: str = ""
@@ -77,7 +78,7 @@ class VerifyReport:
         good_bytes: bytes of real files in matching pieces.
     """
 
-    root: str
+    root: pathlib.Path
     pieces: int
     bad_pieces: tuple[int, ...]
     bad_files: tuple[BadFile, ...]
@@ -277,7 +278,7 @@ class _Check:
             guilty = Problem.UNPROVEN if excused.issuperset(pieces) else Problem.BAD
             problem, message = known.get(index, (guilty, ""))
             files.append(BadFile(index, self._path(index), problem, pieces, message))
-        return VerifyReport(self._root, layout.piece_count, bad, tuple(files), self._good_bytes())
+        return VerifyReport(pathlib.Path(self._root), layout.piece_count, bad, tuple(files), self._good_bytes())
 
     def _good_bytes(self) -> int:
         layout = self._info.layout
@@ -288,8 +289,8 @@ class _Check:
                 good += sum(span.length for span in spans if span.file in self._wanted)
         return good
 
-    def _path(self, index: int) -> str:
-        return os.path.join(self._root, *self._names[index][1:])
+    def _path(self, index: int) -> pathlib.Path:
+        return pathlib.Path(self._root, *self._names[index][1:])
 
 
 class _Reader:

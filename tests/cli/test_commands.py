@@ -240,6 +240,9 @@ def test_verify_names_files_and_pieces(tl, here: pathlib.Path) -> None:  # type:
     verified = next(json.loads(line) for line in run.out.splitlines() if '"verified"' in line)
     assert (verified["ok"], verified["bad_pieces"]) == (False, [2, 6])
     assert verified["files"][0] == {"path": "photos/a.jpg", "problem": "bad data", "pieces": [2, 6], "message": ""}
+    run = tl("verify", "photos.torrent", "./photos//", "--json")
+    verified = next(json.loads(line) for line in run.out.splitlines() if '"verified"' in line)
+    assert (verified["path"], verified["files"][0]["path"]) == ("./photos//", "./photos//a.jpg"), "as it was typed"
     (here / "photos/b.jpg").unlink()
     assert "missing  photos/b.jpg: pieces 6-9" in tl("verify", "photos.torrent", "photos").out
     gone = tl("verify", "photos.torrent", "photo")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import http.server
+import pathlib
 import signal
 import threading
 import urllib.parse
@@ -31,7 +32,7 @@ URL = "udp://tracker.example:6969"
         (TrackerReplied(URL, True, "slow down", 3), f"{URL} names 3 peers, and warns: slow down"),
         (TrackerReplied(URL, False, "unregistered torrent", 0), f"{URL} fails: unregistered torrent"),
         (TrackerReplied(URL, False, "", 0), f"{URL} fails"),
-        (Completed(("/x",)), ""),
+        (Completed((pathlib.Path("/x"),)), ""),
     ],
 )  # fmt: skip
 def test_words(event: object, words: str) -> None:

@@ -106,7 +106,7 @@ def test_what_is_misspelt_was_not_removed(tmp_path):
     with pytest.raises(tl.StorageError, match="nothing': no such file or folder") as caught:
         tl.create(tmp_path / "nothing")
     assert caught.value.hint == ""
-    assert caught.value.path == str(tmp_path / "nothing")
+    assert caught.value.path == tmp_path / "nothing"
 
 
 def test_time_limits(tmp_path):

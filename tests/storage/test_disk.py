@@ -235,7 +235,7 @@ async def test_different_file_is_in_the_way(home: Home, shape: Shape, change: st
     disk = home.disk()
     with pytest.raises(FileInTheWayError, match="different file") as caught:
         await home.open(disk)
-    assert caught.value.path == str(home.final(3))
+    assert caught.value.path == home.final(3)
     await disk.close(0)
     assert home.lying() == ["top/d"]
     assert home.final(3).read_bytes() == wrong

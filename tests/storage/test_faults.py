@@ -299,7 +299,7 @@ def test_what_the_system_says(number: int, kind: type[StorageError]) -> None:
         raise OSError(number, os.strerror(number))
     assert type(caught.value) is kind
     assert caught.value.errno == number
-    assert caught.value.path == "/some/\x1b[2Jwhere"
+    assert caught.value.path == pathlib.Path("/some/\x1b[2Jwhere")
     assert "cannot write to '/some/\ufffd[2Jwhere': " in str(caught.value)
 
 

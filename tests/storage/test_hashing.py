@@ -222,7 +222,7 @@ async def test_unreadable_file_is_named(photos: pathlib.Path, monkeypatch: pytes
     monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(StorageError, match="two") as caught:
         await create_metainfo(photos)
-    assert caught.value.path == str(photos / "b" / "two")
+    assert caught.value.path == photos / "b" / "two"
 
 
 @pytest.mark.parametrize("change", ["appended", "truncated", "touched", "replaced", "removed"])

@@ -1,3 +1,5 @@
+import pathlib
+
 import trio
 import trio.testing
 
@@ -32,7 +34,7 @@ async def test_a_reader_that_sleeps_loses_pieces_not_changes():
     stream.put(ev.StateChanged(State.CHECKING, State.DOWNLOADING))
     for piece in range(3 * MAX_EVENTS):
         stream.put(ev.PieceVerified(piece))
-    stream.put(ev.Completed(("x",)))
+    stream.put(ev.Completed((pathlib.Path("x"),)))
     stream.close()
     got = [event async for event in stream]
     assert len(got) == MAX_EVENTS

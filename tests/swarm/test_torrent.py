@@ -387,7 +387,7 @@ async def test_events_tell_the_story(world):
     assert len(progress) >= 3
     assert [event.done for event in progress] == sorted(event.done for event in progress)
     (completed,) = [event for event in got if isinstance(event, tl.Completed)]
-    assert completed.paths == tuple(map(str, paths))
+    assert completed.paths == paths
 
 
 @simulated()

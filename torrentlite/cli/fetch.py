@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import pathlib
 import shlex
 
 import trio
@@ -223,7 +222,7 @@ async def _may_overwrite(error: FileInTheWayError, output: Output) -> bool:
     if output.mode is not Mode.LIVE or not (is_terminal(0) and is_terminal(STDERR)):
         return False
     async with output.asking():
-        name = display(pathlib.Path(error.path).name if error.path else "a file")
+        name = display(error.path.name if error.path else "a file")
         output.note(f"{name} is there already, and is different. Replace it? [y/N]")
         # Not sys.stdin: a thread that still waits in there when we leave would hold its lock.
         answer = await trio.to_thread.run_sync(os.read, 0, 1000, abandon_on_cancel=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import pathlib
 from collections.abc import Sequence
 
 from .. import VerifyReport, verify
@@ -31,34 +33,39 @@ async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) ->
         with output.showing(job):
             report = await verify(metainfo, args.path, progress=tally)
             output.tell(job)
-        _say(report, metainfo.info_hash, metainfo.total, output)
+        _say(report, args.path, metainfo.info_hash, metainfo.total, output)
         return Exit.DONE if report.ok else Exit.MISMATCH
     return interrupt.code
 
 
-def _say(report: VerifyReport, info_hash: str, total: int, output: Output) -> None:
+def _as_typed(path: pathlib.Path, typed: str) -> str:
+    """What was looked at, or a file in it, in the person's own words: pathlib makes ``-x`` of ``./-x``."""
+    return os.path.join(typed, *path.relative_to(typed).parts)
+
+
+def _say(report: VerifyReport, typed: str, info_hash: str, total: int, output: Output) -> None:
+    root = _as_typed(report.root, typed)
+    paths = [_as_typed(bad.path, typed) for bad in report.bad_files]
     output.event(
         "verified",
         info_hash,
         ok=report.ok,
-        path=report.root,
+        path=root,
         pieces=report.pieces,
         bad_pieces=list(report.bad_pieces),
         good_bytes=report.good_bytes,
         total=total,
         files=[
-            {"path": bad.path, "problem": bad.problem.value, "pieces": list(bad.pieces), "message": bad.message}
-            for bad in report.bad_files
+            {"path": path, "problem": bad.problem.value, "pieces": list(bad.pieces), "message": bad.message}
+            for path, bad in zip(paths, report.bad_files, strict=True)
         ],
     )
-    for bad in report.bad_files:
+    for path, bad in zip(paths, report.bad_files, strict=True):
         more = f" ({display(bad.message)})" if bad.message else ""
         which = f": {pieces_in_words(bad.pieces)}" if bad.pieces else ""
-        output.result(f"{output.style(bad.problem.value, 'red')}  {display(bad.path, limit=4096)}{more}{which}")
+        output.result(f"{output.style(bad.problem.value, 'red')}  {display(path, limit=4096)}{more}{which}")
     if report.ok:
-        output.result(
-            f"all {units.plural(report.pieces, 'piece')} match: {units.size(total)} in {display(report.root)}"
-        )
+        output.result(f"all {units.plural(report.pieces, 'piece')} match: {units.size(total)} in {display(root)}")
     else:
         share = units.percent(report.good_bytes, total) if total else "100 %"
         of = f"{len(report.bad_pieces):,} of {units.plural(report.pieces, 'piece')}"

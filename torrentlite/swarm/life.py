@@ -402,7 +402,7 @@ class Life:
             self.swarm.completed()
         self.discovery.tiers.completed()
         self._set_state(State.SEEDING)
-        self.streams.put(ev.Completed(tuple(map(str, self.paths()))))
+        self.streams.put(ev.Completed(self.paths()))
         self.tick_discovery()
 
     def peers_found(self, addresses: tuple[Address, ...], source: str, within: Scope) -> None:

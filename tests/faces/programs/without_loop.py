@@ -143,6 +143,8 @@ def looks(session: tl.SessionStats, peer: tl.PeerStats, file: tl.FileStats, trac
 def report(report: tl.VerifyReport, bad: tl.BadFile) -> None:
     """What verify found."""
     assert_type(report.ok, bool)
+    assert_type(report.root, pathlib.Path)
+    assert_type(bad.path, pathlib.Path)
     assert_type(bad.problem, tl.Problem)
 
 
@@ -168,7 +170,8 @@ def happened(event: tl.Event) -> str:
         case tl.PeersFound(source=source):
             return source
         case tl.Completed(paths):
-            return paths[0]
+            assert_type(paths, tuple[pathlib.Path, ...])
+            return paths[0].name
         case _:
             assert_never(event)
 
@@ -177,7 +180,8 @@ def failed(error: BaseException) -> str:
     """Errors."""
     match error:
         case tl.DiskFullError() | tl.DiskTroubleError() | tl.FileInTheWayError() | tl.StorageError():
-            return error.path
+            assert_type(error.path, pathlib.Path | None)
+            return str(error.path)
         case tl.UnsupportedTorrentError() | tl.MetainfoError() | tl.MagnetError() | tl.BencodeError():
             return error.hint
         case tl.NetworkError() | tl.ListenError() | tl.ForbiddenAddressError() | tl.TrackerError() | tl.ProtocolError():
