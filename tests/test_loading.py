@@ -1,4 +1,6 @@
-"""A .torrent from a URL: what a server may do is bounded (the rest of it is in ``tests/net/test_http.py``)."""
+"""What a text means; and a .torrent from a URL: what a server may do is bounded (the rest: ``tests/net/test_http.py``)."""
+
+import pathlib
 
 import pytest
 import trio
@@ -18,3 +20,36 @@ async def test_a_server_has_so_long(pause, nursery, monkeypatch, autojump_clock)
     with pytest.raises(tl.TorrentError, match=words):
         await tl.load("http://t.example/a.torrent")
     assert trio.current_time() <= limits.LOAD_DEADLINE
+
+
+HEX = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.mark.parametrize("text", [HEX, HEX.upper(), f"magnet:?xt=urn:btih:{HEX}", f"MAGNET:?xt=urn:btih:{HEX}"])
+@pytest.mark.parametrize("pasted", ["{}", " {}\n"])
+async def test_a_link_or_a_hash_is_what_it_is_to_a_session(text, pasted):
+    found = await tl.load(pasted.format(text))
+    assert found == tl.Magnet.parse(text)
+    assert found.info_hash == HEX
+
+
+@pytest.mark.parametrize("text", ["ab" * 32, "1220" + "ab" * 32])
+async def test_a_hash_of_v2_is_no_path(text):
+    with pytest.raises(tl.UnsupportedTorrentError, match="v2-only"):
+        await tl.load(text)
+
+
+@pytest.mark.parametrize("name", [HEX, "a2" * 16, "ab" * 32])
+async def test_a_file_wins_over_a_hash_of_its_name(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data.bin").write_bytes(b"data")
+    metainfo = await tl.create(tmp_path / "data.bin")
+    (tmp_path / name).write_bytes(metainfo.encode())
+    assert await tl.load(name) == metainfo
+
+
+async def test_a_path_is_no_link_whatever_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in (HEX, f"magnet:?xt=urn:btih:{HEX}", "http://host.example/x.torrent"):
+        with pytest.raises(tl.SourceError, match="no such file"):
+            await tl.load(pathlib.Path(name))

@@ -10,6 +10,7 @@ from os import PathLike
 from typing import Final
 
 from .errors import MagnetError
+from .metainfo.link import is_magnet
 from .metainfo.magnet import Magnet
 from .metainfo.metainfo import Metainfo
 
@@ -36,7 +37,7 @@ def torrent_of(
         try:
             return Magnet.parse(source)
         except MagnetError as error:
-            if source.lstrip()[:7].lower() != "magnet:":
+            if not is_magnet(source):
                 error.hint = f"{error.hint}; {_THROUGH_LOAD}" if error.hint else _THROUGH_LOAD
             raise
     raise _not("source", f"a Metainfo, a Magnet, bytes, or {texts}", source)

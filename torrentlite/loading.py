@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from os import PathLike
 
 import trio
@@ -11,6 +10,7 @@ import trio
 from .errors import NetworkError, SourceError
 from .limits import LOAD_DEADLINE, MAX_TORRENT_FILE
 from .loops import require_trio
+from .metainfo.link import is_magnet, is_url
 from .metainfo.magnet import Magnet
 from .metainfo.metainfo import Metainfo
 from .metainfo.text import display
@@ -20,24 +20,24 @@ from .settings import USER_AGENT
 from .tracker.redact import redact
 from .wire.address import Scope
 
-_HASH = re.compile(r"[0-9A-Fa-f]{40}|[A-Za-z2-7]{32}")
-
 
 async def load(source: str | PathLike[str]) -> Metainfo | Magnet:
     """Read a .torrent from a path or an http(s) URL, or understand a magnet link or info-hash.
 
+    A file wins over an info-hash of its name.
+
     Raises:
         SourceError: there is no such file, or the server says so (HTTP 4xx).
-        MetainfoError: it is no usable .torrent. MagnetError: no usable link.
+        MetainfoError: it is no usable .torrent, or of a kind that is not spoken. MagnetError: no usable link.
         NetworkError: no answer.
     """
     require_trio("load")
     text = os.fspath(source)
     if isinstance(source, str):
-        if text[:7].lower() == "magnet:" or (_HASH.fullmatch(text) and not await trio.Path(text).exists()):
+        if is_url(text):
+            return await _from_url(text.strip())
+        if is_magnet(text) and not await trio.to_thread.run_sync(os.path.exists, text, abandon_on_cancel=True):
             return Magnet.parse(text)
-        if re.match(r"https?://", text, re.IGNORECASE):
-            return await _from_url(text)
     # Abandoned when cancelled: a read owns nothing, and a FIFO may have nobody at its other end.
     return await trio.to_thread.run_sync(_from_path, text, abandon_on_cancel=True)
 

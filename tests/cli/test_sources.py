@@ -14,7 +14,8 @@ HEX = "0123456789abcdef0123456789abcdef01234567"
 
 
 @pytest.mark.parametrize(
-    "source", ["magnet:?xt=urn:btih:x", "MAGNET:?x", "http://h/x.torrent", "HTTPS://h/", HEX, HEX.upper(), "a2" * 16]
+    "source",
+    ["magnet:?xt=urn:btih:x", "MAGNET:?x", "http://h/x.torrent", "HTTPS://h/", HEX, HEX.upper(), "a2" * 16, "ab" * 32],
 )
 def test_links(source: str) -> None:
     assert sources.is_link(source)

@@ -9,24 +9,19 @@ import stat
 from typing import TYPE_CHECKING, Final
 
 from ..errors import BencodeError, MetainfoError, NetworkError, SourceError, UnsupportedTorrentError
+from ..metainfo.link import is_magnet, is_url
 from .exits import closest_path
 
 if TYPE_CHECKING:
     from .. import Magnet, Metainfo
 
-_HASH: Final = re.compile(r"[0-9a-fA-F]{40}|[a-zA-Z2-7]{32}")
-_V2_HASH: Final = re.compile(r"(?:1220)?[0-9a-fA-F]{64}")
 _ALMOST_HASH: Final = re.compile(r"[0-9a-fA-F]{30,60}")
 _MAGNET_HINT: Final = "(a magnet link starts with magnet:?xt=urn:btih:)"
 
 
 def is_link(source: str) -> bool:
     """Whether this is meant as a magnet link, URL or info-hash, pasted with blanks or not, and not as a path."""
-    source = source.strip()
-    lower = source.lower()
-    if lower.startswith(("magnet:", "http://", "https://")):
-        return True
-    return bool(_HASH.fullmatch(source) or _V2_HASH.fullmatch(source)) and not os.path.exists(source)
+    return is_url(source) or (is_magnet(source) and not os.path.exists(source))
 
 
 async def read(source: str) -> Metainfo | Magnet:
@@ -52,9 +47,6 @@ async def _read(source: str) -> Metainfo | Magnet:
     if source == "-":
         return await _from_stdin()
     if is_link(source):
-        source = source.strip()
-        if _V2_HASH.fullmatch(source):
-            return torrentlite.Magnet.parse(source)  # which says that it is of another kind
         return await torrentlite.load(source)
     _check_path(source)
     try:

@@ -12,13 +12,10 @@ from .. import limits
 from ..errors import MagnetError, UnsupportedTorrentError
 from ..wire.address import parse_host
 from .info import V2_HINT, V2_ONLY, InfoHashes
+from .link import V1_BASE32, V1_HEX, V2
 from .text import display
 from .urls import UrlFilter
 
-_HEX: Final = re.compile("[0-9A-Fa-f]{40}")
-_BASE32: Final = re.compile("[A-Za-z2-7]{32}")
-_V2: Final = re.compile("(?:1220)?[0-9A-Fa-f]{64}")
-"""SHA-256; 12 20 in front says so in a multihash."""
 _PEER: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9_.-]+)):([0-9]{1,5})")
 _RANGE: Final = re.compile("([0-9]{1,10})(?:-([0-9]{1,10}))?")
 _HINT: Final = "a magnet link starts with magnet:?xt=urn:btih: and 40 hex digits"
@@ -59,7 +56,7 @@ class Magnet(NamedTuple):
         digest = _v1_hash(text)
         if digest is not None:
             return cls(InfoHashes(digest))
-        if _V2.fullmatch(text):
+        if V2.fullmatch(text):
             raise UnsupportedTorrentError(V2_ONLY, hint=V2_HINT)
         scheme, _, query = text.partition("?")
         if scheme.lower() != "magnet:":
@@ -94,9 +91,9 @@ class Magnet(NamedTuple):
 
 
 def _v1_hash(text: str) -> bytes | None:
-    if _HEX.fullmatch(text):
+    if V1_HEX.fullmatch(text):
         return bytes.fromhex(text)
-    if _BASE32.fullmatch(text):
+    if V1_BASE32.fullmatch(text):
         return base64.b32decode(text.upper())
     return None
 
@@ -118,7 +115,7 @@ def _hashes(topics: list[str]) -> InfoHashes:
         if kind == "btih":
             digest = _v1_hash(value)
         elif kind == "btmh":
-            digest = bytes.fromhex(value[4:]) if len(value) == 68 and _V2.fullmatch(value) else None
+            digest = bytes.fromhex(value[4:]) if len(value) == 68 and V2.fullmatch(value) else None
         else:
             continue  # what the link is in other networks
         if digest is None:

@@ -1,0 +1,25 @@
+"""What a person types or pastes: whether a link, a hash or a URL is meant. What is none of them is a path."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+V1_HEX: Final = re.compile("[0-9A-Fa-f]{40}")
+V1_BASE32: Final = re.compile("[A-Za-z2-7]{32}")
+V2: Final = re.compile("(?:1220)?[0-9A-Fa-f]{64}")
+"""SHA-256; 12 20 in front says so in a multihash."""
+
+
+def is_magnet(text: str) -> bool:
+    """Whether this is to be a magnet link or an info-hash, usable or not, maybe with blanks around it.
+
+    A file may have the name of a hash: who takes paths too looks whether there is one.
+    """
+    text = text.strip()
+    return text[:7].lower() == "magnet:" or any(kind.fullmatch(text) for kind in (V1_HEX, V1_BASE32, V2))
+
+
+def is_url(text: str) -> bool:
+    """Whether this is to be a URL of a .torrent, likewise."""
+    return text.lstrip()[:8].lower().startswith(("http://", "https://"))
