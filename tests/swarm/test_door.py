@@ -57,6 +57,20 @@ async def test_who_would_not_wait_takes_nobody_elses_turn_away(autojump_clock):
     assert not door._locks
 
 
+async def test_who_is_called_back_before_the_first_step_leaves_nothing(autojump_clock):
+    door, log = Door(), []
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await knock(door, ONE, 5, log, "called back")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(knock, door, OTHER, 5, log, "waited for")
+        nursery.start_soon(knock, door, OTHER, 5, log, "waits")
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert len(log) == 1
+    assert not door._locks
+
+
 async def test_failing_and_giving_up_pass_the_turn_on(autojump_clock):
     door = Door()
     with pytest.raises(ZeroDivisionError):

@@ -25,12 +25,14 @@ class Door:
     async def turn(self, address: Address) -> AsyncIterator[None]:
         """Inside it is our turn at this address; or we have waited so long for it that it makes no difference."""
         lock = self._locks.setdefault(address, trio.Lock())
-        with trio.move_on_after(TURN_TIMEOUT) as waiting:
-            await lock.acquire()
+        ours = False
         try:
+            with trio.move_on_after(TURN_TIMEOUT):
+                await lock.acquire()
+                ours = True
             yield
         finally:
-            if not waiting.cancelled_caught:
+            if ours:
                 lock.release()
             if not lock.locked() and self._locks.get(address) is lock:  # not a newer one, whose turn is somebody else's
                 del self._locks[address]
