@@ -636,6 +636,9 @@ NAMES_AT_ONCE: Final = 4
 threads for as long as name servers are silent, 10 to 30 s, and trackers have to be looked up meanwhile."""
 HAND_NAMES_AT_ONCE: Final = 16
 """Host names of peers that a person named, likewise: they may be as many as he likes, and the others wait."""
+MAX_NAMES_KEPT: Final = 256
+"""Host names of one torrent's peers that are looked up again when they lead nowhere: the last ones. A program may name
+another one every minute for a year."""
 CHECKERS: Final = 2
 """Finished pieces of one torrent that are hashed and written side by side; more only waits for the disk."""
 CHECK_BATCH: Final = 4 << 20

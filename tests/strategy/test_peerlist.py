@@ -262,6 +262,26 @@ def test_who_was_reached_and_of_no_use_is_no_news() -> None:
     assert dial(peers, now + RETRY_ANEW) == public(0)
 
 
+def test_an_address_whose_name_leads_elsewhere_is_one_of_many() -> None:
+    peers = PeerList(random.Random(1), limit=1)
+    peers.add(public(0), BY_HAND, LOOPBACK, 0.0)
+    assert not peers.lost(public(0))
+    dial(peers, 0.0)
+    peers.failed(public(0), 0.0)
+    assert peers.lost(public(0))
+    assert not peers.lost(public(9)), "nobody knows it"
+    assert not peers.add(public(1), TRACKER, PUBLIC, 0.0)
+    peers.retire(public(0))
+    peers.retire(public(9))
+    assert dial(peers, RETRY_NAMED[0]) == public(0), "it is tried, all the same"
+    assert not peers.lost(public(0)), "it may be there after all"
+    peers.connected(public(0))
+    peers.disconnected(public(0), 1.0, useful=False)
+    assert not peers.lost(public(0)), "it is there"
+    peers.failed(public(0), 2.0)
+    assert peers.add(public(1), TRACKER, PUBLIC, 2.0)
+
+
 def test_all_begin_anew_with_the_best_first() -> None:
     peers = some(1)
     failing(peers, 0.0)

@@ -84,6 +84,12 @@ ALONE = Facts(state=State.DOWNLOADING, left=1 << 20, quiet=90.0, needed=7)
         ),
         (ALONE._replace(trackers=3, trackers_failed=3), Reason.TRACKERS_FAIL, "all 3 trackers fail"),
         (ALONE._replace(known=4, failing=4), Reason.UNREACHABLE, "4 peers known, none could be reached"),
+        (ALONE._replace(unfound=1, unfound_message="cannot find x"), Reason.UNREACHABLE, "cannot find x"),
+        (
+            ALONE._replace(unfound=3, unfound_message="cannot find x", dht="joined"),
+            Reason.UNREACHABLE,
+            "none of 3 names of peers is found: cannot find x",
+        ),
         (
             ALONE._replace(known=4, failing=4, closed="the gateway 192.168.1.1 opens no port"),
             Reason.UNREACHABLE,

@@ -209,7 +209,7 @@ async def test_names_without_end(world):
         for host in names * 2:
             torrent.add_peer(host, 80)
         await trio.sleep(5)
-        assert sorted(looked_up) == sorted(names)
+        assert set(looked_up) == set(names)
         assert most == HAND_NAMES_AT_ONCE
         world.network.names["host0.example"] = (seed.network.ip,)
         torrent.add_peer("host0.example", sharing.port)

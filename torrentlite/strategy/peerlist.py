@@ -177,6 +177,11 @@ class PeerList:
         """What is known of an address."""
         return self._known.get(address)
 
+    def lost(self, address: Address) -> bool:
+        """Whether nobody could be reached at a known address when it was last dialled."""
+        peer = self._known.get(address)
+        return peer is not None and peer.queue is not None and peer.failures > 0 and not peer.reached
+
     @property
     def failing(self) -> int:
         """Known addresses that were of no use when last dialled, and wait for another attempt."""
@@ -232,6 +237,12 @@ class PeerList:
         """Forget whoever was named by others than these."""
         for address in [address for address, peer in self._known.items() if peer.source not in sources]:
             self._remove(address)
+
+    def retire(self, address: Address) -> None:
+        """The name by which somebody named it leads elsewhere now: it is one of many, and may be forgotten."""
+        peer = self._known.get(address)
+        if peer is not None and peer.source == BY_HAND:
+            peer.source = MAGNET
 
     def ourselves(self, address: Address) -> None:
         """A connection to this address ended at ourselves: never again."""

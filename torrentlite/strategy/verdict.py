@@ -25,6 +25,7 @@ class Facts(NamedTuple):
         dht: the state of the DHT node that is asked (joining, joined), or empty; ``dht_nodes`` are in its tables.
         lookups: whether peers may be found in other ways (PEX, LSD).
         known: addresses of peers, ``failing`` of which could not be reached, or were of no use, when last dialled.
+        unfound: host names of peers that could not be found, ``unfound_message`` says why.
         closed: why our port is not open to the outside, where that was tried and nobody has called us; or empty.
         calling: peers that are being called at this moment.
         peers: connected ones, ``interesting`` of which have something that we need; ``unchoked`` of those let us ask.
@@ -48,6 +49,8 @@ class Facts(NamedTuple):
     lookups: bool = False
     known: int = 0
     failing: int = 0
+    unfound: int = 0
+    unfound_message: str = ""
     closed: str = ""
     calling: int = 0
     peers: int = 0
@@ -158,6 +161,9 @@ def _alone(facts: Facts) -> Verdict:
         return Reason.NO_PEERS, f"{_count(facts.known, 'peer')} known, none connected yet"
     if failing := _failing(facts):
         return failing
+    if facts.unfound:
+        which = f"none of {facts.unfound} names of peers is found: " if facts.unfound > 1 else ""
+        return Reason.UNREACHABLE, which + display(facts.unfound_message)
     if not facts.trackers and facts.dht:
         return Reason.NO_PEERS if facts.dht == "joined" else Reason.NO_DHT, _dht(facts)
     if facts.trackers or facts.lookups:

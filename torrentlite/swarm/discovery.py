@@ -11,9 +11,7 @@ import trio
 
 from ..errors import TorrentError
 from ..limits import LEFT_UNKNOWN, NUMWANT, STOP_TIMEOUT
-from ..metainfo.text import display
 from ..stats import SourceStats
-from ..strategy.peerlist import MAGNET
 from ..tracker.announce import AnnounceRequest
 from ..tracker.redact import redact
 from ..tracker.tiers import Tiers, TrackerEntry
@@ -21,6 +19,7 @@ from ..wire.address import Address, Scope, parse_host
 from .commons import Commons
 from .crew import Crew
 from .dhtsearch import DhtSearch, DhtSearchOwner
+from .names import Names, NamesOwner
 
 log = logging.getLogger("torrentlite")
 
@@ -36,20 +35,12 @@ def check_port(port: int) -> int:
     return port
 
 
-class DiscoveryOwner(DhtSearchOwner, Protocol):
-    """What discovery asks of its torrent: what the DHT search asks, and this."""
+class DiscoveryOwner(DhtSearchOwner, NamesOwner, Protocol):
+    """What discovery asks of its torrent: what the DHT search and the names of peers ask, and this."""
 
     @property
     def counts(self) -> tuple[int, int, int | None]:
         """Bytes uploaded, downloaded and left (None: not known before the metadata)."""
-
-    @property
-    def wants_peers(self) -> bool:
-        """Whether more peers are of use."""
-
-    @property
-    def private(self) -> bool:
-        """Whether only its trackers may name peers (BEP 27)."""
 
     def named_by(self, source: str) -> int:
         """Peers that this source was the first to name."""
@@ -75,33 +66,18 @@ class Discovery:
         self.tiers = tiers
         self._commons = commons
         self._crew = crew
-        self._looking_up: dict[tuple[str, int, str], None] = {}
+        self.names = Names(owner, commons, crew)
         self._dht = DhtSearch(owner, commons.dht, crew) if commons.dht is not None else None
         self._active = self._paused = False
         self._key = int.from_bytes(commons.world.secret(4), "big")
 
     def add_named(self, host: str, port: int, source: str, within: Scope) -> None:
         """A person or a link named a peer by address or host name."""
-        literal, name = parse_host(host), (host, port, source)
+        literal = parse_host(host)
         if literal is not None:
             self._owner.peers_found((Address(literal, port),), source, within)
-        elif name not in self._looking_up:
-            task = self._crew.start(self._look_up, host, port, source, within, name=f"look up {display(host)}")
-            if task is not None:
-                self._looking_up[name] = None
-
-    async def _look_up(self, host: str, port: int, source: str, within: Scope) -> None:
-        # What a person names does not wait for what a link names.
-        turn = self._commons.named_in_links if source == MAGNET else self._commons.named_by_hand
-        try:
-            async with turn:
-                found = await self._commons.world.network.resolve(host, port, within=within)
-        except TorrentError as error:
-            log.warning("peer %s: %s", display(host), error)
         else:
-            self._owner.peers_found(tuple(found), source, within)
-        finally:
-            del self._looking_up[host, port, source]
+            self.names.add(host, port, source, within)
 
     def follow(self, *, active: bool) -> None:
         """The torrent's state has changed; ``active``: it looks for peers, or wants to be found."""
@@ -122,6 +98,10 @@ class Discovery:
         self.tiers.announce_now(now)
         if self._dht is not None:
             self._dht.ask_again(now)
+        self._try_again(now)
+
+    def _try_again(self, now: float) -> None:
+        self.names.try_again(now)
         self._owner.try_again()
 
     def sources(self, now: float) -> list[SourceStats]:
@@ -135,9 +115,14 @@ class Discovery:
 
     def tick(self, now: float) -> None:
         """Start what is due."""
+        self.names.tick(now)
         for entry in self.tiers.due(now):
             self.tiers.started(entry, now)
             self._crew.start(self._announce, entry, self.tiers.event(entry), name=f"announce to {redact(entry.url)}")
+
+    def next_due(self) -> float:
+        """When ``tick`` has something to do, if nothing happens until then; ``math.inf`` for never."""
+        return min(self.tiers.next_due(), self.names.next_due())
 
     def _request(self, event: str, entry: TrackerEntry) -> AnnounceRequest:
         uploaded, downloaded, left = self._owner.counts
@@ -159,7 +144,8 @@ class Discovery:
         try:
             reply = await self._commons.trackers.announce(entry.url, self._request(event, entry), within=entry.within)
             if entry.failures and not self._owner.connected:
-                self._owner.try_again()  # maybe it was our network that failed: then no peer could be reached either
+                # Maybe it was our network that failed: then no peer could be reached either.
+                self._try_again(trio.current_time())
             if self.tiers.succeeded(entry, reply, trio.current_time()):
                 self._owner.tracker_switched()
             self._owner.tracker_replied(url, True, reply.warning, len(reply.peers))

@@ -20,5 +20,5 @@ def due(life: Life) -> float:
         return -math.inf
     if swarm.downloading and len(swarm.web):
         return -math.inf
-    trackers = life.discovery.tiers.next_due() if life.active else math.inf
-    return min(trackers, swarm.peerlist.next_due() if swarm.open else math.inf)
+    asking = life.discovery.next_due() if life.active else math.inf
+    return min(asking, swarm.peerlist.next_due() if swarm.open else math.inf)

@@ -73,6 +73,14 @@ class Finding:
         self._life.wake()  # there may be no room to dial just now
         dialler.dial_more(trio.current_time())
 
+    def lost(self, address: Address) -> bool:
+        """Whether nobody could be reached there when it was last dialled."""
+        return self._life.swarm.peerlist.lost(address)
+
+    def retire(self, address: Address) -> None:
+        """A name leads there no more."""
+        self._life.swarm.peerlist.retire(address)
+
     def try_again(self) -> None:
         """Peers that could not be reached may be reached now."""
         now = trio.current_time()

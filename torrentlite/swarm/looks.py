@@ -101,6 +101,7 @@ def torrent_facts(torrent: Life, content: Content | None, swarm: Swarm) -> Facts
     if state is State.SEEDING and torrent.reading.waiting and needed:
         state, left = State.DOWNLOADING, content.missing if content else 0  # what is selected is here, but not this
     web_seeds, web_failed, web_message = swarm.web.trouble(now)
+    unfound, unfound_message = torrent.discovery.names.trouble
     return Facts(
         state=state,
         error=str(torrent.error) if torrent.error else "",
@@ -121,6 +122,8 @@ def torrent_facts(torrent: Life, content: Content | None, swarm: Swarm) -> Facts
         dht_nodes=dht.nodes + dht.nodes6 if dht else 0,
         known=len(swarm.peerlist),
         failing=swarm.dialler.failing,
+        unfound=unfound,
+        unfound_message=unfound_message,
         peers=len(swarm.peers),
         interesting=len(interesting),
         unchoked=sum(not peer.peer_choking for peer in interesting),
