@@ -5,7 +5,7 @@ import pathlib
 import pytest
 import trio
 
-from tests.storage.worlds import Home, Shape, content_of, letters, wrong_claims
+from tests.storage.worlds import Home, Shape, content_of, letters, write_piece, wrong_claims
 from torrentlite.errors import FileInTheWayError, StorageError
 from torrentlite.metainfo.layout import BLOCK_SIZE, Block
 from torrentlite.storage.disk import Disk, Verdict
@@ -27,7 +27,7 @@ def home(tmp_path: pathlib.Path, shape: Shape) -> Home:
 async def write_all(home: Home, disk: Disk, pieces: int | None = None) -> int:
     bits = home.shape.full if pieces is None else pieces
     for piece in bitfield.members(bits):
-        assert await disk.write_piece(piece, home.shape.pieces[piece]) is Verdict.RIGHT
+        assert await write_piece(disk, piece, home.shape.pieces[piece]) is Verdict.RIGHT
     return bits
 
 
@@ -76,8 +76,8 @@ async def test_second_start_hashes_nothing(home: Home, shape: Shape) -> None:
 async def test_wrong_piece_is_not_written(home: Home) -> None:
     disk = home.disk()
     await home.open(disk)
-    assert await disk.write_piece(0, bytes(64)) is Verdict.WRONG
-    assert await disk.write_piece(0, b"short") is Verdict.WRONG
+    assert await write_piece(disk, 0, bytes(64)) is Verdict.WRONG
+    assert await write_piece(disk, 0, b"short") is Verdict.WRONG
     assert home.lying() == ["top/b/empty"]
     await disk.close(0)
 
@@ -273,7 +273,7 @@ async def test_file_whose_neighbour_is_missing_is_kept(home: Home, shape: Shape)
     disk = home.disk()
     have = await home.open(disk)
     assert have == shape.full & ~(1 << 2)  # c is missing in the piece that all three share
-    assert await disk.write_piece(2, shape.pieces[2]) is Verdict.RIGHT
+    assert await write_piece(disk, 2, shape.pieces[2]) is Verdict.RIGHT
     assert set(await disk.commit(shape.full)) == {0, 1, 3}
     assert [home.final(file).stat().st_mtime_ns for file in (0, 3)] == stamps
     await disk.close(shape.full)
@@ -285,7 +285,7 @@ async def test_file_whose_neighbour_is_missing_and_that_is_different(home: Home,
     disk = home.disk()
     assert await home.open(disk) == 0b11  # nobody can know yet
     with pytest.raises(FileInTheWayError):
-        await disk.write_piece(2, shape.pieces[2])
+        await write_piece(disk, 2, shape.pieces[2])
     assert home.final(0).read_bytes() == wrong
     await disk.close(0b11)
 
@@ -295,7 +295,7 @@ async def test_file_that_turns_out_different_is_displaced(tmp_path: pathlib.Path
     home.put(0, shape.content(0)[:-1] + b"?")
     disk = home.disk()
     assert await home.open(disk) == 0b11
-    assert await disk.write_piece(2, shape.pieces[2]) is Verdict.RIGHT
+    assert await write_piece(disk, 2, shape.pieces[2]) is Verdict.RIGHT
     assert home.part(0).read_bytes() == shape.content(0)
     assert set(await disk.commit(0b111)) == {0, 1}
     assert home.final(0).read_bytes() == shape.content(0)
@@ -487,7 +487,7 @@ async def test_nothing_is_read_at_once_while_the_storage_is_changed(home: Home, 
     """Or a block is read of a piece that is being let go of, or of a file that is on its way elsewhere."""
     disk = home.disk(MemoryStorage(shape.info))
     await home.open(disk)
-    await disk.write_piece(0, shape.pieces[0])
+    await write_piece(disk, 0, shape.pieces[0])
     block, buffer = Block(0, 0, 64), bytearray(64)
     assert disk.read_now([block], [buffer])
     assert buffer == shape.pieces[0]

@@ -10,7 +10,7 @@ import pytest
 import trio
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from tests.storage.worlds import Home, Shape, content_of, letters, wrong_claims
+from tests.storage.worlds import Home, Shape, content_of, letters, write_piece, wrong_claims
 from torrentlite.errors import FileInTheWayError
 from torrentlite.storage import platform
 from torrentlite.storage.disk import Verdict
@@ -85,7 +85,7 @@ class Story:
             await self.disk.spill(piece, [(0, data[:middle])])
             assert await self.disk.check_spilled(piece) is Verdict.RIGHT
         else:
-            assert await self.disk.write_piece(piece, data) is Verdict.RIGHT
+            assert await write_piece(self.disk, piece, data) is Verdict.RIGHT
         self.acknowledged |= 1 << piece
 
     async def kill(self) -> None:
@@ -163,7 +163,7 @@ def test_any_story_with_strangers(data: st.DataObject, shape: Shape, journal: bo
             assert not wrong_claims(await content_of(disk, shape.layout, claims), shape, claims)
             for piece in data.draw(st.lists(st.sampled_from(range(len(shape.pieces))), max_size=6, unique=True)):
                 if not claims >> piece & 1:
-                    assert await disk.write_piece(piece, shape.pieces[piece]) is Verdict.RIGHT
+                    assert await write_piece(disk, piece, shape.pieces[piece]) is Verdict.RIGHT
                     claims |= 1 << piece
             assert not wrong_claims(await content_of(disk, shape.layout, claims), shape, claims)
             if data.draw(st.booleans()):
@@ -195,7 +195,7 @@ def test_any_story_with_strangers(data: st.DataObject, shape: Shape, journal: bo
         have = await home.open(disk)
         assert not wrong_claims(await content_of(disk, shape.layout, have), shape, have)
         for piece in bitfield.members(shape.full & ~have):
-            assert await disk.write_piece(piece, shape.pieces[piece]) is Verdict.RIGHT
+            assert await write_piece(disk, piece, shape.pieces[piece]) is Verdict.RIGHT
         await disk.close(shape.full)
         assert all(home.final(file).read_bytes() == shape.content(file) for file in shape.all)
 

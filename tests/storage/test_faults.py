@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import pytest
 import trio
 
-from tests.storage.worlds import FAILING, Home, Shape, content_of, letters, wrong_claims
+from tests.storage.worlds import FAILING, Home, Shape, content_of, letters, write_piece, wrong_claims
 from torrentlite.errors import DiskFullError, DiskTroubleError, StorageError
 from torrentlite.storage import platform
 from torrentlite.storage.faults import about
@@ -72,7 +72,7 @@ async def story(home: Home, faults: Faults) -> None:
             await again(lambda p=piece, d=data: disk.spill(p, [(0, d)]))  # type: ignore[misc]
             await again(lambda p=piece: disk.check_spilled(p))  # type: ignore[misc]
         else:
-            await again(lambda p=piece, d=data: disk.write_piece(p, d))  # type: ignore[misc]
+            await again(lambda p=piece, d=data: write_piece(disk, p, d))  # type: ignore[misc]
         have |= 1 << piece
         if step == 3:
             await again(lambda: disk.select(shape.all))
@@ -82,12 +82,12 @@ async def story(home: Home, faults: Faults) -> None:
             except DiskTroubleError:
                 have &= ~disk.unsure()
     for piece in bitfield.members(shape.full & ~have):
-        await again(lambda p=piece: disk.write_piece(p, shape.pieces[p]))  # type: ignore[misc]
+        await again(lambda p=piece: write_piece(disk, p, shape.pieces[p]))  # type: ignore[misc]
     try:
         await disk.commit(shape.full)
     except DiskTroubleError:
         for piece in bitfield.members(disk.unsure()):
-            await disk.write_piece(piece, shape.pieces[piece])
+            await write_piece(disk, piece, shape.pieces[piece])
         await disk.commit(shape.full)
     assert not wrong_claims(await again(lambda: content_of(disk, shape.layout, shape.full)), shape, shape.full)
     done = faults.count >= faults.at
@@ -127,10 +127,10 @@ async def test_failed_flush_is_not_asked_again(tmp_path: pathlib.Path, monkeypat
     home = Home(tmp_path, shape)
     disk = home.disk()
     await home.open(disk)
-    await disk.write_piece(0, shape.pieces[0])
+    await write_piece(disk, 0, shape.pieces[0])
     await disk.commit(1)
     for piece in (1, 2):
-        await disk.write_piece(piece, shape.pieces[piece])
+        await write_piece(disk, piece, shape.pieces[piece])
     flushes: list[str] = []
     forgotten: list[str] = []
 
@@ -168,7 +168,7 @@ async def test_what_was_synced_is_not_lost_with_its_name(
     disk = home.disk()
     await home.open(disk)
     for piece in (0, 1):
-        await disk.write_piece(piece, shape.pieces[piece])
+        await write_piece(disk, piece, shape.pieces[piece])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "unlink", lambda *args, **kwargs: _fail(0))
         with pytest.raises(DiskTroubleError):
@@ -195,10 +195,10 @@ async def test_failed_flush_costs_no_hashing_of_what_was_synced(
     disk = home.disk()
     await home.open(disk)
     for piece in (0, 2):
-        await disk.write_piece(piece, shape.pieces[piece])
+        await write_piece(disk, piece, shape.pieces[piece])
     await disk.commit(0b101)
     for piece in (1, 3):
-        await disk.write_piece(piece, shape.pieces[piece])
+        await write_piece(disk, piece, shape.pieces[piece])
     with pytest.MonkeyPatch.context() as patch:
         flush, failed = platform.flush, []
 
@@ -228,14 +228,14 @@ async def test_file_without_its_size_is_not_one_that_was_cut_short(
     home = Home(tmp_path, shape)
     disk = home.disk()
     await home.open(disk)
-    await disk.write_piece(0, shape.pieces[0])
+    await write_piece(disk, 0, shape.pieces[0])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "ftruncate", lambda fd, length: _fail(fd))
         with pytest.raises(DiskTroubleError, match=r"b\.\w{8}\.part"):
-            await disk.write_piece(2, shape.pieces[2])
+            await write_piece(disk, 2, shape.pieces[2])
     assert home.part(1).stat().st_size == 0
     await disk.commit(0b1)
-    await disk.write_piece(2, shape.pieces[2])
+    await write_piece(disk, 2, shape.pieces[2])
     await disk.commit(0b101)
     assert not disk.unsure()
     await disk.close(0b101)
@@ -247,7 +247,7 @@ async def test_piece_written_while_a_flush_fails(tmp_path: pathlib.Path, monkeyp
     home = Home(tmp_path, shape)
     disk = home.disk()
     await home.open(disk)
-    await disk.write_piece(0, shape.pieces[0])
+    await write_piece(disk, 0, shape.pieces[0])
     written: list[int] = []
     inside, outside = trio.Event(), trio.Event()
     run = home.offload.run
@@ -262,7 +262,7 @@ async def test_piece_written_while_a_flush_fails(tmp_path: pathlib.Path, monkeyp
 
     monkeypatch.setattr(home.offload, "run", slow_writes)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(disk.write_piece, 1, shape.pieces[1])
+        nursery.start_soon(write_piece, disk, 1, shape.pieces[1])
         await inside.wait()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("torrentlite.storage.platform.flush", _fail)
@@ -309,11 +309,11 @@ async def test_vanished_file_is_not_made_anew(tmp_path: pathlib.Path) -> None:
     storage = FileStorage(shape.info, home.folder)
     disk = home.disk(storage)
     await home.open(disk)
-    await disk.write_piece(0, shape.pieces[0])
+    await write_piece(disk, 0, shape.pieces[0])
     home.part(0).unlink()
     storage._pool.trim()
     with pytest.raises(StorageError, match=r"a\.\w{8}\.part"):
-        await disk.write_piece(1, shape.pieces[1])
+        await write_piece(disk, 1, shape.pieces[1])
     assert not home.part(0).exists()
     with pytest.raises(StorageError):
         await disk.close(1)

@@ -10,11 +10,11 @@ import threading
 
 import pytest
 
-from tests.storage.worlds import Home, Shape, content_of, letters, wrong_claims
+from tests.storage.worlds import Home, Shape, content_of, letters, write_piece, wrong_claims
 from torrentlite.errors import FileInTheWayError, StorageError
 from torrentlite.storage import platform
 from torrentlite.storage.files import FileStorage
-from torrentlite.storage.pool import FilePool
+from torrentlite.storage.pool import FilePool, Key
 from torrentlite.storage.storage import InTheWay
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -37,7 +37,7 @@ async def try_to_write(home: Home) -> None:
     try:
         have = await home.open(disk)
         for piece in range(len(home.shape.pieces)):
-            await disk.write_piece(piece, home.shape.pieces[piece])
+            await write_piece(disk, piece, home.shape.pieces[piece])
             have |= 1 << piece
         await disk.commit(have)
     finally:
@@ -72,17 +72,17 @@ async def test_link_planted_while_running(home: Home, tmp_path: pathlib.Path, sh
     storage = home.storage()
     disk = home.disk(storage)
     await home.open(disk)
-    await disk.write_piece(0, shape.pieces[0])
+    await write_piece(disk, 0, shape.pieces[0])
     home.part(0).rename(tmp_path / "moved")
     home.part(0).symlink_to(tmp_path / "outside" / "secret")
     storage._pool.trim()
     with pytest.raises(StorageError, match="link"):
-        await disk.write_piece(1, shape.pieces[1])
+        await write_piece(disk, 1, shape.pieces[1])
     with pytest.raises(StorageError):
         await disk.read_back(0, 0, bytearray(64))
     (home.folder / "top" / "b").symlink_to(tmp_path / "outside")
     with pytest.raises(StorageError):
-        await disk.write_piece(3, shape.pieces[3])
+        await write_piece(disk, 3, shape.pieces[3])
     assert (tmp_path / "outside" / "secret").read_bytes() == b"secret"
     assert sorted(os.listdir(tmp_path / "outside")) == ["secret"]
     with pytest.raises(StorageError):
@@ -105,9 +105,9 @@ async def test_two_torrents_do_not_share_a_file(tmp_path: pathlib.Path) -> None:
     other = second.disk(FileStorage(two.info, first.folder, pool=pool))
     await first.open(disk)
     await second.open(other)
-    await disk.write_piece(0, one.pieces[0])
+    await write_piece(disk, 0, one.pieces[0])
     with pytest.raises(StorageError, match="another torrent"):
-        await other.write_piece(0, two.pieces[0])
+        await write_piece(other, 0, two.pieces[0])
     await other.close(0)
     await disk.close(1)
     assert first.part(0).read_bytes()[:64] == one.pieces[0]
@@ -122,9 +122,9 @@ async def test_nor_where_one_save_folder_lies_in_the_other(tmp_path: pathlib.Pat
     other = second.disk(FileStorage(two.info, second.folder, pool=pool))
     await first.open(disk)
     await second.open(other)
-    await disk.write_piece(0, one.pieces[0])
+    await write_piece(disk, 0, one.pieces[0])
     with pytest.raises(StorageError, match="another torrent"):
-        await other.write_piece(0, two.pieces[0])
+        await write_piece(other, 0, two.pieces[0])
     await other.close(0)
     await disk.close(1)
 
@@ -138,9 +138,9 @@ async def test_nor_by_wanting_it_after_all(tmp_path: pathlib.Path) -> None:
     disk = first.disk(FileStorage(one.info, first.folder, pool=pool))
     other = second.disk(FileStorage(two.info, first.folder, pool=pool))
     await first.open(disk, frozenset({0}))
-    await disk.write_piece(1, one.pieces[1])  # the end of the first file, and bytes of the second
+    await write_piece(disk, 1, one.pieces[1])  # the end of the first file, and bytes of the second
     await second.open(other)
-    await other.write_piece(0, two.pieces[0])
+    await write_piece(other, 0, two.pieces[0])
     with pytest.raises(StorageError, match="another torrent"):
         await disk.select(one.all)
     await other.close(1)
@@ -155,12 +155,12 @@ async def test_two_torrents_of_one_name_in_one_folder(tmp_path: pathlib.Path) ->
     second.folder = first.folder
     disk = first.disk()
     await first.open(disk)
-    await disk.write_piece(0, one.pieces[0])
+    await write_piece(disk, 0, one.pieces[0])
     await disk.commit(0b1)
     other = second.disk()
     assert await second.open(other) == 0
     for piece, data in enumerate(two.pieces[:-1]):
-        await other.write_piece(piece, data)
+        await write_piece(other, piece, data)
     disk._storage.close()  # killed
     disk._journal.close()
     await other.close(two.full >> 1)
@@ -168,7 +168,7 @@ async def test_two_torrents_of_one_name_in_one_folder(tmp_path: pathlib.Path) ->
     assert await first.open(disk) == 0b1
     assert not wrong_claims(await content_of(disk, one.info.layout, 0b1), one, 0b1)
     for piece, data in enumerate(one.pieces):
-        await disk.write_piece(piece, data)
+        await write_piece(disk, piece, data)
     await disk.close(one.full)
     assert first.final(0).read_bytes() == one.content(0)
     with pytest.raises(FileInTheWayError):
@@ -260,7 +260,7 @@ def test_lent_descriptor(tmp_path: pathlib.Path, shape: Shape) -> None:
     home.put(1, shape.content(1))
     storage = home.storage()
     storage.prepare(shape.all)
-    with storage.borrow(1) as fd:
+    with storage._borrow(Key(storage, 1, write=False)) as fd:
         storage.close()
         assert os.pread(fd, 90, 0) == shape.content(1)
     with pytest.raises(OSError, match="Bad file"):
@@ -269,7 +269,7 @@ def test_lent_descriptor(tmp_path: pathlib.Path, shape: Shape) -> None:
 
 FIVE_THOUSAND = """
 import hashlib, os, resource, sys, threading, trio
-from tests.storage.worlds import Home, Shape
+from tests.storage.worlds import Home, Shape, write_piece
 from torrentlite.storage import platform
 from torrentlite.storage.offload import ThreadOffload
 import pathlib
@@ -283,7 +283,7 @@ async def main():
     disk = home.disk()
     async def write(pieces):
         for piece in pieces:
-            await disk.write_piece(piece, shape.pieces[piece])
+            await write_piece(disk, piece, shape.pieces[piece])
             await disk.read_back(piece, 0, bytearray(10))
     assert await home.open(disk) == 0
     async with trio.open_nursery() as nursery:

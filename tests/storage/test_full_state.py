@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import pytest
 
-from tests.storage.worlds import Home, Shape, letters
+from tests.storage.worlds import Home, Shape, letters, write_piece
 from torrentlite.errors import DiskFullError, DiskTroubleError, StorageError
 from torrentlite.storage.disk import Disk, Verdict
 from torrentlite.storage.journal import Journal
@@ -69,7 +69,7 @@ def lay(home: Home, files: frozenset[int]) -> None:
 
 async def write(home: Home, disk: Disk, pieces: int) -> None:
     for piece in bitfield.members(pieces):
-        assert await disk.write_piece(piece, home.shape.pieces[piece]) is Verdict.RIGHT
+        assert await write_piece(disk, piece, home.shape.pieces[piece]) is Verdict.RIGHT
 
 
 def kill(disk: Disk) -> None:

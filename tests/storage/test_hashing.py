@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import trio
 
-from tests.storage.worlds import Inline, content_of, letters
+from tests.storage.worlds import Inline, content_of, letters, write_piece
 from torrentlite import limits
 from torrentlite.errors import MetainfoError, StorageError
 from torrentlite.metainfo.layout import Layout
@@ -368,7 +368,7 @@ async def test_what_was_hashed_is_not_hashed_again(photos: pathlib.Path, monkeyp
     assert piece_hashes(b"".join(blocks), metainfo.piece_length) == metainfo.info.pieces
     assert disk.top() == photos
     with pytest.raises(StorageError, match="not written"):
-        await disk.write_piece(0, blocks[0])
+        await write_piece(disk, 0, blocks[0])
     await disk.commit(have)
     await disk.close(have)
 

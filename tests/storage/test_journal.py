@@ -10,7 +10,7 @@ import pytest
 import trio
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from tests.storage.worlds import Home, Shape, content_of, letters, wrong_claims
+from tests.storage.worlds import Home, Shape, content_of, letters, write_piece, wrong_claims
 from torrentlite import limits
 from torrentlite.errors import DiskFullError, StorageError
 from torrentlite.storage.journal import Journal, Resume
@@ -253,7 +253,7 @@ def test_damage_means_hashing_this_torrent_only(tmp_path: pathlib.Path) -> None:
         disk = home.disk()
         await home.open(disk)
         for piece in bitfield.members(have):
-            await disk.write_piece(piece, home.shape.pieces[piece])
+            await write_piece(disk, piece, home.shape.pieces[piece])
         await disk.close(have)
 
     async def look(home: Home) -> int:

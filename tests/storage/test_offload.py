@@ -5,7 +5,7 @@ import threading
 import pytest
 import trio
 
-from tests.storage.worlds import Inline, Shape, letters
+from tests.storage.worlds import Inline, Shape, letters, write_piece
 from torrentlite.errors import StorageError
 from torrentlite.metainfo.layout import Block
 from torrentlite.storage.disk import Disk, Verdict
@@ -76,7 +76,7 @@ async def test_torrent_in_memory() -> None:
     disk = Disk(shape.info, storage, Inline())
     assert await disk.open(wanted=shape.all) == 0
     for piece, data in enumerate(shape.pieces[:-1]):
-        assert await disk.write_piece(piece, data) is Verdict.RIGHT
+        assert await write_piece(disk, piece, data) is Verdict.RIGHT
     with pytest.raises(StorageError):
         await disk.read([Block(3, 0, 8)], [bytearray(8)])
     await disk.spill(3, [(0, shape.pieces[3])])

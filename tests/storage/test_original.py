@@ -66,7 +66,7 @@ async def test_all_of_them_are_hashed_and_nothing_is_written(tmp_path: pathlib.P
         os.path.join(bytes(tmp_path), b"top", name) for name in FILES
     ]
     with pytest.raises(StorageError, match="only shared"):
-        await disk.write_piece(0, b"".join(data.values())[:PIECE])
+        await disk.write_pieces([(0, b"".join(data.values())[:PIECE])])
     await disk.close(have)
     assert snapshot(tmp_path) == before
 

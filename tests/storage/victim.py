@@ -21,7 +21,7 @@ from typing import Any
 
 import trio
 
-from tests.storage.worlds import Home, Shape, content_of, letters, wrong_claims
+from tests.storage.worlds import Home, Shape, content_of, letters, write_piece, wrong_claims
 from torrentlite.storage import platform
 from torrentlite.wire import bitfield
 
@@ -95,7 +95,7 @@ async def story(home: Home, seed: int, shims: Shims) -> None:
             await disk.spill(piece, [(0, data[:10])])
             await disk.check_spilled(piece)
         else:
-            await disk.write_piece(piece, data)
+            await write_piece(disk, piece, data)
         have |= 1 << piece
         shims.tell(RIGHT, piece)
         if step % 3 == 2:
@@ -189,7 +189,7 @@ def main(folder: str, seed: str, power: str) -> None:
         if right.bit_count() < 5 and home.hashed > shape.layout.bytes_of_pieces(shape.full & ~committed):
             result["hashed"] += [(deadly, home.hashed)]  # type: ignore[operator]
         for piece in bitfield.members(shape.full & ~have):
-            await disk.write_piece(piece, shape.pieces[piece])
+            await write_piece(disk, piece, shape.pieces[piece])
         await disk.commit(shape.full)
         await disk.close(shape.full)
         names = [str(home.final(file).relative_to(home.folder)) for file in shape.all]

@@ -13,11 +13,11 @@ import trio
 from torrentlite import bencode
 from torrentlite.metainfo.info import Info
 from torrentlite.metainfo.layout import Layout
-from torrentlite.storage.disk import Disk
+from torrentlite.storage.disk import Disk, Verdict
 from torrentlite.storage.files import FileStorage
 from torrentlite.storage.journal import Journal
 from torrentlite.storage.offload import Call
-from torrentlite.storage.storage import Storage
+from torrentlite.storage.storage import Buffer, Storage
 from torrentlite.wire import bitfield
 
 T = TypeVar("T")
@@ -153,6 +153,12 @@ class Home:
         for above, _, names in os.walk(self.folder):
             found += [os.path.relpath(os.path.join(above, name), self.folder) for name in names]
         return sorted(found)
+
+
+async def write_piece(disk: Disk, piece: int, data: Buffer) -> Verdict:
+    """Write a single one."""
+    (verdict,) = await disk.write_pieces([(piece, data)])
+    return verdict
 
 
 async def content_of(disk: Disk, layout: Layout, pieces: int) -> list[bytes]:

@@ -145,10 +145,6 @@ class Disk:
 
     # -- pieces ------------------------------------------------------------------------------------------------------
 
-    async def write_piece(self, piece: int, data: Buffer) -> Verdict:
-        """See ``write_pieces``."""
-        return (await self.write_pieces([(piece, data)]))[0]
-
     async def write_pieces(self, pieces: Sequence[tuple[int, Buffer]]) -> list[Verdict]:
         """Hash these whole pieces, and write those that are right, in one thread hop.
 

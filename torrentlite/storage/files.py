@@ -107,15 +107,6 @@ class FileStorage(Storage):
             if platform.pread_full(fd, buffers, offset) < sum(map(len, buffers)):
                 raise OSError(errno.ENODATA, "the file is shorter than it was")
 
-    @contextlib.contextmanager
-    def borrow(self, file: int) -> Iterator[int]:
-        """A descriptor of a file, for reading, for the length of a block; others use it too, so leave its position.
-
-        OSErrors of the block become StorageErrors. A file that nobody wants may have no descriptor of its own.
-        """
-        with self._borrow(Key(self, file, write=False)) as fd:
-            yield fd
-
     def _home(self, file: int) -> Home | None:
         place = self._where.places[file]
         if place is Place.NOWHERE:
