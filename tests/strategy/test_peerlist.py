@@ -232,6 +232,25 @@ def test_fresh_word_brings_one_attempt_forward(source: str) -> None:
         assert dial(peers, now + RETRY[-1]) == public(0)
 
 
+@pytest.mark.parametrize("every", [60, 300, 900, 1800])
+@pytest.mark.parametrize("network", [False, True])
+def test_the_same_word_all_day_is_worth_one_attempt_in_two(every: int, network: bool) -> None:
+    def dials(word: bool) -> int:
+        peers, count = some(1), 0
+        for now in range(0, 86400, 10):
+            if word and now % every == 0:
+                if network:
+                    peers.try_again(now, wished=False)
+                else:
+                    peers.add(public(0), DHT, PUBLIC, now)
+            if dial(peers, now):
+                count += 1
+                peers.failed(public(0), now)
+        return count
+
+    assert dials(False) < dials(True) <= 2 * dials(False)
+
+
 def test_word_of_who_failed_a_moment_ago() -> None:
     """It is tried a minute later, or when its turn would have come; and holds up nobody whose failure is older."""
     peers = some(1)
@@ -258,7 +277,7 @@ def test_who_was_reached_and_of_no_use_is_no_news() -> None:
     peers.disconnected(public(0), now, useful=False)
     peers.add(public(0), TRACKER, PUBLIC, now + RETRY_ANEW)
     assert dial(peers, now + RETRY[3] - 0.1) is None
-    peers.try_again(now + RETRY_ANEW)
+    peers.try_again(now + RETRY_ANEW, wished=True)
     assert dial(peers, now + RETRY_ANEW) == public(0)
 
 
@@ -293,7 +312,7 @@ def test_all_begin_anew_with_the_best_first() -> None:
         peers.failed(public(number), now)  # however it came to that
     assert dial(peers, now + RETRY[2] - 1) is None
     now += RETRY_ANEW
-    peers.try_again(now)
+    peers.try_again(now, wished=True)
     assert dial_all(peers, now) == [public(1), public(2), public(0)]
     for delay in RETRY[1:]:
         for number in range(3):
@@ -310,7 +329,7 @@ def test_only_who_failed_begins_anew() -> None:
     peers.connected(useful)
     peers.disconnected(useful, 100.0, useful=True)
     peers.add(public(9), BY_HAND, LOOPBACK, 100.0)
-    peers.try_again(100.0)
+    peers.try_again(100.0, wished=True)
     peers.add(useful, TRACKER, PUBLIC, 100.0)
     assert useful not in dial_all(peers, 100.0 + RETRY_USEFUL - 0.1)
     assert dial_all(peers, 100.0 + RETRY_USEFUL) == [useful]
@@ -326,7 +345,7 @@ def test_the_dead_are_not_hammered_whatever_is_said(wish: bool) -> None:
         for number in range(5):
             peers.add(public(number), TRACKER, PUBLIC, now)
         if wish:
-            peers.try_again(now)
+            peers.try_again(now, wished=True)
         now += 1.0
     assert dialled <= 5 * (3600 / RETRY_ANEW + 2)
 
@@ -334,7 +353,7 @@ def test_the_dead_are_not_hammered_whatever_is_said(wish: bool) -> None:
 def test_who_is_tried_again_still_makes_room() -> None:
     peers = some(3, limit=3)
     now = failing(peers, 0.0) + RETRY_ANEW
-    peers.try_again(now)
+    peers.try_again(now, wished=True)
     assert peers.add(public(9), "pex", PUBLIC, now)
     assert len(peers) == 3
 
@@ -453,7 +472,7 @@ def test_each_is_in_one_place(data: st.DataObject) -> None:
             case "add":
                 peers.add(address, data.draw(st.sampled_from(["pex", "dht"])), PUBLIC, now)
             case "again":
-                peers.try_again(now)
+                peers.try_again(now, wished=True)
             case "hand":
                 peers.add(address, BY_HAND, LOOPBACK, now)
             case "dial":

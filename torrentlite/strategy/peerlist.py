@@ -42,8 +42,7 @@ RETRY_NAMED: Final = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 are just being started. By hand the last is for ever; of a link, RETRY goes on from there."""
 
 RETRY_ANEW: Final = 60.0
-"""Seconds, at least, between a failure and an attempt that somebody's word or wish brings forward: each counts once. A
-program that wishes all day, or a tracker that says the same all day, does not make us knock all day at the dead."""
+"""Seconds, at least, between a failure and an attempt that somebody's word or wish brings forward."""
 
 FRESH: Final = (TRACKER, DHT, LOCAL)
 """Whose naming of an address that could not be reached is news: it was there a while ago. (A peer's is not, by PEX: it
@@ -60,6 +59,8 @@ class PeerAddress:
         failures: attempts, or stays without use, since it was last of use.
         failed_at: when the last of them was.
         reached: whether that was a stay: it is there, but was of no use.
+        spent: attempts that have to fail before somebody's word brings one forward again: that one, and the next, which
+            comes in its own time. So who says the same all day makes us knock at the dead twice as often, and no more.
         encrypted: whether to call it so; None where nothing is known of that. See ``EncryptionPolicy``.
         met: it has answered to that.
         retry_at: not to be dialled before.
@@ -72,6 +73,7 @@ class PeerAddress:
     failures: int = 0
     failed_at: float = -math.inf
     reached: bool = False
+    spent: int = 0
     encrypted: bool | None = None
     met: bool = False
     retry_at: float = 0.0
@@ -208,7 +210,7 @@ class PeerList:
             self._remove(address)
         elif peer is not None:
             if source in FRESH and not peer.reached:
-                self._bring_forward(peer, now)
+                self._believe(peer, now)
             return False
         elif not self._make_room(address, source):
             return False
@@ -224,14 +226,19 @@ class PeerList:
             self._put(peer, self._untried[source], now)
         return True
 
-    def try_again(self, now: float) -> None:
-        """What kept us from them may be over (our network, what we wanted, a person knows): all begin anew.
+    def try_again(self, now: float, *, wished: bool) -> None:
+        """What kept us from them may be over: who waits is tried, those with fewest failures first.
 
-        Who waits is tried, those with fewest failures first, and next after 1 minute, 5, ….
+        Args:
+            wished: a person knows, or what we want has changed: all begin anew, and those who fail are tried next after
+                1 minute, 5, …. Else it is our network that may be back, and that counts as somebody's word.
         """
         for peer in sorted(self._known.values(), key=lambda peer: peer.failures):
-            peer.failures = min(peer.failures, 1)
-            self._bring_forward(peer, now)
+            if wished:
+                peer.failures, peer.spent = min(peer.failures, 1), 0
+                self._bring_forward(peer, now)
+            else:
+                self._believe(peer, now)
 
     def retain(self, *sources: str) -> None:
         """Forget whoever was named by others than these."""
@@ -307,6 +314,7 @@ class PeerList:
     def _set_aside(self, peer: PeerAddress, now: float, *, reached: bool) -> None:
         self._take(peer)
         peer.failures += 1
+        peer.spent = max(0, peer.spent - 1)
         peer.failed_at, peer.reached = now, reached
         step = peer.failures - 1
         if peer.source == BY_HAND:
@@ -340,13 +348,20 @@ class PeerList:
         peer.queue = queue
         queue.put(peer)
 
-    def _bring_forward(self, peer: PeerAddress, now: float) -> None:
+    def _believe(self, peer: PeerAddress, now: float) -> None:
+        """Somebody's word is worth one attempt."""
+        if not peer.spent and self._bring_forward(peer, now):
+            peer.spent = 2
+
+    def _bring_forward(self, peer: PeerAddress, now: float) -> bool:
         """It may be there by now: let it wait no longer than RETRY_ANEW, and not at all where its failure is older."""
         rested = now - peer.failed_at >= RETRY_ANEW
         retry_at = now if rested else now + RETRY_ANEW
-        if peer.failures and peer.queue is not None and retry_at < peer.retry_at:
-            self._take(peer)
-            self._put(peer, self._rested if rested else self._resting, retry_at)
+        if not peer.failures or peer.queue is None or retry_at >= peer.retry_at:
+            return False
+        self._take(peer)
+        self._put(peer, self._rested if rested else self._resting, retry_at)
+        return True
 
     def _take(self, peer: PeerAddress) -> None:
         if peer.queue is not None:

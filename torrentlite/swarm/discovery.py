@@ -45,8 +45,8 @@ class DiscoveryOwner(DhtSearchOwner, NamesOwner, Protocol):
     def named_by(self, source: str) -> int:
         """Peers that this source was the first to name."""
 
-    def try_again(self) -> None:
-        """Peers that could not be reached may be reached now."""
+    def try_again(self, *, wished: bool) -> None:
+        """Peers that could not be reached may be reached now: a person wishes it, or our network may be back."""
 
     def tracker_replied(self, url: str, ok: bool, message: str, peers: int) -> None:
         """A tracker answered, or failed to."""
@@ -98,11 +98,11 @@ class Discovery:
         self.tiers.announce_now(now)
         if self._dht is not None:
             self._dht.ask_again(now)
-        self._try_again(now)
+        self._try_again(now, wished=True)
 
-    def _try_again(self, now: float) -> None:
+    def _try_again(self, now: float, *, wished: bool) -> None:
         self.names.try_again(now)
-        self._owner.try_again()
+        self._owner.try_again(wished=wished)
 
     def sources(self, now: float) -> list[SourceStats]:
         """What besides trackers named peers."""
@@ -145,7 +145,7 @@ class Discovery:
             reply = await self._commons.trackers.announce(entry.url, self._request(event, entry), within=entry.within)
             if entry.failures and not self._owner.connected:
                 # Maybe it was our network that failed: then no peer could be reached either.
-                self._try_again(trio.current_time())
+                self._try_again(trio.current_time(), wished=False)
             if self.tiers.succeeded(entry, reply, trio.current_time()):
                 self._owner.tracker_switched()
             self._owner.tracker_replied(url, True, reply.warning, len(reply.peers))

@@ -81,10 +81,10 @@ class Finding:
         """A name leads there no more."""
         self._life.swarm.peerlist.retire(address)
 
-    def try_again(self) -> None:
+    def try_again(self, *, wished: bool) -> None:
         """Peers that could not be reached may be reached now."""
         now = trio.current_time()
-        self._life.swarm.peerlist.try_again(now)
+        self._life.swarm.peerlist.try_again(now, wished=wished)
         self._life.wake()
         self._life.swarm.dialler.dial_more(now)
 

@@ -267,7 +267,7 @@ class Swarm:
     def go_on(self) -> None:
         """There is something to fetch (again)."""
         if self.complete:  # seeds that were of no use now are
-            self.peerlist.try_again(trio.current_time())
+            self.peerlist.try_again(trio.current_time(), wished=True)
         self.complete, self.downloading = False, True
 
     def peer_advanced(self, peer: Peer) -> None:
