@@ -84,12 +84,12 @@ def test_vv_shows_where(
 def test_a_contained_bug_is_counted_and_shown_by_vv(
     tmp_path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:  # type: ignore[no-untyped-def]
-    from torrentlite.swarm.discovery import Discovery
+    from torrentlite.swarm.names import Names
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / ".state"))
     monkeypatch.setenv("TL_NO_DHT", "1")
-    monkeypatch.setattr(Discovery, "_look_up", broken_later)
+    monkeypatch.setattr(Names, "_look_up", broken_later)
     words = ["fetch", HASH, "--peer", "localhost:9", "--timeout", "0.3s", "--listen", "127.0.0.1:0"]
     for flags, shown in (([], False), (["-v"], False), (["-vv"], True)):
         assert main([*words, *flags]) == 3
