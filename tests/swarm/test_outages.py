@@ -75,6 +75,27 @@ async def test_our_network_is_back_and_a_person_says_so(world, wish):
         assert await first_bytes(torrent) < 5
 
 
+@pytest.mark.parametrize("wish", ["announce", "pause and resume"])
+@simulated()
+async def test_a_web_seed_is_back_and_a_person_says_so(world, wish):
+    metainfo, data = world.torrent(200_000)
+    server = world.web_server({}, name="web.example")
+    async with session_on(world.host()) as session:
+        torrent = session.add(metainfo, web_seeds=["http://web.example/made-up"])
+        await trio.sleep(OUT - 300)
+        (row,) = torrent.web_seeds()
+        assert row.retry_in > 2 * 60
+        server.files["/made-up"] = data
+        if wish == "announce":
+            torrent.announce()
+        else:
+            torrent.pause()
+            torrent.resume()
+        began = trio.current_time()
+        await torrent.wait_complete()
+        assert trio.current_time() - began < 5
+
+
 @simulated()
 async def test_a_person_says_so_a_little_too_early(world):
     """Then the next attempts come as soon as after a first failure."""

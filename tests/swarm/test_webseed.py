@@ -7,6 +7,7 @@ import pytest
 from torrentlite import limits
 from torrentlite.errors import ForbiddenAddressError, NetworkError
 from torrentlite.net.partial import RefusedError
+from torrentlite.strategy.peerlist import RETRY_ANEW
 from torrentlite.swarm.webseed import WebSeed, key_for, shown_url
 from torrentlite.testing.torrent import made_up_torrent
 from torrentlite.wire.address import Scope
@@ -41,6 +42,26 @@ def test_how_long_it_is_left_alone(error, waits):
     assert (seed.failures, seed.message) == (0, "")
     seed.failed(error, now)
     assert seed.stats(now).retry_in == waits[0], "what works counts its failures anew"
+
+
+def test_it_may_be_asked_sooner_but_not_at_once_nor_against_its_word():
+    seed, now = made(), 0.0
+    seed.try_again(now)
+    assert seed.usable(now)
+    for _ in RETRY:
+        seed.failed(NetworkError("no answer"), now)
+    seed.try_again(now + 1)
+    assert seed.stats(now).retry_in == RETRY_ANEW
+    seed.try_again(now + 2)
+    assert seed.usable(now + RETRY_ANEW)
+    now += RETRY_ANEW
+    seed.failed(NetworkError("no answer"), now)
+    assert seed.stats(now).retry_in == RETRY[-1], "one attempt each"
+    seed.try_again(now + 100)
+    assert seed.usable(now + 100)
+    seed.failed(RefusedError("503", retry_after=1200.0), now)
+    seed.try_again(now + 100)
+    assert seed.stats(now).retry_in == 1200
 
 
 def test_a_file_that_it_lacks_costs_its_pieces_for_a_while():

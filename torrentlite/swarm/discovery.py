@@ -46,7 +46,7 @@ class DiscoveryOwner(DhtSearchOwner, NamesOwner, Protocol):
         """Peers that this source was the first to name."""
 
     def try_again(self, *, wished: bool) -> None:
-        """Peers that could not be reached may be reached now: a person wishes it, or our network may be back."""
+        """Who could not be reached may be reached now: a person wishes it, or our network may be back."""
 
     def tracker_replied(self, url: str, ok: bool, message: str, peers: int) -> None:
         """A tracker answered, or failed to."""

@@ -190,7 +190,7 @@ class Torrent:
         self._life.wake()
 
     def announce(self) -> None:
-        """Ask the DHT now, and the trackers (as soon as they allow), and dial again whom nobody could reach."""
+        """Ask the DHT now, and the trackers (as soon as they allow); try peers and web seeds again that failed."""
         if self.state is not State.CLOSED:
             self._life.discovery.announce_now(trio.current_time())
             self._life.tick_discovery()

@@ -14,6 +14,7 @@ from ..metainfo.weburls import file_url
 from ..net.partial import RefusedError
 from ..net.url import HTTP, Url, parse_url
 from ..stats import WebSeedStats
+from ..strategy.peerlist import RETRY_ANEW
 from ..strategy.rate import RateMeter
 from ..wire import bitfield
 from ..wire.address import Scope
@@ -67,6 +68,7 @@ class WebSeed:
         self._note = ""
         self.failures = 0
         self.retry_at = 0.0
+        self._earliest = 0.0  # whatever a person wishes
         self.moved: dict[str, Place] = {}
         self.meter = RateMeter()
         self._connections = connections
@@ -136,7 +138,13 @@ class WebSeed:
         self.proven = False
         self.message = str(error)
         self.retry_at = now + self._wait(error)
+        asked = error.retry_after if isinstance(error, RefusedError) else None
+        self._earliest = now + max(asked or 0.0, RETRY_ANEW)
         self.failures += 1
+
+    def try_again(self, now: float) -> None:
+        """It may work again: it is asked, but not within a minute of its failure, nor before the time that it named."""
+        self.retry_at = min(self.retry_at, max(now, self._earliest))
 
     def file_failed(self, info: Info, file: int, error: RefusedError, now: float) -> bool:
         """One file of several is not to be had there; False where that is nothing new, or it has none of them."""

@@ -60,6 +60,11 @@ class WebSeeds:
             if seed.dropped:
                 log.warning("web seed %s: %s", key, seed.message)
 
+    def try_again(self, now: float) -> None:
+        """What failed may work again."""
+        for seed in self._seeds:
+            seed.try_again(now)
+
     # -- time --------------------------------------------------------------------------------------------------------
 
     def tick(self, now: float) -> None:
