@@ -16,6 +16,7 @@ import trio
 
 from .errors import StorageError, VerifyError
 from .metainfo.metainfo import Metainfo
+from .metainfo.paths import system_path
 from .metainfo.text import display
 from .storage.platform import rename_if_free
 from .swarm.selection import chosen_of, files_of
@@ -70,7 +71,7 @@ async def check_sha256(
     """
     assert torrent.metainfo is not None
     file = the_one_file(torrent.metainfo, select)
-    path = torrent.save_to.joinpath(*torrent.metainfo.files[file].path)
+    path = torrent.save_to.joinpath(*system_path(torrent.metainfo.files[file].path))
     where, fetched = path, was_fetched(torrent, file)
     found = await _sha256_of(path)
     if found == expected:

@@ -20,7 +20,7 @@ from .errors import StorageError
 from .given import metainfo_of
 from .loops import require_trio
 from .metainfo.metainfo import Info, Metainfo
-from .metainfo.paths import original_path
+from .metainfo.paths import original_path, system_path
 from .storage.beneath import Beneath
 from .storage.offload import Offload, ThreadOffload
 
@@ -148,8 +148,8 @@ def _find_root(info: Info, path: str) -> tuple[str, list[Names]]:
     except OSError as error:
         why = (error.strerror or str(error)).lower()
         raise StorageError(f"cannot read '{path}': {why}", errno=error.errno or 0, path=path) from error
-    safe = [entry.path for entry in info.files]
-    original = [original_path(entry.raw_path) or entry.path for entry in info.files]
+    safe = [system_path(entry.path) for entry in info.files]
+    original = [original_path(entry.raw_path) or path for entry, path in zip(info.files, safe, strict=True)]
     # What tells most comes first. A folder may hold another of its own name, so what counts is where the files are.
     probes = sorted(info.wanted_files, key=lambda index: original[index] == safe[index])[:_PROBES]
 

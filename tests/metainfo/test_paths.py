@@ -10,7 +10,7 @@ from hypothesis import example, given, settings, strategies as st
 
 from torrentlite import limits
 from torrentlite.errors import MetainfoError
-from torrentlite.metainfo.paths import original_path, safe_name, safe_paths
+from torrentlite.metainfo.paths import original_path, safe_name, safe_paths, system_path
 
 DEVICES = {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"} | {a + b for a in ("COM", "LPT") for b in "0123456789¹²³"}
 """Names of Windows' devices, whatever follows after a full stop, a colon or a space (Windows, "Naming Files")."""
@@ -207,6 +207,19 @@ def test_original_paths_stay_beneath(raw: list[bytes]) -> None:
     else:
         assert list(map(os.fsencode, path)) == raw
         assert os.path.normpath(os.path.join("/top", *path)) == "/".join(["/top", *path])
+
+
+@given(st.lists(NAMES, min_size=1, max_size=3))
+def test_what_the_system_is_asked_for(raw: list[bytes]) -> None:
+    """Their UTF-8 bytes, also where Python would write others (``tests/cli/test_locales.py`` runs it so)."""
+    (path,) = safe_paths([raw])
+    assert system_path(path) is path
+    for encoding in ("ascii", "iso8859-1", "euc-jp"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("torrentlite.metainfo.paths._ENCODING", encoding)
+            there, original = system_path(path), original_path(raw)
+        assert [name.encode(encoding, "surrogateescape") for name in there] == [name.encode() for name in path]
+        assert original is None or [name.encode(encoding, "surrogateescape") for name in original] == raw
 
 
 @pytest.mark.parametrize("name", [b"", b".", b"..", b"a/b", b"/", b"/etc", b"a\0"])

@@ -11,6 +11,7 @@ import trio
 from .. import FileInTheWayError, Magnet, Metainfo, Session, Torrent, open_session
 from ..checksum import check_sha256, parse_sha256, the_one_file
 from ..errors import DuplicateTorrentError, VerifyError
+from ..metainfo.paths import system_path
 from ..metainfo.text import display
 from . import progress, sessions, sharing, sources, units
 from .exits import Exit, UsageError
@@ -177,7 +178,7 @@ class _Fetch:
         paths = [top]
         if self._select is not None:
             folder = os.path.dirname(top)
-            paths = [os.path.join(folder, *metainfo.files[index].path) for index in self._select]
+            paths = [os.path.join(folder, *system_path(metainfo.files[index].path)) for index in self._select]
         output.event(
             "complete", torrent.info_hash, path=top, paths=paths, total=stats.total, seconds=output.seconds_so_far()
         )

@@ -12,6 +12,7 @@ import trio
 
 from .. import Magnet, Metainfo, Session, State, Torrent, open_session
 from ..errors import DuplicateTorrentError, FileInTheWayError, SourceError, StorageError, VerifyError
+from ..metainfo.paths import system_path
 from ..metainfo.text import display
 from ..storage.original import OriginalStorage, find_originals
 from ..wire.address import Scope, scope_of
@@ -182,7 +183,7 @@ def _check_sizes(metainfo: Metainfo, folder: pathlib.Path, hint: str) -> None:
     """
     for index in metainfo.info.wanted_files:
         entry = metainfo.files[index]
-        path = folder.joinpath(*entry.path)
+        path = folder.joinpath(*system_path(entry.path))
         try:
             size = path.stat().st_size
         except OSError as error:

@@ -2,7 +2,8 @@
 
 Nothing else turns a torrent's names into paths. The result depends on the torrent (and, for seven characters, on
 whether this is Windows), never on what lies on the disk, so fetching, checking and seeding find the same files again.
-Who only reads may look under the original names too (``original_path``).
+Who only reads may look under the original names too (``original_path``). Before the system is asked for either they are
+made its own (``system_path``), so that on the disk their bytes are UTF-8 under every locale.
 Names that are merely unusual stay as they are.
 
 A component never leaves its folder (separators, ``..``, drives), never tricks the eye (control, bidirectional and
@@ -36,6 +37,8 @@ _LONGEST_EXTENSION: Final = 16
 """Bytes of a file name extension with its dot; a longer one is part of the name and not kept when that is cut."""
 _ENOUGH: Final = 4 * limits.MAX_NAME
 """Bytes at either end of a name that can matter: the longest hidden character has 4 and becomes one."""
+_ENCODING: Final = "utf-8" if sys.platform == "win32" else sys.getfilesystemencoding()
+"""How Python encodes a name for the system. Windows takes text as it is."""
 _PROVISIONAL: Final = re.compile(r"(\.[0-9a-f]{8})\.(parts?|temp)\Z", re.IGNORECASE)
 """What a file's name ends in while it is not whole (``storage/survey.py``): one that did could be another file's."""
 
@@ -92,7 +95,18 @@ def original_path(raw: Sequence[bytes]) -> tuple[str, ...] | None:
     """
     if sys.platform == "win32" or any(name in (b"", b".", b"..") or b"/" in name or b"\0" in name for name in raw):
         return None
-    return tuple(name.decode(errors="surrogateescape") for name in raw)
+    return tuple(name.decode(_ENCODING, "surrogateescape") for name in raw)
+
+
+def system_path(path: tuple[str, ...]) -> tuple[str, ...]:
+    """Safe names as this system is to be asked for them, and as people may hand them to ``open``.
+
+    Nearly everywhere that is what they are. Under a locale of another encoding Python would write that, or could not
+    write them at all: there they are what it writes as their UTF-8 bytes, whatever that looks like.
+    """
+    if _ENCODING == "utf-8":
+        return path
+    return tuple(name.encode().decode(_ENCODING, "surrogateescape") for name in path)
 
 
 class _Folder:

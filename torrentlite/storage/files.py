@@ -89,7 +89,7 @@ class FileStorage(Storage):
 
     def top(self) -> str:
         """See ``Storage.top``."""
-        return self._beneath.name((self._info.name,))
+        return self._beneath.name(self._names.top)
 
     # -- reading -----------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from ..metainfo.info import Info
 from ..metainfo.metainfo import Origin, OriginFile
-from ..metainfo.paths import original_path
+from ..metainfo.paths import original_path, system_path
 from . import platform
 from .beneath import Beneath, Opened, Path
 from .faults import about, fault
@@ -32,12 +32,13 @@ def find_originals(info: Info, folder: str | os.PathLike[str]) -> list[Path] | N
         StorageError: the folder was changed meanwhile.
     """
     paths: list[Path] = [()] * len(info.files)
+    safe = [system_path(entry.path) for entry in info.files]
     for index in info.wanted_files:
         path = original_path(info.files[index].raw_path)
         if path is None:
             return None
         paths[index] = path
-    changed = [index for index in info.wanted_files if paths[index] != info.files[index].path]
+    changed = [index for index in info.wanted_files if paths[index] != safe[index]]
     if not changed:
         return None
     beneath = Beneath(os.fspath(folder))
@@ -50,7 +51,7 @@ def find_originals(info: Info, folder: str | os.PathLike[str]) -> list[Path] | N
         return status is not None and stat.S_ISREG(status.st_mode) and status.st_size == info.files[index].length
 
     with about(beneath.root, "look at"), beneath.holding():
-        if all(there(index, info.files[index].path) for index in changed):
+        if all(there(index, safe[index]) for index in changed):
             return None
         return paths if all(there(index, paths[index]) for index in info.wanted_files) else None
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from ..errors import FileInTheWayError
 from ..metainfo.info import Info
 from ..metainfo.layout import Layout
+from ..metainfo.paths import system_path
 from ..metainfo.text import display
 from ..wire import bitfield
 from . import platform
@@ -46,16 +47,17 @@ class Names:
         self._files = info.files
         mark = f".{info.hashes.hex[:8]}"
         self._part = f"{mark}.part"
-        self.aside: Path = (f".{info.name}{mark}.parts",)
-        self.temporary: Path = (f".{info.name}{mark}.temp",)
+        self.top: Path = system_path((info.name,))
+        self.aside: Path = (f".{self.top[0]}{mark}.parts",)
+        self.temporary: Path = (f".{self.top[0]}{mark}.temp",)
 
     def final(self, file: int) -> Path:
         """A file's own name."""
-        return self._files[file].path
+        return system_path(self._files[file].path)
 
     def part(self, file: int) -> Path:
         """Its name while it is not whole."""
-        path = self._files[file].path
+        path = self.final(file)
         return (*path[:-1], path[-1] + self._part)
 
 

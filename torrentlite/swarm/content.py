@@ -11,6 +11,7 @@ import trio
 
 from ..errors import StorageError
 from ..metainfo.metainfo import Info, Metainfo
+from ..metainfo.paths import system_path
 from ..stats import FileStats, PieceStats
 from ..storage.disk import Disk
 from ..wire import bitfield
@@ -239,4 +240,6 @@ class Content:
 
     def top(self) -> pathlib.Path:
         """The file, or the folder of a multi-file torrent, under its final name."""
-        return pathlib.Path(self._disk.top()) if self._disk is not None else self._save_to / self.info.name
+        if self._disk is not None:
+            return pathlib.Path(self._disk.top())
+        return self._save_to.joinpath(*system_path((self.info.name,)))
