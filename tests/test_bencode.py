@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import enum
 import signal
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Iterator
 from typing import Any
@@ -202,6 +204,17 @@ def test_what_cannot_be_written_is_named(value: object, kind: str) -> None:
 def test_one_key_as_text_and_as_bytes() -> None:
     with pytest.raises(ValueError, match="'a' both as str and as bytes"):
         bencode.encode({"a": 1, b"a": 2})
+
+
+def test_keys_of_both_kinds_where_comparing_them_is_an_error() -> None:
+    """``python -bb``: text and bytes of the same letters hash alike, and to look for one among the others compares."""
+    program = """
+from torrentlite import bencode
+assert bencode.encode({"a": 1, "b": 2}) == b"d1:ai1e1:bi2ee"
+assert bencode.encode({"a": 1, b"b": 2}) == b"d1:ai1e1:bi2ee"
+assert bencode.decode(b"d1:ai1ee") == {b"a": 1}
+"""
+    subprocess.run([sys.executable, "-bb", "-c", program], check=True)
 
 
 def test_writing() -> None:

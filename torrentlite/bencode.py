@@ -211,7 +211,10 @@ class _Encoder(bencodepy.BencodeEncoder):
         for key in x:
             if not isinstance(key, bytes | str):
                 raise TypeError(f"cannot bencode a {type(key).__name__} as a key")
-            if isinstance(key, str) and key.encode() in x:
+        # Not looked for in ``x`` itself: bytes and str hash alike, and compared they are a warning (python -b).
+        written = {key for key in x if isinstance(key, bytes)}
+        for key in x:
+            if isinstance(key, str) and key.encode() in written:
                 raise ValueError(f"the key {key!r} both as str and as bytes")
         super().encode_dict(x, r)
 
