@@ -4,15 +4,17 @@ import hashlib
 import os
 import pathlib
 import random
+from typing import Any
 
 import pytest
 import trio
 
-from torrentlite.errors import StorageError
+from torrentlite.errors import DiskTroubleError, StorageError
 from torrentlite.metainfo.build import build_info, build_metainfo
 from torrentlite.metainfo.magnet import Magnet
 from torrentlite.metainfo.metainfo import Metainfo
 from torrentlite.storage.beneath import Beneath
+from torrentlite.storage.offload import ThreadOffload
 from torrentlite.verifying import Problem, verify
 
 PIECE = 16384
@@ -50,6 +52,23 @@ async def test_all_is_right(top: pathlib.Path) -> None:
     assert report.good_bytes == metainfo.total == 150_003
     assert report.pieces == 10
     assert seen[-1] == (150_003, 150_003)
+
+
+async def test_a_thread_that_cannot_be_had_and_what_progress_raises_come_as_they_are(top: pathlib.Path) -> None:
+    class OneThread(ThreadOffload):
+        async def run(self, fn: Any, *args: Any, abandon: bool = False) -> Any:
+            if fn.__name__ == "hash":
+                raise DiskTroubleError("no thread may be started")
+            return await super().run(fn, *args, abandon=abandon)
+
+    def progress(done: int, total: int) -> None:
+        raise KeyError("theirs")
+
+    metainfo = make(top)
+    with pytest.raises(DiskTroubleError, match="no thread"):
+        await verify(metainfo, top, offload=OneThread())
+    with pytest.raises(KeyError, match="theirs"):
+        await verify(metainfo, top, progress=progress)
 
 
 async def test_the_folder_may_be_named_or_the_one_around_it(top: pathlib.Path) -> None:

@@ -83,7 +83,10 @@ class StorageError(TorrentError):
 
 
 class DiskTroubleError(StorageError):
-    """A fault of the disk that may pass (EIO, EROFS, EINTR, EMFILE, ENFILE; DiskFullError): wait and try again."""
+    """A fault of the disk that may pass (EIO, EROFS, EINTR, EMFILE, ENFILE; DiskFullError): wait and try again.
+
+    It is the same where no thread may be started to use it in (EAGAIN).
+    """
 
 
 class DiskFullError(DiskTroubleError):

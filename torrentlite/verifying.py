@@ -106,7 +106,7 @@ async def verify(
         offload: where to hash; None for threads.
 
     Raises:
-        StorageError: there is nothing at ``path``.
+        StorageError: there is nothing at ``path``, or no thread to read in.
         TypeError: ``metainfo`` is no Metainfo.
     """
     require_trio("verify")
@@ -121,15 +121,17 @@ async def verify(
     async def work() -> None:
         nonlocal done, failure
         for batch in batches:
-            await offload.run(check.hash, batch, abandon=True)
-            done += sum(map(metainfo.info.layout.piece_size, batch))
-            if progress is not None:
-                try:
+            try:
+                await offload.run(check.hash, batch, abandon=True)
+                done += sum(map(metainfo.info.layout.piece_size, batch))
+                if progress is not None:
                     progress(done, total)
-                except BaseException as error:  # the nursery would wrap it
-                    failure = error
-                    nursery.cancel_scope.cancel()
-                    return
+            except trio.Cancelled:
+                raise
+            except BaseException as error:  # the nursery would wrap it
+                failure = error
+                nursery.cancel_scope.cancel()
+                return
 
     async with trio.open_nursery() as nursery:
         for _ in range(offload.parallel):

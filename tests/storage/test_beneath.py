@@ -139,3 +139,10 @@ def test_flushing_many_says_of_each_what_went_wrong(threads: int, monkeypatch: p
         str(fd) if fd % 7 == 0 else "" for fd in range(100, 140)
     ]
     assert flush_all([], threads) == []
+    before = threading.stack_size(1 << 46)  # larger than all memory there is: none can be started
+    try:
+        assert [error is None for error in flush_all(range(100, 140), threads)] == [
+            fd % 7 != 0 for fd in range(100, 140)
+        ]
+    finally:
+        threading.stack_size(before)

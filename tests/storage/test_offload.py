@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import errno
 import threading
+from collections.abc import Iterator
 
 import pytest
 import trio
+import trio.testing
 
 from tests.storage.worlds import Inline, Shape, letters, write_piece
-from torrentlite.errors import StorageError
+from torrentlite.errors import DiskTroubleError, StorageError
 from torrentlite.metainfo.layout import Block
 from torrentlite.storage.disk import Disk, Verdict
 from torrentlite.storage.memory import MemoryStorage
@@ -68,6 +71,42 @@ async def test_abandoned_call_is_not_waited_for() -> None:
     assert offload.running() == ()
     go.set()
     await ended.wait()
+
+
+@pytest.fixture
+def no_new_threads() -> Iterator[None]:
+    """Their stacks would be larger than all memory there is."""
+    before = threading.stack_size(1 << 46)
+    yield
+    threading.stack_size(before)
+
+
+async def test_no_thread_can_be_started(no_new_threads: None) -> None:
+    offload, go, refused = ThreadOffload(1000), threading.Event(), list[DiskTroubleError]()
+
+    async def hold() -> None:
+        try:
+            await offload.run(go.wait, abandon=True)
+        except DiskTroubleError as error:
+            refused.append(error)
+
+    async with trio.open_nursery() as nursery:
+        while not refused:  # those that Trio has from others before us
+            nursery.start_soon(hold)
+            await trio.testing.wait_all_tasks_blocked()
+        assert (refused[0].errno, refused[0].hint != "") == (errno.EAGAIN, True)
+        held = len(offload.running())
+        nursery.start_soon(hold)
+        await trio.testing.wait_all_tasks_blocked()
+        assert (len(refused), len(offload.running())) == (2, held), "nothing is left of them"
+        go.set()
+
+    def bug() -> None:
+        raise RuntimeError("another one")
+
+    threading.stack_size(0)
+    with pytest.raises(RuntimeError, match="another one"):
+        await offload.run(bug)
 
 
 async def test_torrent_in_memory() -> None:

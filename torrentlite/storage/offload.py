@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
-from typing import NamedTuple, Protocol, TypeVar, TypeVarTuple
+from typing import Final, NamedTuple, Protocol, TypeVar, TypeVarTuple
 
 import trio
 
 from .. import limits
+from ..errors import DiskTroubleError
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
+
+NO_THREAD: Final = "can't start new thread"
+"""The text of the RuntimeError by which Python says so; it has no class of its own."""
 
 
 class Call(NamedTuple):
@@ -36,6 +41,9 @@ class Offload(Protocol):
             args: its arguments.
             abandon: on cancellation do not wait for the call: it goes on, and nobody looks at what comes of it. Only
                 for calls that change nothing. Without it, cancellation takes effect after the call.
+
+        Raises:
+            DiskTroubleError: there is no thread for it. That may pass: it was not called.
         """
 
     def running(self) -> tuple[Call, ...]:
@@ -56,6 +64,14 @@ class ThreadOffload:
         self._calls[call] = (getattr(fn, "__qualname__", repr(fn)), trio.current_time())
         try:
             return await trio.to_thread.run_sync(fn, *args, abandon_on_cancel=abandon, limiter=self._limiter)
+        except RuntimeError as error:
+            if str(error) != NO_THREAD:
+                raise
+            raise DiskTroubleError(
+                "no thread may be started, and the disk is used in threads",
+                errno=errno.EAGAIN,
+                hint="end other programs, or raise the limit of processes (ulimit -u, a container's pids limit)",
+            ) from error
         finally:
             del self._calls[call]
 

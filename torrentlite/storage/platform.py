@@ -240,9 +240,12 @@ def flush_all(fds: Sequence[int], threads: int) -> list[OSError | None]:
                 except OSError as error:
                     errors[index] = error
 
-    helpers = [threading.Thread(target=work) for _ in range(min(threads, len(fds)) - 1)]
-    for helper in helpers:
-        helper.start()
+    helpers: list[threading.Thread] = []
+    with contextlib.suppress(RuntimeError):  # no more may be started: then it takes longer
+        for _ in range(min(threads, len(fds)) - 1):
+            helper = threading.Thread(target=work)
+            helper.start()
+            helpers.append(helper)
     work()
     for helper in helpers:
         helper.join()

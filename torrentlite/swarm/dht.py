@@ -11,7 +11,7 @@ import trio
 
 from ..dht.node import Node
 from ..dht.statefile import StateFile
-from ..errors import DhtError, NetworkError
+from ..errors import DhtError, DiskTroubleError, NetworkError
 from ..limits import DHT_SAVE_INTERVAL, DHT_SAVE_TIMEOUT, NAMES_AT_ONCE, TICK
 from ..net.udp import UdpPort
 from ..stats import DhtStats
@@ -153,7 +153,7 @@ class Dht:
         self._closed = True
         await self._crew.stop()
         if self._file is not None:
-            with trio.move_on_after(DHT_SAVE_TIMEOUT):
+            with trio.move_on_after(DHT_SAVE_TIMEOUT), contextlib.suppress(DiskTroubleError):
                 await self._world.offload.run(self._file.write, self.node.save(), abandon=True)
             self._file.close()
 
@@ -169,4 +169,5 @@ class Dht:
         assert self._file is not None
         while True:
             await trio.sleep(DHT_SAVE_INTERVAL)
-            await self._world.offload.run(self._file.write, self.node.save())
+            with contextlib.suppress(DiskTroubleError):
+                await self._world.offload.run(self._file.write, self.node.save())
