@@ -131,3 +131,84 @@ def test_a_state_folder_of_somebody_else_that_was_asked_for() -> None:
     words = "fetch x.torrent --state-dir locked"
     said = mishaps.happen(mishaps.Mishap("", words, 5, state_of_another("")))
     assert (said.code, said.out, said.err) == (5, "", "tl: cannot use --state-dir 'locked': Permission denied\n")
+
+
+THREADLESS = """
+import resource, sys, threading
+
+import trio
+
+from torrentlite.cli import main, screen
+
+def forbid_threads():
+    threading.stack_size(1 << 30)
+    with open("/proc/self/statm") as sizes:
+        now = int(sizes.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (now + (256 << 20), resource.RLIM_INFINITY))
+
+def allow_threads():
+    threading.stack_size(0)
+    resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+forbid_threads()
+try:
+    threading.Thread(target=print).start()
+except RuntimeError:
+    pass
+else:
+    sys.exit("a thread was started")
+"""
+
+
+def without_threads(place: Place, program: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a program whose threads have no room for their stacks."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("needs Linux's /proc")
+    return subprocess.run(
+        [sys.executable, "-c", THREADLESS + program, *words],
+        cwd=place.folder,
+        env=place.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_last_words_without_a_thread(place: Place) -> None:
+    done = without_threads(place, "sys.exit(main.main())", "completions", "bash")
+    assert (done.returncode, done.stdout, done.stderr) == (0, place.tl("completions", "bash").out, "")
+
+
+def test_no_thread_is_not_called_a_bug(place: Place) -> None:
+    (place / "x.torrent").write_bytes(b"")
+    done = without_threads(place, "sys.exit(main.main())", "info", "x.torrent")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(
+        "tl: the system lets tl start no more threads\n    end other programs, or raise ulimit"
+    )
+
+
+def test_what_is_written_comes_once_a_thread_can_be_had(place: Place) -> None:
+    program = """
+screen._AGAIN = 0.01
+written = []
+
+async def run():
+    shown = screen.Screen(write=lambda stream, data: written.append(data))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: shown.run(stdout_failed=lambda: None))
+        shown.write(2, "words")
+        await trio.testing.wait_all_tasks_blocked()
+        assert not written
+        allow_threads()
+        while not written:
+            await trio.sleep(0.01)
+        nursery.cancel_scope.cancel()
+    assert written == [b"words\\n"]
+
+import trio.testing
+trio.run(run)
+"""
+    done = without_threads(place, program)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -69,6 +69,11 @@ def code_of(error: BaseException) -> Exit:
     return next((code for kind, code in _CODES if isinstance(error, kind)), Exit.UNEXPECTED)
 
 
+def lacks_threads(error: BaseException) -> bool:
+    """Whether the system refused a thread: Python has no kind of its own for that."""
+    return isinstance(error, RuntimeError) and "start new thread" in str(error)
+
+
 def kind_of(error: BaseException) -> str:
     """A stable word for scripts: ``no_peers`` for NoPeersError, ``unexpected`` for what is a bug of ours."""
     if type(error) is errors.DiskTroubleError:
@@ -86,6 +91,8 @@ def message_of(error: BaseException) -> str:
         return display(f"cannot use{name}: {error.strerror.lower()}" if name else error.strerror, limit=_LONGEST_LINE)
     if isinstance(error, errors.TorrentError):
         return display(str(error), limit=_LONGEST_LINE)
+    if lacks_threads(error):
+        return "the system lets tl start no more threads"
     return display(f"unexpected {type(error).__name__}: {error}", limit=_LONGEST_LINE)
 
 
@@ -95,6 +102,8 @@ def hint_of(error: BaseException) -> str:
         return "\n".join(display(line, limit=_LONGEST_LINE) for line in error.hint.splitlines()[:2])
     if isinstance(error, OSError):
         return ""
+    if lacks_threads(error):
+        return "end other programs, or raise ulimit -u or -v, or the container's pids limit"
     return "this is a bug in tl; -vv shows where, please report it"
 
 

@@ -22,6 +22,7 @@ from typing import Final, NamedTuple
 
 import trio
 
+from .exits import lacks_threads
 from .terminal import STDERR, STDOUT, release
 
 _QUEUE: Final = 10_000
@@ -53,6 +54,8 @@ _LONGEST_LEAVE: Final = 3.0
 """Seconds that a terminal gets to take the frame that it is at, and to go back to its first screen."""
 _BRIEFLY: Final = 0.2
 """Seconds that ``restore_now`` waits for a frame that is just being written."""
+_AGAIN: Final = 1.0
+"""Seconds after which is tried again to start a thread, where the system has refused one."""
 
 
 class Screen:
@@ -115,7 +118,13 @@ class Screen:
         while True:
             await self._wake.wait()
             self._wake = trio.Event()
-            await trio.to_thread.run_sync(self._flush, limiter=self._limiter, abandon_on_cancel=True)
+            try:
+                await trio.to_thread.run_sync(self._flush, limiter=self._limiter, abandon_on_cancel=True)
+            except RuntimeError as error:
+                if not lacks_threads(error):
+                    raise
+                await trio.sleep(_AGAIN)
+                self._wake.set()
             if self.stdout_error:
                 stdout_failed()
 
@@ -123,7 +132,11 @@ class Screen:
         """Take the live lines away and write what is left, waiting for a slow reader no longer than ``patience``."""
         self._frame = None
         writer = threading.Thread(target=self._flush, daemon=True)
-        writer.start()
+        try:
+            writer.start()
+        except RuntimeError:
+            self._flush()  # the last words are worth a wait, where no thread may be started
+            return
         writer.join(patience)
         if writer.is_alive() and self._window is not None:
             # Held by a Ctrl-S, most likely: leaving the second screen behind would be worse than to override it.
