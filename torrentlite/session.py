@@ -151,7 +151,9 @@ class Session(Generic[TorrentT]):
         if self._closed:
             raise RuntimeError("this session has been left")
         select = files_of("select", select)
-        folder = pathlib.Path(save_to).absolute()  # where it is now, wherever the program goes later
+        folder = pathlib.Path(save_to)
+        if storage is None:  # else it needs none, not even a working folder
+            folder = folder.absolute()  # where it is now, wherever the program goes later
         if "\0" in str(folder):
             raise ValueError("save_to: embedded null character")
         peers = [(host, check_port(port)) for host, port in peers_of(peers)]

@@ -212,3 +212,35 @@ trio.run(run)
 """
     done = without_threads(place, program)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "words", ["fetch x.torrent", "create photos", "create .", "seed .", "verify x.torrent ."], ids=lambda words: words
+)
+def test_a_working_folder_that_was_removed(place: Place, words: str) -> None:
+    done = in_a_removed_folder(place, *words.split())
+    assert (done.returncode, done.stdout) == (5, "")
+    assert done.stderr == "tl: the working folder was removed\n    cd to a folder that is there\n"
+
+
+def test_what_needs_no_working_folder(place: Place) -> None:
+    done = in_a_removed_folder(place, "fetch", "x.torrent", "-o", "-", "--timeout", "0.1s")
+    assert done.returncode == 3 and "no peers for" in done.stderr
+
+
+def in_a_removed_folder(place: Place, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run ``tl``, with the paths of what is beside that folder made absolute."""
+    place.make_file("photos/a.jpg", 100)
+    assert place.tl("create", "photos", "-O", "x.torrent").code == 0
+    (place / "gone").mkdir()
+    program = "import os, sys; from torrentlite.cli.main import main; os.rmdir(os.getcwd()); sys.exit(main())"
+    words = tuple(str(place / word) if word in ("photos", "x.torrent") else word for word in words)
+    return subprocess.run(
+        [sys.executable, "-c", program, *words],
+        cwd=place / "gone",
+        env=place.environment(TL_LISTEN="127.0.0.1:0"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )

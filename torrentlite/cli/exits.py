@@ -74,6 +74,17 @@ def lacks_threads(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and "start new thread" in str(error)
 
 
+def _is_nowhere(error: BaseException) -> bool:
+    """Whether there is no working folder any more: what asks for it gets an error that names nothing."""
+    if not isinstance(error, FileNotFoundError) or error.filename is not None:
+        return False
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
+
+
 def kind_of(error: BaseException) -> str:
     """A stable word for scripts: ``no_peers`` for NoPeersError, ``unexpected`` for what is a bug of ours."""
     if type(error) is errors.DiskTroubleError:
@@ -86,6 +97,8 @@ def kind_of(error: BaseException) -> str:
 
 def message_of(error: BaseException) -> str:
     """What happened, in one line that is safe to show."""
+    if _is_nowhere(error):
+        return "the working folder was removed"
     if isinstance(error, OSError) and error.strerror:
         name = f" '{os.fsdecode(error.filename)}'" if isinstance(error.filename, str | bytes) else ""
         return display(f"cannot use{name}: {error.strerror.lower()}" if name else error.strerror, limit=_LONGEST_LINE)
@@ -100,6 +113,8 @@ def hint_of(error: BaseException) -> str:
     """What to do about it; may be empty, and may have two lines."""
     if isinstance(error, errors.TorrentError):
         return "\n".join(display(line, limit=_LONGEST_LINE) for line in error.hint.splitlines()[:2])
+    if _is_nowhere(error):
+        return "cd to a folder that is there"
     if isinstance(error, OSError):
         return ""
     if lacks_threads(error):

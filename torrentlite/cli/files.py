@@ -33,9 +33,9 @@ def require_path(path: str, verb: str) -> None:
     Raises:
         StorageError: there is not, with what was probably meant.
     """
+    where = os.path.dirname(full_path(path))  # first: a working folder that was removed still has its "."
     if not os.path.lexists(path):
         meant = closest_path(path)
-        where = os.path.dirname(os.path.abspath(path))
         hint = f"did you mean '{meant}'?" if meant else f"nothing in '{where}' is called so"
         raise StorageError(f"cannot {verb} '{path}': no such file or folder", path=path, hint=hint)
 
