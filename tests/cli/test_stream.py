@@ -93,6 +93,7 @@ def test_what_is_wrong_with_a_stream_is_named(place: Place) -> None:
         port = str(taken.getsockname()[1])
         result = place.tl("stream", "x.bin.torrent", "--port", port, *LOOPBACK)
     assert (result.code, f"cannot listen on port {port}" in result.err) == (7, True)
+    assert "--port 0 takes a free one" in result.err
 
 
 def test_a_checksum_of_several_files(place: Place) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import platformdirs
 import pytest
 
-from tests.interop.clients import missing
+from tests.interop.clients import missing, need_program
 from torrentlite.cli import arguments
 from torrentlite.cli.checkup import Verdict, machine
 
@@ -244,3 +244,23 @@ def in_a_removed_folder(place: Place, *words: str) -> subprocess.CompletedProces
         timeout=60,
         check=False,
     )
+
+
+def test_a_stream_where_loopback_has_no_ipv4(place: Place, alone: list[str]) -> None:
+    need_program("ip")
+    place.make_file("x.bin", 100)
+    assert place.tl("create", "x.bin").code == 0
+    script = 'ip link set lo up && ip addr del 127.0.0.1/8 dev lo && exec "$@"'
+    words = [sys.executable, "-m", "torrentlite", "stream", "x.bin.torrent", "-o", ".", "--port", "7000"]
+    done = subprocess.run(
+        [*alone, "sh", "-c", script, "sh", *words],
+        cwd=place.folder,
+        env=place.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (7, "")
+    assert "cannot listen on port 7000 of 127.0.0.1: Cannot assign requested address\n" in done.stderr
+    assert "the loopback interface has no IPv4: ip addr add 127.0.0.1/8 dev lo" in done.stderr

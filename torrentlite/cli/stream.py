@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import logging
 import shlex
 import subprocess
@@ -133,7 +134,9 @@ async def _listening(files: HttpFiles, port: int) -> AsyncIterator[int]:
     try:
         listeners = await trio.open_tcp_listeners(port, host=_HOST)
     except OSError as error:
-        hint = "--port 0 takes a free one"
+        hint = "--port 0 takes a free one" if error.errno in (errno.EADDRINUSE, errno.EACCES) else ""
+        if error.errno == errno.EADDRNOTAVAIL:
+            hint = "the loopback interface has no IPv4: ip addr add 127.0.0.1/8 dev lo"
         raise ListenError(f"cannot listen on port {port} of {_HOST}: {error.strerror}", hint=hint) from error
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
