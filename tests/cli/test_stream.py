@@ -135,9 +135,21 @@ def test_one_file_to_stdout(place: Place) -> None:
             early.stdout.close()
             assert early.wait(PATIENCE) == 141
             assert early.stderr.read() == b"", "a closed pipe ends quietly"
+        with (
+            open("/dev/full", "wb") as full,
+            place.start("fetch", magnet, "-o", "-", "-q", *LOOPBACK, stdout=full) as run,
+        ):
+            result = run.end()
+            assert (result.code, result.err) == (5, "tl: cannot write the results: No space left on device")
         with place.on_terminal("fetch", magnet, "-o", "-") as run:
             assert "would write bytes to the terminal" in run.until("tar x")
             assert run.end() == 2
+
+
+def test_a_closed_stdout_gets_nothing(place: Place) -> None:
+    words = ["sh", "-c", 'exec "$@" >&-', "sh", *command(("fetch", "ab" * 20, "-o", "-", "--timeout", "1s", *LOOPBACK))]
+    done = subprocess.run(words, cwd=place.folder, env=place.environment(), stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (2, b"tl: -o - writes to stdout, and that is closed\n")
 
 
 def test_a_folder_to_stdout_is_a_tar_that_is_always_the_same(place: Place) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tarfile
 
 import trio
 
 from .. import Metainfo, Torrent, open_session
+from ..errors import StorageError
 from ..metainfo.text import display
 from . import progress, sessions, sources, stream, units
 from .exits import Exit, UsageError
@@ -59,6 +61,8 @@ def _check(args: argparse.Namespace, output: Output) -> None:
             raise UsageError(f"-o - does not go with --{flag.replace('_', '-')}")
     if args.ratio is not None or args.seed_time is not None:
         raise UsageError("-o - keeps nothing that could be shared")
+    if sys.__stdout__ is None:  # what stands in for it takes everything
+        raise UsageError("-o - writes to stdout, and that is closed")
     if is_terminal(STDOUT):
         raise UsageError("-o - would write bytes to the terminal", hint="… -o - | tar x, or > FILE")
 
@@ -126,6 +130,7 @@ class _Pipe:
 
         Raises:
             BrokenPipeError: nobody reads any more.
+            StorageError: what stdout leads to does not take it: a full disk.
         """
         view = memoryview(data)
         self.blocked = True
@@ -134,5 +139,9 @@ class _Pipe:
                 count = await trio.to_thread.run_sync(os.write, STDOUT, view, abandon_on_cancel=True)
                 self.written += count
                 view = view[count:]
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise StorageError(f"cannot write the results: {error.strerror}", errno=error.errno or 0) from error
         finally:
             self.blocked = False
