@@ -59,7 +59,7 @@ async def events(request: Request) -> Response:
         async with torrent.events() as events:
             yield f"event: Now\ndata: {json.dumps(describe(torrent))}\n\n"
             async for event in events:
-                data = json.dumps(event._asdict(), default=lambda value: value.value)
+                data = json.dumps(event._asdict(), default=lambda value: str(getattr(value, "value", value)))
                 yield f"event: {type(event).__name__}\ndata: {data}\n\n"
 
     return StreamingResponse(stream(), media_type="text/event-stream")
