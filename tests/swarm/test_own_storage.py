@@ -73,6 +73,29 @@ async def test_what_it_raises_when_it_is_closed(world):
         assert torrent.state is tl.State.CLOSED
 
 
+@pytest.mark.parametrize("step", ["write_pieces", "commit"])
+@simulated()
+async def test_a_bug_of_ours_where_the_disk_is_used_ends_the_wait(world, monkeypatch, step):
+    metainfo, data = world.torrent(1 << 20)
+    seed = world.host(up=100_000)
+    seed.put(metainfo.info, data)
+    async with session_on(seed) as sharing, session_on(world.host(), bugs=1) as session:
+        await sharing.add(metainfo).wait_complete()
+        torrent = session.add(metainfo, peers=[where(seed, sharing)])
+        await torrent.wait_checked()
+
+        async def bug(*_):
+            raise ZeroDivisionError("planted")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(torrent._life.content.pieces.disk, step, bug)
+            with trio.fail_after(60), pytest.raises(tl.TorrentError, match="internal error.*planted"):
+                await torrent.wait_complete()
+            assert torrent.state is tl.State.ERROR
+        torrent.resume()
+        await torrent.wait_complete()
+
+
 @simulated()
 async def test_a_bug_of_ours_where_files_are_opened_ends_the_wait(world, monkeypatch):
     metainfo, _ = world.torrent(100_000)

@@ -12,6 +12,7 @@ from ..limits import DISK_RETRY
 from .content import Content
 from .crew import Crew
 from .pieces import Pieces
+from .trouble import bugs_stop
 
 T = TypeVar("T")
 
@@ -75,10 +76,6 @@ class Opening:
         except TorrentError as error:
             self._owner.storage_failed(error)
             return
-        except Exception as error:  # a bug of ours: who waits for this torrent would wait for ever
-            hint = "this is a bug; the log has its traceback"
-            self._owner.storage_failed(TorrentError(f"internal error: {error!r}", hint=hint))
-            raise
         finally:
             if self._number == number:
                 self._scope = None
@@ -98,7 +95,8 @@ class Opening:
         trouble = False
         while True:
             try:
-                result = await use_disk()
+                with bugs_stop(self._owner):
+                    result = await use_disk()
                 break
             except DiskTroubleError as error:
                 trouble = True

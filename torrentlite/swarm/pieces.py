@@ -29,7 +29,7 @@ from ..wire import bitfield
 from .commons import Commons
 from .crew import Crew
 from .spills import Spills, SpillsOwner
-from .trouble import Trouble, TroubleOwner
+from .trouble import Trouble, TroubleOwner, bugs_stop
 
 log = logging.getLogger("torrentlite")
 
@@ -262,7 +262,8 @@ class Pieces:
                     size += self._finished[0].size
                     batch.append(self._finished.popleft())
                 try:
-                    verdicts = await self._verdicts(batch)
+                    with bugs_stop(self._owner):
+                        verdicts = await self._verdicts(batch)
                 except DiskTroubleError as error:
                     self._finished.extendleft(reversed(batch))
                     batch.clear()
@@ -366,7 +367,8 @@ class Pieces:
     async def _commit(self) -> None:
         """Make what is written safe against a power cut, and give finished files their names."""
         try:
-            await self.commit()
+            with bugs_stop(self._owner):
+                await self.commit()
         except StorageError as error:
             self._owner.storage_failed(error)
         finally:

@@ -16,16 +16,13 @@ from ..storage.disk import Disk
 from ..strategy.download import PieceDownload
 from ..strategy.picker import Picker
 from .crew import Crew
-from .trouble import Trouble
+from .trouble import FailureOwner, Trouble, bugs_stop
 
 P = TypeVar("P", bound=Hashable)
 
 
-class SpillsOwner(Protocol):
+class SpillsOwner(FailureOwner, Protocol):
     """What is told of them."""
-
-    def storage_failed(self, error: StorageError) -> None:
-        """The disk refuses for good."""
 
     def want_requests(self) -> None:
         """There may be something new to ask for."""
@@ -111,7 +108,8 @@ class Spills(Generic[P]):
                 self._leaving[download.piece] = download
             while self._waiting:
                 try:
-                    await self.write(next(iter(self._waiting)))
+                    with bugs_stop(self._owner):
+                        await self.write(next(iter(self._waiting)))
                 except DiskTroubleError as error:
                     await self._trouble.wait(error)
                 else:

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Protocol
 
 import trio
 
-from ..errors import DiskTroubleError
+from ..errors import DiskTroubleError, TorrentError
 from ..limits import DISK_RETRY
+
+
+class FailureOwner(Protocol):
+    """Who is stopped by it."""
+
+    def storage_failed(self, error: TorrentError) -> None:
+        """The disk refuses for good."""
+
+
+@contextlib.contextmanager
+def bugs_stop(owner: FailureOwner) -> Iterator[None]:
+    """Where the disk is used: a bug of ours would be met there again and again, and who waits would wait for ever."""
+    try:
+        yield
+    except TorrentError:
+        raise
+    except Exception as error:
+        hint = "this is a bug; the log has its traceback"
+        owner.storage_failed(TorrentError(f"internal error: {error!r}", hint=hint))
+        raise
 
 
 class TroubleOwner(Protocol):
