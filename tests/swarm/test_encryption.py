@@ -43,11 +43,14 @@ async def test_sessions_with_any_wishes_meet(world, ours, theirs):
 @pytest.mark.parametrize("wish", ["allow", "prefer"])
 @simulated()
 async def test_without_the_library_handshakes_can_be_encrypted(world, monkeypatch, wish):
-    monkeypatch.setattr(rc4, "is_fast", lambda: False)
+    """By RC4 in Python; and this seed takes no plain ones."""
+    monkeypatch.setattr(rc4, "_library", lambda: None)
     metainfo, data = world.torrent(300_000)
     seed, machine = world.host(), world.host()
     seed.put(metainfo.info, data)
     async with session_on(seed, encryption=wish) as sharing, session_on(machine, encryption=wish) as session:
+        monkeypatch.setattr(sharing._commons.encryption, "choose", lambda offered: offered & Method.PLAIN or None)
+        monkeypatch.setattr(sharing._commons.encryption, "takes_plain", False)
         await sharing.add(metainfo).wait_complete()
         torrent = session.add(metainfo, peers=[where(seed, sharing)])
         await torrent.wait_complete()

@@ -37,8 +37,11 @@ class Host(Protocol):
 
 
 class UnansweredError(ProtocolError):
-    """The other side took the connection, and ended it without an answer to what we said: so does who does not like how
-    it was called. To an encrypted call that may come late: some send their key before they look at what we offer."""
+    """The other side took the connection, and ended it without a whole answer.
+
+    So does who does not like how it was called. To an encrypted call that may come late: some
+    send their key before they look at what we offer.
+    """
 
 
 def _timely() -> trio.CancelScope:
@@ -130,23 +133,20 @@ async def _answer(stream: Stream, ours: Handshake) -> Handshake:
     return theirs
 
 
-async def _receive(stream: Stream, room: memoryview, *, first: bool) -> int:
+async def _receive(stream: Stream, room: memoryview) -> int:
     try:
         count = await stream.receive_into(room)
     except NetworkError as error:
-        if first:
-            raise UnansweredError(str(error)) from error
-        raise
+        raise UnansweredError(str(error)) from error
     if not count:
-        kind = UnansweredError if first else ProtocolError
-        raise kind("closed during the handshake")
+        raise UnansweredError("closed during the handshake")
     return count
 
 
 async def _fill(stream: Stream, buffer: memoryview, start: int, end: int) -> None:
     """Receive up to ``end``, giving up as soon as the bytes cannot be BitTorrent."""
     while start < end:
-        start += await _receive(stream, buffer[start:end], first=not start)
+        start += await _receive(stream, buffer[start:end])
         check_prefix(bytes(buffer[:start]))
 
 
@@ -154,7 +154,7 @@ async def _plain_or_not(stream: Stream) -> bytes:
     """The first bytes: as many as it takes to know whether they are the protocol's."""
     buffer, size = memoryview(bytearray(len(PROTOCOL))), 0
     while size < len(PROTOCOL) and PROTOCOL.startswith(bytes(buffer[:size])):
-        size += await _receive(stream, buffer[size:], first=not size)
+        size += await _receive(stream, buffer[size:])
     return bytes(buffer[:size])
 
 
@@ -163,7 +163,7 @@ async def _key(stream: Stream, start: bytes) -> bytes:
     buffer = memoryview(bytearray(start.ljust(KEY_SIZE, b"\0")))
     size = len(start)
     while size < KEY_SIZE:
-        size += await _receive(stream, buffer[size:], first=False)
+        size += await _receive(stream, buffer[size:])
     return bytes(buffer)
 
 
@@ -175,7 +175,7 @@ async def _talk(stream: Stream, side: Caller | Called, data: bytes = b"") -> Agr
             await stream.send_vectored([said])
         if side.done is not None:
             return side.done
-        data = bytes(buffer[: await _receive(stream, buffer, first=False)])
+        data = bytes(buffer[: await _receive(stream, buffer)])
 
 
 def _over(stream: Stream, agreed: Agreed) -> Stream:
