@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from ..errors import StorageError, TorrentError
@@ -53,23 +54,24 @@ class Finishing:
         self._crew.start(self._reselect, name="select files")
 
     async def _finish(self) -> None:
-        content = self._owner.content
-        assert content is not None
         try:
-            await self._opening.patiently(content.finish)
-        except StorageError as error:
-            self._owner.storage_failed(error)
-            return
+            done = await self._does(Content.finish)
         finally:
             self._under_way = False
-        self._owner.finished()
+        if done:
+            self._owner.finished()
 
     async def _reselect(self) -> None:
+        if await self._does(Content.reselect):
+            self._owner.reselected()
+
+    async def _does(self, step: Callable[[Content], Awaitable[None]]) -> bool:
+        """Whether the disk does this, in the end; a refusal for good is told."""
         content = self._owner.content
         assert content is not None
         try:
-            await self._opening.patiently(content.reselect)
+            await self._opening.patiently(lambda: step(content))
         except StorageError as error:
             self._owner.storage_failed(error)
-            return
-        self._owner.reselected()
+            return False
+        return True
