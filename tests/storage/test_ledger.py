@@ -135,8 +135,3 @@ class Books(RuleBasedStateMachine):
 
 TestBooks = Books.TestCase
 TestBooks.settings = settings(max_examples=200, stateful_step_count=30)
-
-
-def test_padding_is_no_file_with_bytes_of_its_own() -> None:
-    ledger = Ledger(INFO)
-    assert [ledger.is_solid(file) for file in range(len(SIZES))] == [True, False, False, True, True, True]

@@ -13,15 +13,15 @@ import itertools
 import logging
 import pathlib
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar, TypeVarTuple
 
 import trio
 
-from .. import limits
 from ..errors import DiskFullError, StorageError
 from ..metainfo.info import Info
 from ..metainfo.layout import Block
 from ..wire import bitfield
-from .check import block_digests, check_pieces, digests
+from .check import block_digests, check_pieces
 from .faults import fault
 from .journal import Journal, Resume
 from .ledger import Batch, Ledger
@@ -29,10 +29,14 @@ from .offload import Offload
 from .reader import join
 from .resume import sort_pieces
 from .room import check_room
+from .spilled import Spilled
 from .storage import Buffer, Found, InTheWay, Room, Storage, SyncFailure
 from .turns import Turns
 
 log = logging.getLogger("torrentlite")
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class Verdict(enum.Enum):
@@ -67,7 +71,7 @@ class Disk:
         self._wanted: frozenset[int] = frozenset()
         self._ledger = Ledger(info)
         self.lay_there: set[int] = set()
-        self._spilled_aside: set[int] = set()
+        self._spilled = Spilled(info, storage, journal)
         self._sync_failures = 0
         self._turns = Turns()
 
@@ -116,7 +120,7 @@ class Disk:
         have = trusted | right
         await self._offload.run(self._storage.select, self._wanted, have, doubtful & ~right)
         self._ledger = Ledger(self._info, trusted, right, found.stamps)
-        self._spilled_aside.clear()
+        self._spilled.clear()
         for file in itertools.filterfalse(self._storage.final, sorted(found.finished)):
             self._ledger.forget(file)
         self.lay_there = set(filter(self._storage.final, found.finished))
@@ -154,17 +158,7 @@ class Disk:
             DiskTroubleError: the disk refuses for now.
             StorageError: it refuses for good.
         """
-        while True:
-            failures = self._sync_failures
-            try:
-                async with self._turns.using():
-                    verdicts = await self._offload.run(self._write, pieces)
-            except InTheWay as blocked:
-                await self._make_way(blocked.file)
-                continue
-            if failures == self._sync_failures:
-                break
-            # Meanwhile the system failed to flush, and may have lost what was just written: here it still is.
+        verdicts = await self._for_sure(self._write, pieces)
         self._got_right(piece for (piece, _), verdict in zip(pieces, verdicts, strict=True) if verdict is Verdict.RIGHT)
         return verdicts
 
@@ -174,36 +168,41 @@ class Disk:
 
     async def spill(self, piece: int, runs: Sequence[tuple[int, Buffer]]) -> None:
         """Write parts of an unfinished piece, as (begin, data), to have their memory back. Nothing is verified."""
-        if any(map(self._storage.final, self._layout.files_of_piece(piece))):
-            # Unverified bytes must neither go into a finished file nor speak against it.
-            self._spilled_aside.add(piece)
+        self._spilled.place(piece)
         async with self._turns.using():
-            await self._offload.run(self._spill, piece, runs, piece in self._spilled_aside)
+            await self._offload.run(self._spilled.write, piece, runs)
 
     async def check_spilled(self, piece: int) -> Verdict:
         """Hash a piece that was written with ``spill``."""
-        while True:
-            failures = self._sync_failures
-            try:
-                async with self._turns.using():
-                    verdict = await self._offload.run(self._check_spilled, piece, piece in self._spilled_aside)
-            except InTheWay as blocked:
-                await self._make_way(blocked.file)
-                continue
-            if failures == self._sync_failures:
-                break
-        if verdict is Verdict.RIGHT:
+        right = await self._for_sure(self._spilled.check, piece)
+        if right:
             self._got_right([piece])
-        return verdict
+        return Verdict.RIGHT if right else Verdict.WRONG
 
     async def read_back(self, piece: int, begin: int, buffer: Room) -> None:
         """Read bytes of a piece that need not be verified. Not abandoned: the buffer is free again in any case."""
         async with self._turns.using():
-            await self._offload.run(self._read_back, piece, begin, buffer)
+            await self._offload.run(self._spilled.read, piece, begin, buffer)
+
+    async def _for_sure(self, write: Callable[[*Ts], T], *args: *Ts) -> T:
+        """Write in a thread what is right: again where a file was in the way, or meanwhile a flush failed.
+
+        Then the system may have lost what was just written, and here it still is.
+        """
+        while True:
+            failures = self._sync_failures
+            try:
+                async with self._turns.using():
+                    result = await self._offload.run(write, *args)
+            except InTheWay as blocked:
+                await self._make_way(blocked.file)
+                continue
+            if failures == self._sync_failures:
+                return result
 
     def _got_right(self, pieces: Iterable[int]) -> None:
         pieces = list(pieces)
-        self._spilled_aside.difference_update(pieces)
+        self._spilled.forget(pieces)
         self._ledger.got_right(pieces)
 
     async def _make_way(self, file: int) -> None:
@@ -225,44 +224,6 @@ class Disk:
         for piece, data in right.items():
             self._storage.pwrite(self._layout.offset(piece), data)
         return [Verdict.RIGHT if piece in right else Verdict.WRONG for piece, _ in pieces]
-
-    def _spill(self, piece: int, runs: Sequence[tuple[int, Buffer]], aside: bool) -> None:
-        if self._journal:
-            self._journal.written([piece])
-        for begin, data in runs:
-            offset = self._layout.offset(piece, begin)
-            self._storage.pwrite(offset, self._without_padding(offset, data), aside=aside)
-
-    def _without_padding(self, offset: int, data: Buffer) -> Buffer:
-        """Bytes that nobody has verified, with zeros where they belong: others are an error of the torrent's own."""
-        padding, at = [], 0
-        for span in self._layout.spans(offset, len(data)):
-            if not self._ledger.is_solid(span.file):
-                padding.append((at, span.length))
-            at += span.length
-        if not padding:
-            return data
-        clean = bytearray(data)
-        for at, length in padding:
-            clean[at : at + length] = bytes(length)
-        return clean
-
-    def _check_spilled(self, piece: int, aside: bool) -> Verdict:
-        run = range(piece, piece + 1)
-        if digests(self._storage, self._layout, run, aside=aside) != self._info.piece_hash(piece):
-            return Verdict.WRONG
-        if aside:
-            position, stop = self._layout.offset(piece), self._layout.offset(piece) + self._layout.piece_size(piece)
-            buffer = memoryview(bytearray(limits.READ_CHUNK))
-            while position < stop:
-                view = buffer[: stop - position]
-                self._storage.pread_into(position, [view], aside=True)
-                self._storage.pwrite(position, view)
-                position += len(view)
-        return Verdict.RIGHT
-
-    def _read_back(self, piece: int, begin: int, buffer: Room) -> None:
-        self._storage.pread_into(self._layout.offset(piece, begin), [buffer], aside=piece in self._spilled_aside)
 
     # -- letting go ---------------------------------------------------------------------------------------------------
 

@@ -70,10 +70,6 @@ class Ledger:
         """Bytes that a power cut would take."""
         return self._layout.bytes_of_pieces(self.unsynced)
 
-    def is_solid(self, file: int) -> bool:
-        """Whether it is a file with bytes of its own, and no padding."""
-        return file in self._solid
-
     def whole(self, files: Iterable[int], have: int) -> list[int]:
         """Which of these files lie in these pieces, or have no bytes."""
         return complete_files(files, have, self._layout)
