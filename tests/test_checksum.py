@@ -1,11 +1,15 @@
 """A file against the SHA-256 that somebody gave for it. Nothing is fetched here: it lies there already, or is made."""
 
+import functools
 import hashlib
+import threading
 
 import pytest
+import trio
+import trio.testing
 
 import torrentlite as tl
-from torrentlite.checksum import parse_sha256, the_one_file
+from torrentlite.checksum import check_sha256, parse_sha256
 
 DATA = bytes(range(200)) * 999
 DIGEST = hashlib.sha256(DATA).hexdigest()
@@ -65,17 +69,63 @@ async def test_what_lay_there_stays_also_where_its_neighbour_is_fetched(tmp_path
     assert [entry.name for entry in (tmp_path / "there" / "pack").iterdir()] == ["a"]
 
 
-async def test_several_files(tmp_path):
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    for name in "ab":
-        (folder / name).write_bytes(DATA)
-    metainfo = await tl.create(folder)
-    path = tmp_path / "folder.torrent"
-    path.write_bytes(metainfo.encode())
-    with pytest.raises(tl.VerifyError, match="of one file, and 2"):
-        await tl.fetch(path, tmp_path, sha256=DIGEST, settings=SETTINGS)
-    assert the_one_file(metainfo, [1]) == 1
+@pytest.fixture
+async def folder(tmp_path):
+    (tmp_path / "folder").mkdir()
+    for name, data in (("a", DATA), ("b", DATA[::-1])):
+        (tmp_path / "folder" / name).write_bytes(data)
+    return await tl.create(tmp_path / "folder")
+
+
+@pytest.mark.parametrize("select", [None, [], ["a", "b"]])
+async def test_several_files(folder, tmp_path, select):
+    count = 2 if select is None else len(select)
+    with pytest.raises(tl.VerifyError, match=f"of one file, and {count} of folder"):
+        await tl.fetch(folder, tmp_path, select=select, sha256=DIGEST, settings=SETTINGS)
+
+
+@pytest.mark.parametrize("by_link", [False, True])
+async def test_one_of_several(folder, tmp_path, by_link):
+    """Chosen by hand, or by the link."""
+    magnet = tl.Magnet.parse(folder.magnet)
+    async with tl.open_session(SETTINGS) as seed:
+        seed.add(folder, tmp_path)
+        fetch = functools.partial(
+            tl.fetch,
+            magnet._replace(select=(0,)) if by_link else magnet,
+            select=None if by_link else ["a"],
+            peers=[("127.0.0.1", seed.port)],
+            settings=SETTINGS,
+        )
+        await fetch(save_to=tmp_path / "right", sha256=DIGEST)
+        with pytest.raises(tl.VerifyError, match=DIGEST):
+            await fetch(save_to=tmp_path / "wrong", sha256="0" * 64)
+    assert [path.name for path in (tmp_path / "right" / "folder").iterdir()] == ["a"]
+    assert [path.name for path in (tmp_path / "wrong" / "folder").iterdir()] == ["a.wrong"]
+
+
+async def test_there_is_no_thread_to_read_it_in(torrent, tmp_path, no_new_threads):
+    go, refused = threading.Event(), []
+
+    async def hold():
+        try:
+            await trio.to_thread.run_sync(go.wait, abandon_on_cancel=True, limiter=trio.CapacityLimiter(1))
+        except RuntimeError as error:
+            refused.append(error)
+
+    threading.stack_size(0)
+    async with tl.open_session(SETTINGS) as session, trio.open_nursery() as nursery:
+        there = session.add(torrent.read_bytes(), tmp_path)
+        await there.wait_complete()
+        threading.stack_size(1 << 46)
+        while not refused:  # Trio keeps those that have nothing to do
+            nursery.start_soon(hold)
+            await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(tl.DiskTroubleError, match="no thread may be started"):
+            await check_sha256(there, session, bytes.fromhex(DIGEST))
+        go.set()
+        threading.stack_size(0)
+        nursery.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize("text", [DIGEST, DIGEST.upper(), f"sha256:{DIGEST}", f" {DIGEST}\n"])

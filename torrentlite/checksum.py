@@ -9,17 +9,13 @@ import hashlib
 import os
 import pathlib
 import re
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import trio
-
 from .errors import StorageError, VerifyError
-from .metainfo.metainfo import Metainfo
 from .metainfo.paths import system_path
 from .metainfo.text import display
+from .storage.offload import Offload
 from .storage.platform import rename_if_free
-from .swarm.selection import chosen_of, files_of
 from .swarm.torrent import Torrent, was_fetched
 
 if TYPE_CHECKING:
@@ -41,25 +37,24 @@ def parse_sha256(text: str) -> bytes:
     return bytes.fromhex(digits)
 
 
-def the_one_file(metainfo: Metainfo, select: Iterable[str | int] | None) -> int:
-    """The number of the one file that is wanted.
+def the_one_file(torrent: Torrent) -> int:
+    """The number of the one file that is wanted, whoever chose it: a person, or the link. The metadata is here.
 
     Raises:
         VerifyError: it is not one.
     """
-    chosen = chosen_of(metainfo.info, files_of("select", select), by_hand=True)
-    wanted = metainfo.info.wanted_files if chosen is None else tuple(set(chosen))
+    assert torrent.metainfo is not None
+    files = zip(torrent.metainfo.info.wanted_files, torrent.files(), strict=True)
+    wanted = [index for index, file in files if file.wanted]
     if len(wanted) != 1:
         raise VerifyError(
-            f"a SHA-256 is of one file, and {len(wanted)} of {display(metainfo.name)} are wanted",
+            f"a SHA-256 is of one file, and {len(wanted)} of {display(torrent.name)} are wanted",
             hint="select one of them",
         )
     return wanted[0]
 
 
-async def check_sha256(
-    torrent: Torrent, session: Session[Any], expected: bytes, select: Iterable[str | int] | None = None
-) -> None:
+async def check_sha256(torrent: Torrent, session: Session[Any], expected: bytes) -> None:
     """Compare the one file of a complete torrent.
 
     Where it is another one than was meant, its torrent is removed from the session, and what was fetched is put aside
@@ -67,23 +62,24 @@ async def check_sha256(
 
     Raises:
         VerifyError: it has another SHA-256.
-        StorageError: it cannot be read.
+        StorageError: it cannot be read, or there is no thread to read in.
     """
     assert torrent.metainfo is not None
-    file = the_one_file(torrent.metainfo, select)
+    file = the_one_file(torrent)
     path = torrent.save_to.joinpath(*system_path(torrent.metainfo.files[file].path))
     where, fetched = path, was_fetched(torrent, file)
-    found = await _sha256_of(path)
+    offload = session._commons.world.offload
+    found = await _sha256_of(path, offload)
     if found == expected:
         return
     await session.remove(torrent)
     if fetched:
         aside = path.with_name(path.name + ASIDE)
         try:
-            await trio.to_thread.run_sync(rename_if_free, os.fspath(path), os.fspath(aside))
+            await offload.run(rename_if_free, os.fspath(path), os.fspath(aside))
             where = aside
-        except OSError:
-            pass  # an earlier one lies there: then this one stays, and the error says so
+        except (OSError, StorageError):
+            pass  # an earlier one lies there, or no thread is free: then this one stays, and the error says so
     raise VerifyError(
         f"'{path.name}' is what its torrent says, but not the file that was meant: its SHA-256 is {found.hex()}, "
         f"not {expected.hex()}",
@@ -91,12 +87,12 @@ async def check_sha256(
     )
 
 
-async def _sha256_of(path: pathlib.Path) -> bytes:
+async def _sha256_of(path: pathlib.Path, offload: Offload) -> bytes:
     def read() -> bytes:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").digest()
 
     try:
-        return await trio.to_thread.run_sync(read, abandon_on_cancel=True)
+        return await offload.run(read, abandon=True)
     except OSError as error:
         raise StorageError(f"cannot read '{path}': {error.strerror}", errno=error.errno or 0, path=str(path)) from error

@@ -416,8 +416,9 @@ async def fetch(
             return, or the bytes of a .torrent.
         save_to: the folder.
         web_seeds: URLs (http, https) of the file, or of the folder in which the torrent's lies, besides the torrent's.
-        sha256: what the file must have, in hex; of a torrent of one file, or of the one that is selected. If it has
-            another one, what was fetched is put aside as ``NAME.wrong``; a file that was there before stays.
+        sha256: what the file must have, in hex; of a torrent of one file, or of the one that is selected, here or by
+            the link. If it has another one, what was fetched is put aside as ``NAME.wrong``; a file that was there
+            before stays.
         settings: choices of the session; None for the defaults.
         peers: (host, port) of peers known by other means.
         trackers: more trackers, wherever they are.
@@ -456,10 +457,11 @@ async def fetch(
         )
         with trio.CancelScope(deadline=deadline):
             if expected is not None:
-                the_one_file(await torrent.wait_metadata(), select)
+                await torrent.wait_metadata()
+                the_one_file(torrent)
             paths = await _wait_and_tell(torrent, progress)
             if expected is not None:
-                await check_sha256(torrent, session, expected, select)
+                await check_sha256(torrent, session, expected)
             return paths
         raise NoPeersError(f"{torrent.name}: not complete after {timeout:g} s: {torrent.why(patience=0).message}")
     raise AssertionError("unreachable")

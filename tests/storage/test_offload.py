@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import errno
 import threading
-from collections.abc import Iterator
 
 import pytest
 import trio
@@ -71,14 +70,6 @@ async def test_abandoned_call_is_not_waited_for() -> None:
     assert offload.running() == ()
     go.set()
     await ended.wait()
-
-
-@pytest.fixture
-def no_new_threads() -> Iterator[None]:
-    """Their stacks would be larger than all memory there is."""
-    before = threading.stack_size(1 << 46)
-    yield
-    threading.stack_size(before)
 
 
 async def test_no_thread_can_be_started(no_new_threads: None) -> None:

@@ -142,7 +142,7 @@ class _Fetch:
                 if changed := changed_names(metainfo):
                     output.note(changed)
                 if args.sha256 is not None:
-                    _require_one_file(metainfo, self._select)
+                    _require_one_file(torrent)
                 await torrent.wait_checked()
                 if torrent.stats().left:
                     require_writable(args.output)  # now, and not when the first piece comes
@@ -158,7 +158,7 @@ class _Fetch:
 
     async def _check_sha256(self, torrent: Torrent, session: Session, metainfo: Metainfo) -> None:
         """Compare the one file with ``--sha256``; who fetched another one than was meant shares it with nobody."""
-        await check_sha256(torrent, session, parse_sha256(self._args.sha256), self._select)
+        await check_sha256(torrent, session, parse_sha256(self._args.sha256))
         if self._output.mode is not Mode.JSON:
             self._output.note(f"{display(metainfo.name)}: its SHA-256 is the one that was given")
 
@@ -186,14 +186,14 @@ class _Fetch:
             output.result(path)
 
 
-def _require_one_file(metainfo: Metainfo, select: list[int] | None) -> None:
+def _require_one_file(torrent: Torrent) -> None:
     """Look whether ``--sha256`` makes sense.
 
     Raises:
         UsageError: it is not one file that is wanted.
     """
     try:
-        the_one_file(metainfo, select)
+        the_one_file(torrent)
     except VerifyError as error:
         raise UsageError(f"--sha256: {error}", hint="--select chooses one of them") from error
 
