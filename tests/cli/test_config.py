@@ -12,6 +12,8 @@ from torrentlite.cli import arguments, config, values
 from torrentlite.cli.exits import UsageError
 from torrentlite.settings import Encryption
 
+from .running import Place
+
 
 @pytest.fixture
 def write(tmp_path: pathlib.Path):  # type: ignore[no-untyped-def]
@@ -183,3 +185,16 @@ def test_a_file_that_cannot_be_read(write) -> None:  # type: ignore[no-untyped-d
     with pytest.raises(UsageError) as caught:
         parse("fetch", "x")
     assert str(caught.value) == f"cannot read '{path}': is a directory"
+
+
+def test_a_variable_of_no_flag_is_told_of(place: Place) -> None:
+    place.make_file("a.bin", 1000)
+    strange = {"TL_OUPTUT": "x", "TL_UPLOAD_LIMIT": "5", "TL_RATIO": "1", "TL_EMPTY": "", "TLX": "1"}
+    said = place.tl("create", "a.bin", **strange).err.splitlines()
+    assert said[:2] == [
+        "TL_OUPTUT is set, and no flag is called so; did you mean TL_OUTPUT?",
+        "TL_UPLOAD_LIMIT is set, and no flag is called so",
+    ]
+    assert not any("TL" in line for line in said[2:])
+    assert place.tl("info", "a.bin.torrent", "-q", **strange).err == ""
+    assert place.tl("info", "a.bin.torrent").err == ""

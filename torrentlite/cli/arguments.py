@@ -53,6 +53,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     config.fill(args, word, parser.untyped(args), os.environ, flag_names)
     for flag in parser.untyped(args):
         setattr(args, flag.dest, parser.defaults[flag.dest])
+    args.strangers = config.strangers(os.environ, flag_names)
     args.command = word
     args.argv = argv
     return args

@@ -57,6 +57,17 @@ def variable_of(name: str) -> str:
     return f"TL_{name.replace('-', '_').upper()}"
 
 
+def strangers(environ: Mapping[str, str], names: Callable[[], Names]) -> dict[str, str]:
+    """Variables that look like ours and are of no flag of any command, with the one that was probably meant, or ""."""
+    ours = sorted(name for name, text in environ.items() if name.startswith("TL_") and text)
+    if not ours:
+        return {}
+    # Compared without the TL_, which is no likeness.
+    known = {variable_of(name)[3:] for each in names().values() for name in each}
+    meant = {name: closest(name[3:], known) for name in ours if name[3:] not in known}
+    return {name: f"TL_{flag}" if flag else "" for name, flag in meant.items()}
+
+
 def config_file() -> pathlib.Path | None:
     """Where the file is, if there is one; None where no home folder is known, as for a bare number as user."""
     import platformdirs  # not before a command is really run

@@ -81,11 +81,16 @@ async def _supervise(command: Command, args: argparse.Namespace, output: Output)
     """Run a command with its signals, its log and its writer; turn what it raises into words and a code."""
     import trio
 
+    from ..metainfo.text import display
     from .logs import logging_to
     from .signals import catch_signals
     from .terminal import STDOUT, Mode, is_terminal
 
     with catch_signals() as interrupt:
+        if args.command != "doctor":  # it is one of its findings
+            for name, meant in args.strangers.items():
+                hint = f"; did you mean {meant}?" if meant else ""
+                output.note(f"{display(name)} is set, and no flag is called so{hint}")
         if args.command in _WITH_DASHBOARD and args.dash and output.mode is Mode.PLAIN:
             output.note("--dash needs a terminal: plain lines instead")
         if args.command in _WITH_DASHBOARD and output.mode is Mode.LIVE:

@@ -15,7 +15,6 @@ from typing import Final
 
 from ... import __version__
 from .. import config, units
-from ..exits import closest
 from . import Finding, Verdict
 
 _PACKAGES: Final = ("trio", "bencode.py", "httpx2", "h11", "rich", "platformdirs")
@@ -55,19 +54,18 @@ def packages() -> Finding:
 
 def choices(environ: Mapping[str, str], names: Mapping[str, list[str]]) -> Finding:
     """Which flags come from the environment and the file. (One that makes no sense has been refused before.)"""
-    known = {config.variable_of(name) for each in names.values() for name in each}
-    ours = sorted(name for name in environ if name.startswith("TL_"))
-    strange = [name for name in ours if name not in known]
+    strange = config.strangers(environ, lambda: names)
+    ours = [name for name in sorted(environ) if name.startswith("TL_") and environ[name] and name not in strange]
     file = config.config_file()
     if file is None:
         parts = ["no config.toml: no home folder"]
     else:
         parts = [f"{file} is read" if file.is_file() else f"no {file}"]
-    parts += [f"from the environment: {', '.join(name for name in ours if name in known)}"] if set(ours) & known else []
+    parts += [f"from the environment: {', '.join(ours)}"] if ours else []
     if strange:
-        meant = closest(strange[0], known)
+        name, meant = next(iter(strange.items()))
         cure = f"did you mean {meant}?" if meant else "tl COMMAND --help lists the flags; TL_ and a flag's name sets it"
-        return Finding("choices", Verdict.NOTE, f"{strange[0]} is set, and no flag is called so", cure)
+        return Finding("choices", Verdict.NOTE, f"{name} is set, and no flag is called so", cure)
     return Finding("choices", Verdict.OK, "; ".join(parts))
 
 
