@@ -127,6 +127,21 @@ def test_a_state_folder_of_somebody_else_is_done_without(name: str) -> None:
     assert f"nothing is remembered for next time: Permission denied: {path}\n" in said.err
 
 
+def journal_of_another(scene: mishaps.Scene) -> None:
+    state_of_another("")(scene)
+    (scene.folder / ".state/torrentlite").chmod(0o755)
+    assert mishaps.run(["fetch", "x.torrent", *mishaps.LOOPBACK], scene).code == 0
+    for path in (scene.folder / ".state/torrentlite/resume").iterdir():
+        path.chmod(0)
+
+
+def test_a_journal_of_somebody_else_is_done_without() -> None:
+    said = mishaps.happen(mishaps.Mishap("", "fetch x.torrent", 0, journal_of_another))
+    assert (said.code, pathlib.Path(said.out).name) == (0, "x.bin\n")
+    told = "nothing is remembered of a torrent for next time: Permission denied: .state/torrentlite/resume/"
+    assert said.err.count(told) == 1
+
+
 def test_a_state_folder_of_somebody_else_that_was_asked_for() -> None:
     words = "fetch x.torrent --state-dir locked"
     said = mishaps.happen(mishaps.Mishap("", words, 5, state_of_another("")))

@@ -204,3 +204,38 @@ async def test_more_is_wanted_afterwards(tmp_path: pathlib.Path) -> None:
     assert await home.open(again) == shape.full
     assert home.hashed == shape.info.layout.bytes_of_pieces(rest)  # what was written, and not what was there
     await again.close(shape.full)
+
+
+async def test_the_journal_is_somebody_else_s(
+    home: Home, shape: Shape, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Root's, after a sudo: it is left as it is, nothing is claimed, and what is there is hashed."""
+    real = os.open
+
+    def open_(path, *more, **named):  # type: ignore[no-untyped-def]
+        if str(path).endswith(".journal"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return real(path, *more, **named)
+
+    half = bitfield.span(range(4))
+    disk = home.disk()
+    await home.open(disk)
+    await write(home, disk, half)
+    await disk.close(half)
+    (file,) = (home.state / "resume").iterdir()
+    before = file.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", open_)
+        disk = home.disk()
+        assert await home.open(disk) == half
+        assert home.hashed >= 4 * shape.info.piece_length
+        await write(home, disk, shape.full & ~half)
+        await disk.commit(shape.full)
+        assert await home.open(disk, recheck=True) == shape.full
+        await disk.close(shape.full)
+    assert caplog.text.count("nothing is remembered for the next start: cannot use") == 1
+    assert home.lying() == ALL
+    assert file.read_bytes() == before
+    again = home.disk()
+    assert await home.open(again) == shape.full
+    await again.close(shape.full)

@@ -79,7 +79,7 @@ def check_writable(folder: str | os.PathLike[str]) -> None:
     Raises:
         OSError: they may not: the disk is read-only (EROFS), or the folder is not ours (EACCES).
     """
-    if os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+    if may_use(folder, os.W_OK | os.X_OK):
         return
     try:
         read_only = bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
@@ -87,3 +87,8 @@ def check_writable(folder: str | os.PathLike[str]) -> None:
         read_only = False
     number = errno.EROFS if read_only else errno.EACCES
     raise OSError(number, os.strerror(number), os.fspath(folder))
+
+
+def may_use(path: str | os.PathLike[str], how: int) -> bool:
+    """``os.access``, for who we are now."""
+    return os.access(path, how, effective_ids=os.access in os.supports_effective_ids)

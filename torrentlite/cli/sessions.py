@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
+import os
 import pathlib
 import random
 import shutil
@@ -16,7 +18,7 @@ from ..metainfo.text import display
 from ..stats import Reason
 from ..wire.address import Scope, scope_of
 from . import progress, units
-from .files import check_writable, write_whole
+from .files import check_writable, may_use, write_whole
 from .output import Job, Output
 from .terminal import STDERR, is_terminal
 
@@ -57,10 +59,20 @@ def state_dir(args: argparse.Namespace, output: Output) -> pathlib.Path | None:
             raise StorageError(f"cannot use --state-dir '{folder}': {error.strerror}", path=str(folder)) from error
         output.note(f"nothing is remembered for next time: {error.strerror}: {error.filename or folder}")
         return None
+    if (barred := _not_ours(folder / "resume")) is not None:
+        output.note(f"nothing is remembered of a torrent for next time: {os.strerror(errno.EACCES)}: {barred}")
     with contextlib.suppress(OSError):
         if shutil.disk_usage(folder).free < _LEAST_ROOM:
             output.note(f"nothing is remembered for next time: no room in {folder}")
     return folder
+
+
+def _not_ours(folder: pathlib.Path) -> pathlib.Path | None:
+    """A file in this folder that may not be read and written: root's, after a ``sudo tl``."""
+    try:
+        return next((path for path in folder.iterdir() if not may_use(path, os.R_OK | os.W_OK)), None)
+    except OSError:
+        return None
 
 
 def settings(args: argparse.Namespace, state: pathlib.Path | None) -> Settings:

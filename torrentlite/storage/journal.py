@@ -15,7 +15,8 @@ Records only ever add to what is synced, except that ``WRITTEN`` takes away; wha
 by writing the file anew. So every beginning of a journal is true, and a torn end does no harm. Anything else that is
 wrong with it makes it worthless, and the torrent is hashed.
 
-All integers are little-endian. Raises StorageError where the state folder cannot be used.
+All integers are little-endian. Raises StorageError where the state folder cannot be used. A file in it that is somebody
+else's (root's, after a ``sudo tl``) is left alone, and done without.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from __future__ import annotations
 import contextlib
 import enum
 import hashlib
+import logging
 import os
 import struct
 import threading
@@ -38,6 +40,8 @@ from . import platform
 from .faults import PASSING, about, fault
 from .runs import runs
 from .storage import Stamp
+
+log = logging.getLogger("torrentlite")
 
 VERSION: Final = 1
 _MAGIC: Final = b"tl-resume\n"
@@ -105,6 +109,7 @@ class Journal:
         self._header = header + _CRC.pack(zlib.crc32(header))
         self._lock = threading.Lock()
         self._fd = -1
+        self._barred = False  # the file is there, and is not for us: nothing is said of this torrent
         self._end = self._crc = self._compact_size = 0
         self._state = Resume()
         self._stale = False  # the file does not say all of that: it could not be written
@@ -118,13 +123,25 @@ class Journal:
             StorageError: another process has it, or the state folder cannot be used.
         """
         with self._lock, about(self.path, "read"):
-            if self._fd < 0:
-                self._fd = self._open_locked()
+            if self._fd < 0 and not self._open():
+                return Resume()
             size = os.fstat(self._fd).st_size
             data = bytearray(size if size <= limits.MAX_JOURNAL else 0)
             platform.pread_full(self._fd, [data], 0)
             self._state, self._stale = self._parse(bytes(data)), False
             return self._state
+
+    def _open(self) -> bool:
+        """Open and lock it; False where it is not for us. Put another in its place? Who has it may be using it."""
+        try:
+            self._fd, self._barred = self._open_locked(), False
+        except PermissionError as error:
+            if not os.path.lexists(self.path):
+                raise
+            if not self._barred:
+                log.warning("nothing is remembered for the next start: %s", fault(error, self.path, "use"))
+            self._barred = True
+        return not self._barred
 
     def _open_locked(self) -> int:
         try:
@@ -224,6 +241,8 @@ class Journal:
     def written(self, pieces: Iterable[int]) -> None:
         """These are about to be written, or written to. Not flushed: a killed process leaves it to the system."""
         with self._lock, about(self.path, "write to"):
+            if self._barred:
+                return
             fresh = [piece for piece in pieces if piece not in self._state.written]
             if fresh:
                 self._append(Kind.WRITTEN, b"".join(_RUN.pack(piece, 1) for piece in fresh))
@@ -235,6 +254,8 @@ class Journal:
     def synced(self, pieces: int, stamps: Mapping[int, Stamp]) -> None:
         """The data of these pieces is on the disk, and these files looked like that afterwards. Flushed."""
         with self._lock, about(self.path, "write to"):
+            if self._barred:
+                return
             if stamps:
                 self._append(Kind.STAMPS, _pack_stamps(stamps))
                 self._state.stamps.update(stamps)
@@ -255,6 +276,8 @@ class Journal:
             clean: it is the end, nothing more will be written.
         """
         with self._lock, about(self.path, "write to"):
+            if self._barred:
+                return
             self._state, self._stale = Resume(known=True, synced=synced, stamps=dict(stamps)), True
             self._replace(clean=clean)
 
