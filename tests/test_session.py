@@ -485,6 +485,23 @@ async def test_limits_must_make_sense(world):
 
 
 @simulated()
+async def test_limits_are_read_back_where_all_else_is(world):
+    async with session_on(world.host(), upload_limit=100) as session:
+        torrent = session.add("ab" * 20)
+
+        def limits():
+            return [(stats.upload_limit, stats.download_limit) for stats in (session.stats(), torrent.stats())]
+
+        assert limits() == [(100, 0), (0, 0)]
+        session.set_limits(download=200)
+        torrent.set_limits(upload=3, download=4)
+        assert limits() == [(100, 200), (3, 4)]
+        torrent.set_limits(upload=0)
+        session.set_limits(upload=0)
+        assert limits() == [(0, 200), (0, 4)]
+
+
+@simulated()
 async def test_a_session_that_was_left_takes_nothing(world):
     async with session_on(world.host()) as session:
         torrent = session.add("ab" * 20)

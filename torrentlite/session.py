@@ -216,6 +216,8 @@ class Session(Generic[TorrentT]):
             dht=self._presence.dht_stats(),
             lsd=self._presence.lsd_stats(),
             port_map=self._presence.port_map_stats(),
+            upload_limit=int(commons.up_bucket.rate),
+            download_limit=int(commons.down_bucket.rate),
         )
 
     def set_limits(self, *, upload: int | None = None, download: int | None = None) -> None:

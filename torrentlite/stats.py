@@ -95,6 +95,9 @@ class TorrentStats(NamedTuple):
     """Web seeds that are being fetched from."""
     sources: Mapping[str, int] = MappingProxyType({})
     """Addresses of peers by who named them first: tracker, dht, lsd, pex, magnet, peer (by hand), incoming."""
+    upload_limit: int = 0
+    """This torrent's own (``Torrent.set_limits``); 0: none. The session's holds besides."""
+    download_limit: int = 0
 
     @property
     def progress(self) -> float:
@@ -308,3 +311,6 @@ class SessionStats(NamedTuple):
     dht: DhtStats = DhtStats()
     lsd: LsdStats = LsdStats()
     port_map: PortMapStats = PortMapStats()
+    upload_limit: int = 0
+    """That of the whole session (``Session.set_limits``); 0: none."""
+    download_limit: int = 0

@@ -53,6 +53,8 @@ def torrent_stats(torrent: Life, content: Content | None, swarm: Swarm) -> Torre
         private=torrent.private,
         added_at=torrent.added_at,
         web_seeds=swarm.web.active,
+        upload_limit=int(torrent.up.rate),
+        download_limit=int(torrent.down.rate),
     )
 
 
