@@ -1,5 +1,6 @@
 """Every example and every snippet of docs/asyncio.md, run as a user would, against a seed and a tracker on loopback."""
 
+import asyncio
 import contextlib
 import dataclasses
 import json
@@ -21,9 +22,10 @@ import pytest
 from jupyter_client.manager import start_new_kernel
 
 import torrentlite
+from examples import aiohttp_app
 from tests.faces.conftest import LOCAL
 from tests.faces.tracker import tracking
-from torrentlite import blocking
+from torrentlite import Magnet, aio, blocking
 from torrentlite.bencode import decode
 
 ROOT = pathlib.Path(torrentlite.__file__).parent.parent
@@ -156,6 +158,22 @@ def test_aiohttp_pasted(world, tmp_path):
     with running(command, tmp_path, SAVE_TO="none", PATIENCE="0.5") as url:
         refused(504, f"{url}/get?link={bare}")
         refused(504, f"{url}/get?link={tracked}%3Freboot=now")  # no more than a first link may do
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_aiohttp_another_link_to_a_private_torrent_adds_nobody(tmp_path, private):
+    link = Magnet.parse("ab" * 20)._replace(trackers=("http://127.0.0.1:9/announce",), peers=(("127.0.0.1", 9),))
+
+    async def known():
+        made = await aio.create(tmp_path / "data.bin", private=private, trackers=["http://127.0.0.1:1/announce"])
+        async with aio.open_session(LOCAL) as session:
+            torrent = session.add(made, tmp_path, paused=True)
+            aiohttp_app.add_sources(torrent, link)
+            return [tracker.url for tracker in torrent.trackers()], torrent.stats().known_peers
+
+    (tmp_path / "data.bin").write_bytes(b"data")
+    trackers, peers = asyncio.run(known())
+    assert (len(trackers), peers) == ((1, 0) if private else (2, 1))
 
 
 def test_aiohttp_head(world, tmp_path):
