@@ -239,6 +239,14 @@ so a later change could leave the same time."""
 MAX_CREATE_WARNINGS: Final = 20
 """Links and special files that ``create`` names one by one; a folder may hold a hundred thousand."""
 
+# -- outages ----------------------------------------------------------------------------------------------------------
+
+OUTAGE: Final = 60.0
+"""Seconds in which nobody outside is heard of before our own network is suspected, and seconds of sleep after which the
+others may have forgotten us. Who failed is asked again afterwards, so it is no less than MIN_ANNOUNCE_INTERVAL."""
+ROUTE_CHECK: Final = 10.0
+"""How often the way out is looked up, for laptops move and cables are pulled; 20 µs each time, and nothing is sent."""
+
 # -- tracker ----------------------------------------------------------------------------------------------------------
 
 ANNOUNCE_INTERVAL: Final = 1800
@@ -260,9 +268,9 @@ FAMILY_GRACE: Final = 2.0
 """When a tracker has answered over IPv6 or IPv4, its answer over the other one is waited for only this much longer."""
 RETRY_FIRST: Final = 5.0
 RETRY_STEP: Final = 12.5
-RETRY_MAX: Final = 3600.0
-"""Seconds until a tracker that failed n times in a row is asked again: first + step * n * n, up to an hour; a restart
-of it is noticed soon, a dead one costs little."""
+RETRY_MAX: Final = 1800.0
+"""Seconds until a tracker that failed n times in a row is asked again: first + step * n * n, up to half an hour. A
+restart of it is noticed soon, and a dead one costs what one costs that answers (ANNOUNCE_INTERVAL)."""
 RETRY_JITTER: Final = 0.2
 """Retries come earlier or later by up to this share: a tracker that comes back is not asked by all in one second."""
 SLOW_TRACKER: Final = 5.0

@@ -88,7 +88,7 @@ class Session(Generic[TorrentT]):
         self._torrents: dict[bytes, tuple[TorrentT, Life]] = {}
         self._crew = commons.crew()
         self._reception = Reception(commons, self._crew, self._find, self._lives)
-        self._presence = Presence(commons, http, got_peer=self._got_neighbour, moved=self._port_changed)
+        self._presence = Presence(commons, http, got_peer=self._got_neighbour, moved=self._moved, back=self._back)
         self._files = FilePool()
         self._closed = False
 
@@ -245,10 +245,16 @@ class Session(Generic[TorrentT]):
         if life is not None and not life.private:
             life.peers_found((address,), LOCAL, address.scope)
 
-    def _port_changed(self) -> None:
-        """The gateway lets others in by another port than before."""
-        for _, life in self._torrents.values():
-            life.discovery.announce_now(trio.current_time())
+    def _moved(self) -> None:
+        """Others have to call us at another port or address than before, or may have forgotten us."""
+        for life in self._lives():
+            life.discovery.moved(trio.current_time())
+            life.wake()
+
+    def _back(self) -> None:
+        """Somebody has been heard of after a long silence, which may have been our network's."""
+        for life in self._lives():
+            life.discovery.back(trio.current_time())
             life.wake()
 
     def _make_disk(self, metainfo: Metainfo, save_to: pathlib.Path, overwrite: bool) -> Disk:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 import trio
 
 from torrentlite.cli.hashing import Tally
-from torrentlite.cli.output import Job
+from torrentlite.cli.output import Job, process_age
 from torrentlite.cli.progress import Glance, Pulse, fields, line, look, reason
 from torrentlite.stats import Reason, State, Why
 
@@ -173,3 +175,17 @@ async def test_hashing_that_stands_still_says_so(autojump_clock: object) -> None
     assert reason(job.glance(trio.current_time())) == "nothing could be read for 25s"
     tally(200, 1000)
     assert not reason(job.glance(trio.current_time()))
+
+
+@pytest.mark.parametrize("proc", [True, False])
+def test_how_long_it_took_does_not_change_with_the_date(proc: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not proc:  # as where the system does not say when a process began
+        monkeypatch.setattr("builtins.open", nowhere)
+    before, now = process_age(), time.time()
+    assert before > 0
+    monkeypatch.setattr(time, "time", lambda: now - 7200)
+    assert before <= process_age() < before + 60
+
+
+def nowhere(*_: object) -> None:
+    raise FileNotFoundError

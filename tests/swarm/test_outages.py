@@ -8,8 +8,12 @@ import trio
 import torrentlite as tl
 import torrentlite.testing
 from tests.strangers import Stranger, background, session_on, until
-from torrentlite.limits import MIN_ANNOUNCE_INTERVAL
+from tests.swarm.dhtworld import dht
+from torrentlite.errors import NetworkError
+from torrentlite.limits import DHT_JOIN_RETRY, MIN_ANNOUNCE_INTERVAL, OUTAGE, RETRY_FIRST, RETRY_MAX, ROUTE_CHECK
 from torrentlite.strategy.peerlist import RETRY_ANEW
+from torrentlite.swarm.outage import Outage
+from torrentlite.swarm.world import seconds_asleep
 from torrentlite.testing.swarms import Announce
 from torrentlite.wire.address import Address
 
@@ -124,6 +128,92 @@ async def test_our_network_is_back_and_a_tracker_answers(world, private):
         await first(lambda: torrent.trackers()[0].state == "ok")
         assert torrent.trackers()[0].peers == 0
         assert await first_bytes(torrent) < 5
+
+
+async def all_night(world, machine, session, *, fails=True):
+    """Private torrents with a tracker each, all of which fail for hours, or answer."""
+    torrents = []
+    for number in range(3):
+        tracker = world.tracker()
+        metainfo, _ = world.torrent(100_000, name=f"number {number}", trackers=[tracker.url], private=True)
+        torrents.append((session.add(metainfo), tracker))
+    await until(lambda: all(torrent.trackers()[0].state == "ok" for torrent, _ in torrents))
+    machine.network.plugged = not fails
+    await trio.sleep(OUT)
+    assert all((torrent.trackers()[0].failures > 5) is fails for torrent, _ in torrents)
+    return torrents
+
+
+@simulated()
+async def test_our_network_is_back_and_the_tracker_of_another_torrent_answers(world):
+    machine = world.host()
+    async with session_on(machine) as session:
+        torrents = await all_night(world, machine, session)
+        machine.network.plugged = True
+        assert await first(lambda: any(tracker.announces[-1].moment > OUT for _, tracker in torrents)) < RETRY_MAX * 1.2
+        assert (
+            await first(lambda: all(torrent.trackers()[0].state == "ok" for torrent, _ in torrents)) <= RETRY_FIRST + 2
+        )
+
+
+@simulated()
+async def test_our_network_is_back_and_a_node_answers(world):
+    """No tracker waits for its turn, which comes in half an hour."""
+    machine = world.host()
+    async with dht(world) as nodes, session_on(machine, bootstrap=nodes.bootstrap) as session:
+        torrents = await all_night(world, machine, session)
+        machine.network.plugged = True
+        took = await first(lambda: all(torrent.trackers()[0].state == "ok" for torrent, _ in torrents))
+        assert took < DHT_JOIN_RETRY[-1] * 1.2 + RETRY_FIRST
+
+
+@pytest.mark.parametrize("change", ["a way out", "another address", "awake"])
+@simulated()
+async def test_our_network_is_there_again_and_the_system_tells(world, change):
+    """With or without a failure: who knows our old address cannot call us, and who has not heard of us has forgotten."""
+    machine, slept = world.host(), 0.0
+    way_out = machine.network.source_for
+
+    def source_for(to):
+        if not machine.network.plugged:
+            raise NetworkError("Network is unreachable")
+        return "11.99.9.9" if change == "another address" and not to.is_ipv6 else way_out(to)
+
+    machine.asleep = lambda: slept
+    async with session_on(machine) as session:
+        if change == "a way out":
+            machine.network.source_for = source_for
+        torrents = await all_night(world, machine, session, fails=change == "a way out")
+        due = [len(tracker.announces) + 1 for _, tracker in torrents]
+        machine.network.plugged = True
+        machine.network.source_for = source_for
+        slept = OUTAGE if change == "awake" else 0.0
+        took = await first(lambda: [len(tracker.announces) for _, tracker in torrents] == due)
+        assert took <= ROUTE_CHECK + 2
+        await trio.sleep(5 * ROUTE_CHECK)
+        assert [len(tracker.announces) for _, tracker in torrents] == due, "once"
+
+
+def test_this_machine_does_not_sleep_while_it_runs_tests():
+    before = seconds_asleep()
+    assert before >= 0
+    assert seconds_asleep() - before < 1
+
+
+@simulated()
+async def test_what_is_no_outage(world):
+    """Somebody who used to answer has to be missed, and nobody else to be heard of, for long enough."""
+    machine = world.host()
+    for missed, silent, over in ((True, OUTAGE, True), (True, OUTAGE - 1, False), (False, 10 * OUTAGE, False)):
+        outage = Outage(machine, 100.0)
+        outage.heard(105.0)
+        if missed:
+            outage.missed()
+        outage.heard(105.0)  # as before
+        outage.heard(105.0 + silent)
+        assert (outage.over(), outage.over()) == (over, False)
+        outage.heard(1000.0 + silent)
+        assert not outage.over()
 
 
 @simulated()

@@ -257,6 +257,52 @@ def test_the_user_can_wake_a_failed_tracker():
     assert [time for time, _, _ in world.run(10)] == [pytest.approx(failed + limits.RETRY_FIRST, abs=1)]
 
 
+def test_the_user_s_wish_forgives_the_failures():
+    """Maybe he was a little early: then it is asked again as soon as after the first one."""
+    world = Clockwork("a")
+    world.replies["a"] = "down"
+    world.run(20_000, 5)
+    world.tiers.announce_now(world.now)
+    times = [time for time, _, _ in world.run(100)]
+    assert len(times) == 2
+    assert times[1] - times[0] <= (limits.RETRY_FIRST + 4 * limits.RETRY_STEP) * (1 + limits.RETRY_JITTER) + 1
+    assert world.entry("a").failures > 10
+
+
+def test_a_failed_tracker_is_asked_within_seconds_when_our_network_may_be_back():
+    moments = set()
+    for seed in range(20):
+        world = Clockwork("a", seed=seed)
+        world.replies["a"] = "down"
+        world.run(20_000, 5)
+        world.now = world.entry("a").since + limits.RETRY_FIRST
+        world.tiers.try_again(world.now)
+        moments.add(round(world.entry("a").next_at - world.now, 3))
+    assert 0 <= min(moments) < max(moments) <= limits.RETRY_FIRST
+    assert len(moments) > 10, "not all of them at once"
+
+
+def test_a_dead_tracker_is_asked_twice_as_often_at_most_however_often_our_network_may_be_back():
+    asked = {}
+    for back in (False, True):
+        world = Clockwork("a")
+        world.replies["a"] = "down"
+        for _ in range(86_400 // 60):
+            world.run(60, 5)
+            if back:
+                world.tiers.try_again(world.now)
+        asked[back] = len(world.log)
+    assert asked[False] < asked[True] <= 2 * asked[False]
+
+
+def test_who_answers_is_not_asked_sooner_because_our_network_may_be_back():
+    world = Clockwork("a")
+    world.tick()
+    before = world.entry("a").next_at
+    world.tiers.try_again(10.0)
+    assert world.entry("a").next_at == before
+
+
 # -- events -----------------------------------------------------------------------------------------------------------
 
 

@@ -47,7 +47,7 @@ _HINT: Final = "d: dashboard"
 _AT_ONCE: Final = (Reason.DISK, Reason.ERROR)
 """Reasons that no patience will change."""
 _STYLES: Final = {"bold": "1", "red": "31", "dim": "2"}
-_IMPORTED: Final = time.time()
+_IMPORTED: Final = time.monotonic()
 
 
 class Job:
@@ -285,7 +285,7 @@ class Output:
 
     def seconds_so_far(self) -> float:
         """Since the process began."""
-        return round(time.time() - process_start(), 3)
+        return round(process_age(), 3)
 
     async def run(self, *, stdout_failed: Callable[[], None]) -> None:
         """Look at the jobs and write, until cancelled."""
@@ -398,12 +398,15 @@ class Output:
         )
 
 
-def process_start() -> float:
-    """When this process began, in Unix seconds: as the system knows it, else when this module was imported."""
+def process_age() -> float:
+    """Seconds since this process began: as the system knows it, else since this module was imported.
+
+    By clocks that stay as they are when somebody sets the date.
+    """
     try:
         with open("/proc/self/stat", "rb") as file:
             # The second field is the program's name in brackets, which may hold spaces and brackets itself.
             ticks = int(file.read().rpartition(b")")[2].split()[19])
-        return time.time() - (time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK"))
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError, AttributeError):
-        return _IMPORTED
+        return time.monotonic() - _IMPORTED

@@ -47,6 +47,7 @@ class Core:
     Attributes:
         now: the time of the last call.
         heard: when a reply last came; while none does, silence is not the others' fault.
+        cut_off: it is ours, as it seems: since then not even who had answered last has answered.
         sides: by "is IPv6".
         upkeeps: likewise.
         counters: what happened so far.
@@ -86,6 +87,7 @@ class Core:
         self._reach = Reach(self.settings.read_only, now)
         self._outgoing: list[tuple[bytes, Address]] = []
         self.heard = now
+        self.cut_off = False
         self._suspects: dict[Address, None] = {}  # who did not answer while nobody else did
         self._witness: Address | None = None  # is asked whether it was them or us
         self.searches: dict[Search, None] = {}
@@ -116,6 +118,7 @@ class Core:
             self.counters.unasked += 1
             return
         self.heard = now
+        self.cut_off = False
         if self._suspects:
             self._convict(now)
         if isinstance(message, Reply):
@@ -340,6 +343,7 @@ class Core:
             table.failed(pending.to, now)
         elif pending.to == self._witness:  # it was us, as it seems
             self._witness = None
+            self.cut_off = True
             self._suspects.clear()
         elif table.find(pending.to) is not None:
             self._suspects[pending.to] = None

@@ -318,6 +318,16 @@ class Node:
         return any(upkeep.joined for upkeep in self._core.upkeeps.values())
 
     @property
+    def heard_at(self) -> float:
+        """When a node last answered us, on Trio's clock; at first when it was made."""
+        return self._core.heard
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether nobody has answered since, as it seems because of our network."""
+        return self._core.cut_off
+
+    @property
     def addresses(self) -> tuple[Address, ...]:
         """Where it receives."""
         return self._own

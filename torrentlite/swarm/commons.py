@@ -24,6 +24,7 @@ from .crew import Crew
 from .dht import Dht
 from .door import Door
 from .lsd import Lsd
+from .outage import Outage
 from .world import World
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Commons:
         port_map: what the gateway does for us.
         loopback: whether the session is bound to loopback.
         encryption: which connections are encrypted.
+        outage: whether it is our own network that is away.
         naps: which torrents the session's tick visits.
         door: who knocks at a peer's door waits for its turn there.
         named_in_links, named_by_hand: let so many names of peers be looked up at once, all torrents.
@@ -83,6 +85,7 @@ class Commons:
         self.dht: Dht | None = None
         self.lsd: Lsd | None = None
         self.port_map = PortMapStats()
+        self.outage = Outage(world, now)
         self.naps: Naps[Life] = Naps()
         self.door = Door()
         self.named_in_links = trio.CapacityLimiter(NAMES_AT_ONCE)

@@ -78,6 +78,15 @@ class DhtSearch:
         if self._wanted:
             self._dht.plan.want(self, now, urgent=self._urgent)
 
+    def try_again(self, now: float) -> None:
+        """The same where it has found nobody."""
+        if self._in_vain:
+            self.ask_again(now)
+
+    def forget(self) -> None:
+        """What was told is not so any more, or forgotten: it is told again."""
+        self._told = None
+
     def stop(self) -> None:
         """Ask no more."""
         self._wanted = False

@@ -94,15 +94,26 @@ class Discovery:
             self._dht.stop()
 
     def announce_now(self, now: float) -> None:
-        """Ask, tell and dial everybody as soon as may be: a person wants it, or peers can call us at another port."""
+        """Ask, tell and dial everybody as soon as may be: a person wants it."""
         self.tiers.announce_now(now)
         if self._dht is not None:
             self._dht.ask_again(now)
-        self._try_again(now, wished=True)
-
-    def _try_again(self, now: float, *, wished: bool) -> None:
         self.names.try_again(now)
-        self._owner.try_again(wished=wished)
+        self._owner.try_again(wished=True)
+
+    def moved(self, now: float) -> None:
+        """The same where peers have to call us elsewhere, or have forgotten us: what was told counts no more."""
+        if self._dht is not None:
+            self._dht.forget()
+        self.announce_now(now)
+
+    def back(self, now: float) -> None:
+        """Our network may have been away: who could not be reached is worth an attempt."""
+        self.tiers.try_again(now)
+        if self._dht is not None:
+            self._dht.try_again(now)
+        self.names.try_again(now)
+        self._owner.try_again(wished=False)
 
     def sources(self, now: float) -> list[SourceStats]:
         """What besides trackers named peers."""
@@ -143,15 +154,15 @@ class Discovery:
         url = redact(entry.url)
         try:
             reply = await self._commons.trackers.announce(entry.url, self._request(event, entry), within=entry.within)
-            if entry.failures and not self._owner.connected:
-                # Maybe it was our network that failed: then no peer could be reached either.
-                self._try_again(trio.current_time(), wished=False)
+            self._commons.outage.heard(trio.current_time())
             if self.tiers.succeeded(entry, reply, trio.current_time()):
                 self._owner.tracker_switched()
             self._owner.tracker_replied(url, True, reply.warning, len(reply.peers))
             self._owner.peers_found(reply.peers, "tracker", reply.scope)
         except TorrentError as error:
             log.info("tracker %s: %s", url, error)
+            if entry.started and not entry.failures:
+                self._commons.outage.missed()
             self.tiers.failed(entry, str(error), trio.current_time())
             self._owner.tracker_replied(url, False, str(error), 0)
         except BaseException:  # cancelled, or a bug of ours: it is asked again soon, and not for ever under way

@@ -82,11 +82,10 @@ class Finding:
         self._life.swarm.peerlist.retire(address)
 
     def try_again(self, *, wished: bool) -> None:
-        """Peers, and where a person wishes it web seeds, that could not be reached may be reached now."""
+        """Peers and web seeds that could not be reached may be reached now."""
         now = trio.current_time()
         self._life.swarm.peerlist.try_again(now, wished=wished)
-        if wished:
-            self._life.swarm.web.try_again(now)
+        self._life.swarm.web.try_again(now)
         self._life.wake()
         self._life.swarm.dialler.dial_more(now)
 

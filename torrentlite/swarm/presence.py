@@ -27,7 +27,8 @@ class Presence:
         commons: gets the node, local discovery and the mapping, for the torrents.
         http: for UPnP.
         got_peer: told of the info-hash and address of a peer that was heard of on the local network.
-        moved: called when peers outside have to call another port.
+        moved: called when peers outside have to call another port or address, or may have forgotten us.
+        back: called when somebody has been heard of after a long silence.
     """
 
     def __init__(
@@ -37,9 +38,12 @@ class Presence:
         *,
         got_peer: Callable[[bytes, Address], object],
         moved: Callable[[], object],
+        back: Callable[[], object],
     ) -> None:
         self._commons = commons
         self._moved = moved
+        self._back = back
+        self._received = 0
         self._mapper: PortMapper | None = None
         self._closing = False
         self._crew = commons.crew()
@@ -78,6 +82,21 @@ class Presence:
             self._commons.lsd.tick()
         if self._commons.dht is not None:
             self._commons.dht.tick(now)
+        self._look_outside(now)
+
+    def _look_outside(self, now: float) -> None:
+        commons, outage = self._commons, self._commons.outage
+        if commons.dht is not None:
+            outage.heard(commons.dht.node.heard_at)
+            if commons.dht.node.cut_off:
+                outage.missed()
+        received, self._received = self._received, commons.down_meter.total
+        if commons.connected or received != self._received:  # a peer, or a web seed
+            outage.heard(now)
+        if outage.over():
+            self._back()
+        if not commons.loopback and outage.moved(now):
+            self._moved()
 
     @property
     def internal_errors(self) -> int:

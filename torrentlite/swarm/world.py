@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import random
+import time
 from collections.abc import Callable
 
 from ..dht.opening import ROUTERS
@@ -21,6 +22,11 @@ def no_gateway() -> Gateway | None:
     return None
 
 
+def never_asleep() -> float:
+    """It is awake all the time."""
+    return 0.0
+
+
 @dataclasses.dataclass(slots=True, kw_only=True)
 class World:
     """The outside of a session: the network, the place where disk calls run, the dice.
@@ -31,6 +37,7 @@ class World:
         rng: for choices (which piece, which peer), never for secrets.
         secret: ``secret(n)`` gives n unpredictable bytes: peer ids, keys, tokens.
         gateway: tells who could open a port for us; None where there is nobody.
+        asleep: seconds that the machine has slept (suspended) so far, while Trio's clock stood still.
         routers: (host, port) of public DHT nodes, which a session joins by. Without any, a session has a DHT node only
             where ``Settings.bootstrap`` names somebody.
         storage: makes the storage of a torrent from its Info; None for files in the save folder.
@@ -41,6 +48,7 @@ class World:
     rng: random.Random
     secret: Callable[[int], bytes] = os.urandom
     gateway: Callable[[], Gateway | None] = no_gateway
+    asleep: Callable[[], float] = never_asleep
     routers: tuple[tuple[str, int], ...] = ()
     storage: StorageFactory | None = None
 
@@ -52,5 +60,19 @@ def real_world(host: str = "") -> World:
         offload=ThreadOffload(),
         rng=random.Random(os.urandom(16)),
         gateway=default_gateway,
+        asleep=seconds_asleep,
         routers=ROUTERS,
     )
+
+
+def seconds_asleep() -> float:
+    """How long this machine has slept since it was started, by two clocks of which one goes on meanwhile; 0 without.
+
+    Neither of them jumps when somebody sets the date.
+    """
+    slept = 0.0
+    if hasattr(time, "CLOCK_BOOTTIME"):  # Linux
+        slept = time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
+    elif hasattr(time, "CLOCK_UPTIME_RAW"):  # macOS
+        slept = time.clock_gettime(time.CLOCK_MONOTONIC) - time.clock_gettime(time.CLOCK_UPTIME_RAW)
+    return max(0.0, slept)

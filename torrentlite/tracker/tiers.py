@@ -42,6 +42,9 @@ class TrackerEntry:
         earliest: the next one is not before this, whatever the user wishes.
         next_at: when the next one is due.
         failures: in a row.
+        pauses: that it has been given for that, each longer than the one before; a person's wish forgives them.
+        spent: attempts that have to fail before one is brought forward again because our network may be back: that one,
+            and the next, which comes in its own time. So the dead are asked twice as often at most.
         started: it knows that we are here.
         incomplete: it was told, or is being told, that something is left.
         alone: it knows of nobody but us.
@@ -57,6 +60,8 @@ class TrackerEntry:
     earliest: float = 0.0
     next_at: float = 0.0
     failures: int = 0
+    pauses: int = 0
+    spent: int = 0
     started: bool = False
     incomplete: bool = False
     alone: bool = False
@@ -156,7 +161,7 @@ class Tiers:
         if switched and before is not None:
             before.started = False  # it failed, and hears no more of us
         entry.state = _State.OK
-        entry.failures = 0
+        entry.failures = entry.pauses = entry.spent = 0
         entry.started = True
         if entry.event == "completed":
             entry.incomplete = False
@@ -182,8 +187,10 @@ class Tiers:
         """It did not answer, or refused; the message says why."""
         entry.state = _State.FAILED
         entry.failures += 1
+        entry.pauses += 1
+        entry.spent = max(0, entry.spent - 1)
         entry.message = display(message)
-        pause = min(limits.RETRY_FIRST + limits.RETRY_STEP * entry.failures**2, limits.RETRY_MAX)
+        pause = min(limits.RETRY_FIRST + limits.RETRY_STEP * entry.pauses**2, limits.RETRY_MAX)
         entry.earliest = now + limits.RETRY_FIRST
         entry.next_at = now + pause * (1 + self._rng.uniform(-limits.RETRY_JITTER, limits.RETRY_JITTER))
 
@@ -198,7 +205,17 @@ class Tiers:
         """Announce as soon as the trackers allow; failures are forgiven."""
         for entry in self:
             entry.next_at = min(entry.next_at, max(now, entry.earliest))
+            entry.pauses = min(entry.pauses, 1)
+            entry.spent = 0
             entry.again = entry.state is _State.ANNOUNCING
+
+    def try_again(self, now: float) -> None:
+        """Our network may be back: those that failed are asked anew within seconds, not all of them at once."""
+        for entry in self:
+            soon = max(entry.earliest, now + self._rng.uniform(0, limits.RETRY_FIRST))
+            if entry.state is _State.FAILED and not entry.spent and soon < entry.next_at:
+                entry.next_at = soon
+                entry.spent = 2
 
     def to_stop(self) -> list[TrackerEntry]:
         """The trackers that know that we are here, but for those with an announce under way: ``stopped`` is for them.
@@ -226,7 +243,7 @@ class Tiers:
         entry.started = entry.again = False
         entry.state = _State.WAITING
         entry.next_at = entry.earliest = 0.0
-        entry.failures = 0
+        entry.failures = entry.pauses = entry.spent = 0
 
     def stats(self, now: float) -> list[TrackerStats]:
         """How each of them went, in the order in which they are asked."""

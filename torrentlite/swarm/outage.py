@@ -1,0 +1,70 @@
+"""Whether it is our own network that is away, or our machine that slept: then who failed is worth another try."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..errors import NetworkError
+from ..limits import OUTAGE, ROUTE_CHECK
+from ..wire.address import Address
+from .world import World
+
+_FAR: Final = Address("198.41.0.4", 53), Address("2001:503:ba3e::2:30", 53)
+"""Somebody outside, one of each family: a root server, which gets nothing from us. Only the way to it is looked up."""
+
+
+class Outage:
+    """One for a session. It decides nothing, and sends nothing.
+
+    Where somebody who used to answer does not, and nobody else is heard of either, it may be our network: then nobody's
+    silence says anything about him, and the first who is heard of again is news for all who wait to ask others again.
+
+    Args:
+        world: the network, and how long the machine has slept.
+        now: the time.
+    """
+
+    def __init__(self, world: World, now: float) -> None:
+        self._world = world
+        self._heard_at = now
+        self._missed = self._over = False
+        self._places = self._ways()
+        self._next_look = now + ROUTE_CHECK
+        self._asleep = world.asleep()
+
+    def heard(self, at: float) -> None:
+        """Somebody was heard of: a tracker or a node that answered, a peer that is connected."""
+        if at > self._heard_at:
+            self._over |= self._missed and at - self._heard_at >= OUTAGE
+            self._heard_at, self._missed = at, False
+
+    def missed(self) -> None:
+        """Somebody who had always answered does not."""
+        self._missed = True
+
+    def over(self) -> bool:
+        """Whether somebody has been heard of after such a silence; said once."""
+        over, self._over = self._over, False
+        return over
+
+    def moved(self, now: float) -> bool:
+        """Whether our network is another one than before, or there again, or the machine has slept; said once.
+
+        Trio's clock stands still meanwhile, and all that is due would be waited for; but the others have forgotten us.
+        """
+        if now < self._next_look:
+            return False
+        self._next_look = now + ROUTE_CHECK
+        before, self._places = self._places, self._ways()
+        slept, self._asleep = self._world.asleep() - self._asleep, self._world.asleep()
+        return slept >= OUTAGE or any(place and place != was for place, was in zip(self._places, before, strict=True))
+
+    def _ways(self) -> tuple[str, ...]:
+        """Our addresses, as those outside would see them but for a router; empty where there is no way out."""
+        return tuple(map(self._way, _FAR))
+
+    def _way(self, to: Address) -> str:
+        try:
+            return self._world.network.source_for(to)
+        except NetworkError:
+            return ""
