@@ -222,21 +222,38 @@ def test_nothing_but_python_is_needed_to_make_them() -> None:
     assert int(done.stdout) == len(shells.SHARED)
 
 
-def test_the_wheel_has_them(tmp_path: pathlib.Path) -> None:
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What is in the wheel, but for the package itself."""
+    folder = tmp_path_factory.mktemp("wheel")
     subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path],
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder],
         cwd=ROOT,
         check=True,
         capture_output=True,
     )
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        shared = {
-            name.partition(".data/data/share/")[2]: archive.read(name).decode()
-            for name in archive.namelist()
-            if ".data/data/" in name
-        }
+    (file,) = folder.glob("*.whl")
+    with zipfile.ZipFile(file) as archive:
+        names = [name for name in archive.namelist() if not name.startswith("torrentlite/")]
+        return {name.partition("/")[2]: archive.read(name).decode() for name in names}
+
+
+def test_the_wheel_has_them(wheel: dict[str, str]) -> None:
+    shared = {name.removeprefix("data/share/"): text for name, text in wheel.items() if name.startswith("data/")}
     assert shared == {place: make() for place, make in shells.SHARED.items()}
+
+
+def test_the_wheel_has_a_readme_that_stands_alone(wheel: dict[str, str]) -> None:
+    """An index of packages shows it, where no file of the source is."""
+    head, _, shown = wheel["METADATA"].partition("\n\n")
+    assert "Description-Content-Type: text/markdown" in head
+    links = re.findall(r"\]\(([^)]*)\)", shown)
+    assert links
+    assert [link for link in links if not link.startswith("https://")] == []
+    assert "[exit codes](docs/cli.md)" not in shown
+    assert "exit codes (`docs/cli.md`)" in shown
+    assert "| `tests/fuzz`, `tests/reliability/bombs.py`," in shown
+    assert shown.splitlines()[0] == "# torrentlite"
 
 
 def test_every_command_and_flag_is_described() -> None:
