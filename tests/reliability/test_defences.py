@@ -310,8 +310,8 @@ DEFENCES = {
     "places for late blocks": Defence(
         holds_the_last_blocks, ((Choice, "_most_askers", lambda self, asker, download: limits.MAX_ASKERS - 1),)
     ),
-    "rejects are counted": Defence(refuses, (("torrentlite.swarm.peer", "MAX_REJECTS", math.inf),)),
-    "unwanted blocks are counted": Defence(unasked, (("torrentlite.swarm.peer", "MAX_UNWANTED_BLOCKS", math.inf),)),
+    "rejects are counted": Defence(refuses, (("torrentlite.swarm.asking", "MAX_REJECTS", math.inf),)),
+    "unwanted blocks are counted": Defence(unasked, (("torrentlite.swarm.asking", "MAX_UNWANTED_BLOCKS", math.inf),)),
     "metadata in time": Defence(promises_metadata, (("torrentlite.swarm.metadata", "METADATA_TIMEOUT", math.inf),)),
     "a bounded queue": Defence(
         asks_for_everything, ((Uploads, "add", lambda self, blocks: self._queue.update(dict.fromkeys(blocks)) or []),)

@@ -4,7 +4,7 @@ import pytest
 import trio
 
 from tests.strangers import Stranger, background, session_on, simulated, until
-from torrentlite.swarm import greeting
+from torrentlite.swarm import asking, greeting
 from torrentlite.swarm.peer import Peer
 from torrentlite.swarm.sender import Sender
 from torrentlite.wire import bitfield, messages as wm
@@ -107,10 +107,14 @@ async def test_a_bug_in_one_peer_is_contained(world, monkeypatch):
         await until(lambda: torrent.stats().done)
         victim = next(peer for peer in torrent._life.swarm.peers if peer.address.port == first.port)
 
-        def bug(*_):
-            raise ZeroDivisionError("planted")
+        got_pieces = asking.got_pieces
 
-        monkeypatch.setattr(victim, "got_pieces", bug)
+        def bug(peer, *blocks):
+            if peer is victim:
+                raise ZeroDivisionError("planted")
+            got_pieces(peer, *blocks)
+
+        monkeypatch.setattr(asking, "got_pieces", bug)
         await until(lambda: session.stats().internal_errors)
         await trio.sleep(0.1)
         assert len(torrent.peers()) == 1

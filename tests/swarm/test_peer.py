@@ -16,6 +16,7 @@ from torrentlite.limits import (
     SNUB_TIMEOUT,
 )
 from torrentlite.metainfo.layout import BLOCK_SIZE
+from torrentlite.swarm import serving
 from torrentlite.swarm.peer import Peer
 from torrentlite.wire import messages as wm
 from torrentlite.wire.peerwire import PeerWire
@@ -392,7 +393,7 @@ async def test_allowed_fast_and_suggestions_without_end(world):
 
 
 @pytest.mark.parametrize("message", [wm.Have(1), wm.Request(1, 0, 16384), wm.KeepAlive()])
-async def test_others_have_their_turn_in_a_flood_of_small_messages(message, autojump_clock):
+async def test_others_have_their_turn_in_a_flood_of_small_messages(message, autojump_clock, monkeypatch):
     """What a connection receives may be there at once, several times in a row: it takes no turn for that."""
     flood = memoryview(wm.encode(message) * 20_000)
     steps = 0
@@ -418,9 +419,10 @@ async def test_others_have_their_turn_in_a_flood_of_small_messages(message, auto
     def nothing(*args):
         pass
 
+    monkeypatch.setattr(serving, "got_requests", got)
     peer = SimpleNamespace(
         wire=PeerWire(fast=True, extended=True, piece_count=9), stream=Flood(), _HANDLERS={type(message): got},
-        got_requests=got, peer_choking=True, allowed_fast=0, _check_outbox=nothing, close=nothing,
+        peer_choking=True, allowed_fast=0, _check_outbox=nothing, close=nothing,
     )  # fmt: skip
     trio.lowlevel.add_instrument(Steps())
     await Peer._read(peer)

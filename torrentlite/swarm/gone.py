@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..errors import ProtocolError
 from ..limits import MAX_RENOUNCED
 from ..wire import bitfield, messages as wm
+from . import serving
 
 if TYPE_CHECKING:
     from .peer import Peer
@@ -35,7 +36,7 @@ def tell(swarm: Swarm, gone: list[int]) -> None:
         if peer.follows:
             peer.sender.send(b"".join(peer.wire.encode_dont_have(piece) or b"" for piece in gone))
         if peer.uploads:
-            peer.reject(peer.uploads.drop(bits))
+            serving.reject(peer, peer.uploads.drop(bits))
 
 
 def heard(peer: Peer, piece: int) -> None:

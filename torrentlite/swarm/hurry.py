@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..limits import URGENT_LATE
 from ..metainfo.layout import Block
 from ..wire import messages as wm
+from . import asking
 
 if TYPE_CHECKING:
     from .peer import Peer
@@ -36,9 +37,9 @@ def hurry(swarm: Swarm, now: float) -> None:
     for peer in helpers:
         _make_way(peer, urgent, now, more=more)
     for peer, share in zip(helpers, shares, strict=True):
-        _ask(peer, share, now)
+        asking.request(peer, now, share=share)
     for peer in helpers:
-        peer.request(now)
+        asking.request(peer, now)
     if picker.unasked:
         swarm.web.make_way(urgent, now)
 
@@ -66,15 +67,3 @@ def _take_back(peer: Peer, blocks: list[Block], *, free: bool) -> None:
         peer.swarm.unused_allowance(len(blocks))
         if free:
             peer.swarm.pieces.picker.released(peer, blocks)
-
-
-def _ask(peer: Peer, share: float, now: float) -> None:
-    """Ask for this part of each of the pieces, and for nothing else."""
-    pipeline, swarm = peer.pipeline, peer.swarm
-    room = swarm.allowance(pipeline.reqq - pipeline.outstanding, now)
-    blocks = swarm.pieces.pick(peer, room, now, only=None, share=share) if swarm.pieces is not None and room > 0 else []
-    if len(blocks) < room:
-        swarm.unused_allowance(room - len(blocks))
-    if blocks:
-        pipeline.sent(blocks, now)
-        peer.sender.send(wm.encode_requests(blocks))

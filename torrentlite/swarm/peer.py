@@ -2,12 +2,12 @@
 
 ``_read`` receives and reacts; everything it does is sync, but for a turn of the others in a flood of small messages.
 ``Sender.run`` is the only one that sends: first what is small, then a batch of blocks. Nobody ever waits for a peer.
+What it is asked for is told in ``asking.py``, and what it asks for in ``serving.py``.
 """
 
 from __future__ import annotations
 
 import itertools
-import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
@@ -16,11 +16,8 @@ import trio
 from ..errors import NetworkError, ProtocolError
 from ..limits import (
     KEEP_ALIVE,
-    MAX_ALLOWED_FAST,
     MAX_EARLY_BITFIELDS,
     MAX_OUTBOX,
-    MAX_REJECTS,
-    MAX_UNWANTED_BLOCKS,
     MESSAGES_IN_A_ROW,
     NUDGE,
     PEER_IDLE_TIMEOUT,
@@ -37,6 +34,7 @@ from ..wire.address import Address
 from ..wire.clients import client_name
 from ..wire.handshake import Handshake
 from ..wire.peerwire import PeerWire
+from . import asking, serving
 from .early import Early
 from .hello import say_hello
 from .sender import Sender
@@ -55,6 +53,7 @@ class Peer:
         idle: it had room for requests, and there was nothing to ask for.
         follows: it was told of pieces that may go again, and will be told when they do.
         allowed_fast: pieces that it lets us ask for while it chokes us (BEP 6).
+        offered: those that it ever named as such.
     """
 
     def __init__(self, swarm: Swarm, stream: Stream, theirs: Handshake, *, incoming: bool, source: str) -> None:
@@ -83,7 +82,7 @@ class Peer:
         self.peer_interested = False
         self.upload_only = False
         self.allowed_fast = 0
-        self._offered: set[int] = set()
+        self.offered: set[int] = set()
         self.connected_at = now
         self.last_received = now
         self.last_sent = now
@@ -148,11 +147,11 @@ class Peer:
             # What comes is mostly blocks, or mostly requests, sixteen at a time: half of their cost was in the calls.
             for kind, run in itertools.groupby(wire.received(count), type):
                 if kind is wm.Piece:
-                    self.got_pieces(list(run), now)  # type: ignore[arg-type]
+                    asking.got_pieces(self, list(run), now)  # type: ignore[arg-type]
                 elif kind is wm.Request:
                     requests: list[wm.Request] = list(run)  # type: ignore[arg-type]
                     small += len(requests)
-                    self.got_requests(requests)
+                    serving.got_requests(self, requests)
                     del requests  # or thousands of a flood would stay until the next ones come
                 else:
                     for message in run:
@@ -164,7 +163,7 @@ class Peer:
             if wire.payload_bytes != before:
                 self._count(wire.payload_bytes - before, now)
             if not self.peer_choking or self.allowed_fast:
-                self.request(now)
+                asking.request(self, now)
             self._check_outbox()
             if small >= MESSAGES_IN_A_ROW:
                 small = 0
@@ -265,70 +264,7 @@ class Peer:
         self.am_interested = interested
         self.sender.send(wm.encode(wm.Interested() if interested else wm.NotInterested()))
 
-    # -- down --------------------------------------------------------------------------------------------------------
-
-    def got_choke(self, message: wm.Choke) -> None:
-        """Nothing more comes. With the fast extension each request is rejected on its own (BEP 6)."""
-        self.peer_choking = True
-        if not self.fast:
-            self._release(self.pipeline.drop())
-
-    def got_unchoke(self, message: wm.Unchoke) -> None:
-        """We may ask."""
-        self.peer_choking = False
-
-    def got_pieces(self, blocks: list[wm.Piece], now: float) -> None:
-        """Blocks. They are copied into their pieces here, the only copy on their way to the disk."""
-        swarm, pipeline = self.swarm, self.pipeline
-        unknown = pipeline.got([(piece, begin, len(data)) for piece, begin, data in blocks], now)
-        useless = swarm.pieces.got_blocks(self, blocks, now) if swarm.pieces is not None else blocks
-        if len(useless) < len(blocks):
-            self.useful = True
-        for piece, begin, data in useless:
-            block = Block(piece, begin, len(data))
-            swarm.wasted += block.length
-            if block in unknown and not pipeline.crossed(*block):
-                self.unwanted += 1
-                if self.unwanted > MAX_UNWANTED_BLOCKS:
-                    raise ProtocolError("blocks that nobody asked for")
-
-    def got_reject(self, message: wm.RejectRequest) -> None:
-        """It will not send this block (BEP 6)."""
-        block = Block(message.piece, message.begin, message.length)
-        if self.pipeline.rejected(block, choking=self.peer_choking):
-            if self.peer_choking:
-                self.allowed_fast &= ~(1 << message.piece)
-            self._release([block])
-        if self.pipeline.rejects > MAX_REJECTS:
-            raise ProtocolError("rejects everything")
-
-    def got_allowed_fast(self, message: wm.AllowedFast) -> None:
-        """We may ask for this piece even while choked (BEP 6)."""
-        # Said again and again, or of ever new pieces, nine bytes would each cost us a pass over all of them.
-        if self.joined and message.piece not in self._offered and len(self._offered) < MAX_ALLOWED_FAST:
-            self._offered.add(message.piece)
-            self.allowed_fast |= 1 << message.piece
-
-    def request(self, now: float) -> None:
-        """Ask for as many blocks as its queue has room for, in one send."""
-        swarm, pipeline = self.swarm, self.pipeline
-        pieces = swarm.pieces
-        if pieces is None or not self.am_interested or not swarm.downloading:
-            return
-        room = pipeline.room(now)
-        if room <= 0:
-            return
-        room = swarm.allowance(room, now)
-        if room <= 0:
-            return
-        only = self.allowed_fast if self.peer_choking else None
-        blocks = pieces.pick(self, room, now, only=only)
-        self.idle = not blocks
-        if len(blocks) < room:
-            swarm.unused_allowance(room - len(blocks))
-        if blocks:
-            pipeline.sent(blocks, now)
-            self.sender.send(wm.encode_requests(blocks))
+    # -- a source of blocks --------------------------------------------------------------------------------------------
 
     def is_slow(self, now: float, fastest: float) -> bool:
         """Whether pieces that it has a hand in would wait for it, while the fastest could have them done."""
@@ -343,66 +279,6 @@ class Peer:
         """Somebody else was faster."""
         if self.pipeline.forget(block):
             self.sender.send(wm.encode_cancels([block]))
-
-    def expire_requests(self, now: float) -> None:
-        """Let others have what this peer has owed us for too long."""
-        overdue = self.pipeline.overdue(now)
-        if overdue:
-            self._release(overdue)
-
-    def _release(self, blocks: list[Block]) -> None:
-        if blocks and self.swarm.pieces is not None:
-            self.swarm.pieces.released(self, blocks)
-
-    # -- up ----------------------------------------------------------------------------------------------------------
-
-    def got_interested(self, message: wm.Interested) -> None:
-        """It wants something of ours."""
-        self.peer_interested = True
-        self.swarm.peer_wants(self)
-
-    def got_not_interested(self, message: wm.NotInterested) -> None:
-        """It wants nothing (any more): its slot is free for another."""
-        self.peer_interested = False
-        self.swarm.peer_wants(self)
-
-    def got_requests(self, messages: list[wm.Request]) -> None:
-        """Queue requests, or refuse them."""
-        pieces = self.swarm.pieces
-        for piece, run in itertools.groupby(messages, operator.itemgetter(0)):
-            blocks: list[Block] = list(run)
-            # Nothing is negative on the wire, and PeerWire has refused what is empty.
-            end = max(begin + length for _, begin, length in blocks)
-            if pieces is None or not pieces.layout.holds(piece, 0, end):
-                raise ProtocolError(f"request up to byte {end} of piece {piece}")
-            if self.am_choking or not pieces.picker.have >> piece & 1:
-                self.reject(blocks)
-            else:
-                self.reject(self.uploads.add(blocks))
-                self.sender.wake()
-
-    def got_cancel(self, message: wm.Cancel) -> None:
-        """It no longer needs the block. BEP 6: a cancelled request is answered too, by a reject."""
-        block = Block(message.piece, message.begin, message.length)
-        if self.uploads.cancel(block):
-            self.reject([block])
-
-    def reject(self, blocks: list[Block]) -> None:
-        """Say that these are not coming; without the fast extension there are no words for it."""
-        if self.fast:
-            for block in blocks:
-                self.sender.send(wm.encode(wm.RejectRequest(*block)))
-
-    def choke(self) -> None:
-        """Stop serving it; what it had asked for is refused."""
-        self.am_choking = True
-        self.sender.send(wm.encode(wm.Choke()))
-        self.reject(self.uploads.clear())
-
-    def unchoke(self) -> None:
-        """Serve it."""
-        self.am_choking = False
-        self.sender.send(wm.encode(wm.Unchoke()))
 
     # -- what else is said -------------------------------------------------------------------------------------------
 
@@ -422,17 +298,17 @@ class Peer:
 
     _HANDLERS: ClassVar[dict[type, Callable[..., None]]] = {
         wm.KeepAlive: got_nothing,
-        wm.Choke: got_choke,
-        wm.Unchoke: got_unchoke,
-        wm.Interested: got_interested,
-        wm.NotInterested: got_not_interested,
+        wm.Choke: asking.got_choke,
+        wm.Unchoke: asking.got_unchoke,
+        wm.Interested: serving.got_interested,
+        wm.NotInterested: serving.got_not_interested,
         wm.Have: got_have,
         wm.Bitfield: got_bitfield,
         wm.HaveAll: got_have_all,
         wm.HaveNone: got_have_none,
-        wm.Cancel: got_cancel,
-        wm.RejectRequest: got_reject,
-        wm.AllowedFast: got_allowed_fast,
+        wm.Cancel: serving.got_cancel,
+        wm.RejectRequest: asking.got_reject,
+        wm.AllowedFast: asking.got_allowed_fast,
         wm.SuggestPiece: got_nothing,
         wm.Port: got_port,
         wm.ExtendedHandshake: got_extended,
@@ -483,8 +359,8 @@ class Peer:
         self.sender.keep_alive(now, NUDGE if quiet >= NUDGE and self.pipeline.outstanding else KEEP_ALIVE)
         if self.sender.size:
             self.sender.wake()
-        self.expire_requests(now)
+        asking.expire(self, now)
         if self.am_interested:
             self.reconsider_interest()
         if not self.peer_choking or self.allowed_fast:
-            self.request(now)
+            asking.request(self, now)

@@ -12,6 +12,7 @@ from ..errors import StorageError
 from ..limits import KEEP_ALIVE, OUTBOX_PART, UPLOAD_BATCH_BLOCKS, UPLOAD_BATCH_SECONDS
 from ..metainfo.layout import BLOCK_SIZE
 from ..wire import messages as wm
+from . import serving
 
 if TYPE_CHECKING:
     from .peer import Peer
@@ -152,10 +153,10 @@ class Sender:
                     await pieces.disk.read(blocks, views)
                     reading = False
                     if peer.am_choking:  # after the wait, look again: all of it was to be refused then
-                        peer.reject(blocks)
+                        serving.reject(peer, blocks)
                         return
             except StorageError as error:
-                peer.reject(blocks)
+                serving.reject(peer, blocks)
                 if any(not pieces.picker.have >> block.piece & 1 for block in blocks):
                     return  # let go of meanwhile (BEP 54)
                 swarm.read_failed(error)

@@ -21,6 +21,7 @@ from ..strategy.peerlist import PeerList
 from ..wire import bitfield, messages as wm
 from ..wire.address import Address, Scope
 from ..wire.handshake import Handshake
+from . import asking, serving
 from .admission import Admission
 from .commons import Commons
 from .crew import Crew
@@ -285,7 +286,7 @@ class Swarm:
             peers = peers[self._turn :] + peers[: self._turn]
         for peer in peers:
             if peer.am_interested and not peer.peer_choking:
-                peer.request(now)
+                asking.request(peer, now)
 
     def request_idle(self, now: float) -> None:
         """Something became free that those who have nothing to do may be asked for: after every verdict, so cheap."""
@@ -293,7 +294,7 @@ class Swarm:
         in_vain = 0
         for peer in self.peers:
             if peer.idle and not peer.peer_choking:
-                peer.request(now)
+                asking.request(peer, now)
                 in_vain += peer.idle
                 if in_vain >= MOST_IN_VAIN_ASKED:
                     return
@@ -374,9 +375,9 @@ class Swarm:
         for peer in self.peers:
             if peer in unchoked:
                 if peer.am_choking:
-                    peer.unchoke()
+                    serving.unchoke(peer)
             elif not peer.am_choking:
-                peer.choke()
+                serving.choke(peer)
 
     # -- time --------------------------------------------------------------------------------------------------------
 
