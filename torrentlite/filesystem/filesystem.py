@@ -1,35 +1,25 @@
-"""A torrent as a filesystem for fsspec, so that pandas, pyarrow, dask and zarr read straight from a share.
-
-    pandas.read_parquet("torrent://sales/2024.parquet", columns=["price"], storage_options={"source": "sales.torrent"})
-    pandas.read_parquet("torrent://<40 hex digits of the info-hash>/sales/2024.parquet")
-
-Only the pieces that are touched are fetched. Needs the extra ``torrentlite[fsspec]``; the engine is Trio in a thread.
-"""
+"""What fsspec asks of a torrent."""
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import functools
-import io
 import os
 import re
 import threading
 import weakref
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import trio
 
-from . import loading, session
-from .blocking.portal import Portal
-from .errors import NoSuchFileError
-from .metainfo.magnet import Magnet
-from .metainfo.metainfo import Metainfo
-from .settings import Settings
-from .storage.memory import CacheStorage
-from .swarm.reader import Reader
-from .swarm.torrent import Torrent
+from .. import loading, session
+from ..metainfo.magnet import Magnet
+from ..metainfo.metainfo import Metainfo
+from ..settings import Settings
+from ..storage.memory import CacheStorage
+from ..swarm.torrent import Torrent
+from .engine import Engine
+from .file import TorrentFile
 
 if TYPE_CHECKING:
 
@@ -55,8 +45,6 @@ else:
 T = TypeVar("T")
 
 _HASH: Final = re.compile(r"(?:torrent://)?/?([0-9a-fA-F]{40})(?:/|$)")
-_BUFFER: Final = 16 << 10
-"""What a small read brings along: a block of the wire."""
 _AT_ONCE: Final = 16
 """Parts of files that are read at the same time (``cat_ranges``)."""
 
@@ -119,7 +107,7 @@ class TorrentFileSystem(AbstractFileSystem):
         self._timeout = timeout
         self._settings = Settings(**settings) if isinstance(settings, Mapping) else settings or Settings()
         self._unlock()
-        self._engine: _Engine | None = None
+        self._engine: Engine | None = None
         self._ready = True
         _MADE[id(self)] = self
 
@@ -139,14 +127,14 @@ class TorrentFileSystem(AbstractFileSystem):
     def _unlock(self) -> None:
         self._lock = threading.RLock()
 
-    def _start(self) -> _Engine:
+    def _start(self) -> Engine:
         """The session in its thread, begun when it is first needed, and anew in a forked process."""
         engine = self._engine
         if engine is not None and engine.portal.inside:
             return engine  # not by the lock: who closes it holds that, and waits for this thread
         with self._lock:
             if self._engine is None or self._engine.pid != os.getpid():
-                self._engine = _Engine(self._settings, self._add, self._timeout)
+                self._engine = Engine(self._settings, self._add, self._timeout)
                 self._finalizer = weakref.finalize(self, self._engine.close)
             return self._engine
 
@@ -194,9 +182,7 @@ class TorrentFileSystem(AbstractFileSystem):
     # -- what is in it -----------------------------------------------------------------------------------------------
 
     def _entry(self, path: str) -> dict[str, Any]:
-        engine = self._start()
-        name = self._strip_protocol(path)
-        entry = engine.entries.get(name) or engine.entries.get(f"{engine.metainfo.name}/{name}" if name else "")
+        entry = self._start().tree.find(self._strip_protocol(path))
         if entry is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         return entry
@@ -210,7 +196,7 @@ class TorrentFileSystem(AbstractFileSystem):
         entry = self._entry(path)
         found = [entry]
         if entry["type"] == "directory":
-            found = [self._start().entries[name] for name in self._start().children[entry["name"]]]
+            found = self._start().tree.inside(entry)
         return [dict(each) for each in found] if detail else [each["name"] for each in found]
 
     def ukey(self, path: str) -> str:
@@ -293,206 +279,3 @@ def _unlock_all() -> None:
 
 
 os.register_at_fork(after_in_child=_unlock_all)
-
-
-class _Engine:
-    """A session with one torrent in a thread of its own.
-
-    Attributes:
-        portal: the way into it.
-        metainfo: what is shared.
-        entries: files and folders by their path; "" is the root.
-        children: the paths of what is in each folder.
-    """
-
-    def __init__(
-        self,
-        settings: Settings,
-        add: Callable[[session.Session[Torrent]], Awaitable[Torrent]],
-        timeout: float | None,
-    ) -> None:
-        self.pid = os.getpid()
-        self._timeout = timeout
-        self._stack = contextlib.ExitStack()
-        try:
-            self.portal = self._stack.enter_context(Portal())
-            opened = self._stack.enter_context(self.portal.holding(session.open_session(settings)))
-            self.torrent = self.portal.run(functools.partial(add, opened))
-            self.metainfo = self.run(self.torrent.wait_metadata)
-        except BaseException:
-            self._stack.close()
-            raise
-        self._index()
-
-    def _index(self) -> None:
-        self.entries: dict[str, dict[str, Any]] = {"": {"name": "", "size": 0, "type": "directory"}}
-        self.children: dict[str, dict[str, None]] = {"": {}}
-        for index in self.metainfo.info.wanted_files:
-            file = self.metainfo.files[index]
-            for depth in range(1, len(file.path)):
-                folder = "/".join(file.path[:depth])
-                self.entries.setdefault(folder, {"name": folder, "size": 0, "type": "directory"})
-                self.children.setdefault(folder, {})
-                self.children["/".join(file.path[: depth - 1])][folder] = None
-            name = "/".join(file.path)
-            self.entries[name] = {"name": name, "size": file.length, "type": "file", "index": index}
-            self.children["/".join(file.path[:-1])][name] = None
-
-    def close(self) -> None:
-        """Leave the session; not in a forked process, where there is none."""
-        if self.pid == os.getpid():
-            self._stack.close()
-
-    def run(self, function: Callable[[], Awaitable[T]]) -> T:
-        """Await something in the engine's thread, for as long as anything comes.
-
-        Raises:
-            FileNotFoundError: there is no such file.
-            TimeoutError: nothing came for too long.
-        """
-        try:
-            return self.portal.run(functools.partial(self._patiently, function))
-        except NoSuchFileError as error:
-            raise FileNotFoundError(errno.ENOENT, str(error)) from error
-
-    async def _patiently(self, function: Callable[[], Awaitable[T]]) -> T:
-        if self._timeout is None:
-            return await function()
-        with trio.CancelScope(deadline=trio.current_time() + self._timeout) as scope:
-            result: list[T] = []
-            self._why = ""
-            failures: list[Exception] = []
-
-            async def call() -> None:
-                try:
-                    result.append(await function())
-                except Exception as error:  # as itself, not in an ExceptionGroup
-                    failures.append(error)
-                nursery.cancel_scope.cancel()
-
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(call)
-                nursery.start_soon(self._extend, scope, self._timeout)
-            if failures:
-                raise failures[0]
-            if result:
-                return result[0]
-        raise TimeoutError(f"{self.torrent.name}: nothing came for {self._timeout:g} s: {self._why}")
-
-    async def _extend(self, scope: trio.CancelScope, patience: float) -> None:
-        """Whenever something has come, wait longer."""
-        seen = -1
-        while True:
-            stats = self.torrent.stats()
-            moved = stats.downloaded - stats.wasted + stats.metadata_done + stats.checked
-            self._why = self.torrent.why().message  # while it still waits
-            if moved > seen:
-                seen = moved
-                scope.deadline = trio.current_time() + patience
-            await trio.sleep(min(1.0, patience / 4))
-
-
-class TorrentFile(io.BufferedIOBase):
-    """A file of a torrent, as fsspec gives it out: for one thread at a time.
-
-    What is asked for is read as it is, in one go: who reads a column's bytes wants no others. Only what is smaller than
-    a block is read with what follows.
-
-    Attributes:
-        fs: the filesystem; it leaves its session when nobody has it any more.
-        path: as it was opened.
-        size: its bytes.
-    """
-
-    mode = "rb"
-
-    def __init__(self, fs: TorrentFileSystem, engine: _Engine, file: int, path: str) -> None:
-        self.fs = fs
-        self._engine = engine
-        self._reader: Reader = engine.run(functools.partial(self._enter, engine.torrent, file))
-        self._position = 0
-        self._buffer = b""  # what lies from _buffered on
-        self._buffered = 0
-        self.path = path
-        self.size = self._reader.size
-
-    @staticmethod
-    async def _enter(torrent: Torrent, file: int) -> Reader:
-        return await torrent.open(file).__aenter__()
-
-    @property
-    def full_name(self) -> str:
-        """The path with its protocol."""
-        return f"torrent://{self.path}"
-
-    def readable(self) -> bool:
-        """Always."""
-        return True
-
-    def seekable(self) -> bool:
-        """Always."""
-        return True
-
-    def tell(self) -> int:
-        """The position of the next byte to be read."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go somewhere else."""
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
-        if base + offset < 0:
-            raise ValueError(f"position {base + offset} is before the beginning")
-        self._position = base + offset
-        return self._position
-
-    def peek(self, size: int = 0) -> bytes:
-        """Some of what comes next, at least a byte where there is one; the position stays."""
-        return self._some(1)
-
-    def read(self, size: int | None = -1) -> bytes:
-        """Exactly so many bytes, fewer only at the end; all the rest without a size."""
-        left = max(0, self.size - self._position)
-        wanted = left if size is None or size < 0 else min(size, left)
-        data = self._some(wanted)[:wanted]
-        self._position += len(data)
-        return data
-
-    def read1(self, size: int = -1) -> bytes:
-        """Some bytes, with one read at most."""
-        data = self._some(1)
-        data = data if size < 0 else data[:size]
-        self._position += len(data)
-        return data
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill a buffer; fewer bytes only at the end."""
-        view = memoryview(buffer).cast("B")
-        data = self.read(len(view))
-        view[: len(data)] = data
-        return len(data)
-
-    def close(self) -> None:
-        """Close it; nothing more is fetched for it."""
-        if not self.closed:
-            super().close()
-            # Not waited for: what nobody closed is closed by the collector, which may run in the loop's own thread.
-            if hasattr(self, "_reader"):
-                self._engine.portal.soon(self._reader.close)
-
-    def _some(self, wanted: int) -> bytes:
-        """So many bytes from the present position on, or more; fewer only at the end."""
-        if self.closed:
-            raise ValueError("I/O operation on closed file")
-        at = self._position - self._buffered
-        if 0 <= at < len(self._buffer) and at + wanted <= len(self._buffer):
-            return self._buffer[at:]
-        if wanted <= 0:
-            return b""
-        position, size = self._position, max(wanted, _BUFFER)
-        data = self._engine.run(lambda: self._read(position, size))
-        self._buffer, self._buffered = (data, position) if wanted < _BUFFER else (b"", 0)
-        return data
-
-    async def _read(self, position: int, size: int) -> bytes:
-        self._reader.seek(position)
-        return await self._reader.read(size)
