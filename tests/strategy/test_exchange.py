@@ -118,16 +118,16 @@ class Exchange:
         return arrival.accepted
 
     def spill(self) -> None:
-        download = self.picker.candidate_to_spill(self.now)
+        download = self.picker.partials.candidate_to_spill(self.now)
         if download is not None:
             self.disk[download.piece] = bytearray(download.size)
-            for begin, data in self.picker.spill(download):
+            for begin, data in self.picker.partials.spill(download):
                 self.disk[download.piece][begin : begin + len(data)] = data
             self.spilling.append(download)
 
     def finish_spill(self) -> None:
         if self.spilling:
-            self.picker.spilled(self.spilling.pop(0))
+            self.picker.partials.spilled(self.spilling.pop(0))
 
     def check(self) -> None:
         """The verdict on the piece that has waited the longest."""
@@ -181,9 +181,9 @@ class Exchange:
 
     def verify(self) -> None:
         picker = self.picker
-        partials = picker._partials
+        partials = picker.partials
         needed = picker.wanted & ~picker.have
-        places = [picker.have, picker._wants.fresh, bitfield.of(partials.all), bitfield.of(picker.checking)]
+        places = [picker.have, picker._wants.fresh, bitfield.of(partials.all), bitfield.of(picker.partials.checking)]
         places.append(bitfield.of(piece for piece in picker._wants.suspects if picker._choice._is_waiting(piece)))
         assert sum(place.bit_count() for place in places) >= needed.bit_count()
         for piece in bitfield.members(needed):
@@ -218,7 +218,7 @@ class Exchange:
         assert sorted(opened) == sorted(d.piece for d in partials.all.values() if d.free and d.owner is None)
         assert sorted(partials.alone) == sorted(d.piece for d in partials.all.values() if d.owner is not None)
 
-        downloads = [*partials.all.values(), *picker.checking.values()]
+        downloads = [*partials.all.values(), *picker.partials.checking.values()]
         buffers = [d.buffer for d in downloads if d.buffer is not None]
         buffers += [d.leaving for d in self.spilling if d.leaving is not None]
         assert self.memory.used == sum(map(len, buffers))
@@ -280,7 +280,7 @@ def step(exchange: Exchange) -> None:
         piece = rng.randrange(exchange.layout.piece_count)
         block = rng.choice(exchange.layout.blocks(piece))
         if block not in remote.queue + remote.late:
-            download = exchange.picker._partials.all.get(piece)
+            download = exchange.picker.partials.all.get(piece)
             was_asked = download is not None and download._was_asked.get(remote, 0) >> block.begin // BLOCK_SIZE & 1
             assert was_asked or not exchange.deliver(remote, block)
         odd = rng.choice([Block(piece, block.begin + 1, block.length), Block(piece, block.begin, block.length - 1)])

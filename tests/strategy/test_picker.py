@@ -214,7 +214,7 @@ def test_nothing_is_begun_where_no_reader_comes() -> None:
     picker.steer([], [], 0)
     assert picker.interesting("a"), "it stays so: the reader may come back"
     assert picker.pick("a", 100, 1.0) == []
-    assert picker.in_flight == 0
+    assert picker.partials.in_flight == 0
     picker.shed(1.0)
     assert memory.used
     picker.shed(1.0 + limits.PARTIAL_KEPT)
@@ -325,7 +325,7 @@ def test_a_piece_of_which_nothing_came_gives_its_memory_back() -> None:
     assert memory.used == 2 * 4 * BLOCK_SIZE
     picker.remove_peer("a")
     assert memory.used == 0
-    assert picker.in_flight == 0
+    assert picker.partials.in_flight == 0
 
 
 def test_the_last_piece_takes_no_more_memory_than_it_has_bytes() -> None:
@@ -344,17 +344,17 @@ def test_a_stalled_piece_is_spilled_and_goes_on_without_memory() -> None:
     deliver(picker, "slow", [blocks[1]])
     assert picker.pick("fast", 4, 1.0) == []
     assert memory.full
-    assert picker.candidate_to_spill(limits.STALLED_AFTER - 0.1) is None
-    stalled = picker.candidate_to_spill(limits.STALLED_AFTER)
+    assert picker.partials.candidate_to_spill(limits.STALLED_AFTER - 0.1) is None
+    stalled = picker.partials.candidate_to_spill(limits.STALLED_AFTER)
     assert stalled is not None
     assert stalled.piece == 0
-    assert [(begin, len(data)) for begin, data in picker.spill(stalled)] == [(BLOCK_SIZE, BLOCK_SIZE)]
+    assert [(begin, len(data)) for begin, data in picker.partials.spill(stalled)] == [(BLOCK_SIZE, BLOCK_SIZE)]
     assert picker.pick("fast", 4, 20.0) == [], "until it is written"
-    picker.spilled(stalled)
-    picker.spilled(stalled)
+    picker.partials.spilled(stalled)
+    picker.partials.spilled(stalled)
     assert memory.used == 0
     assert len(picker.pick("fast", 4, 20.0)) == 4
-    assert picker.candidate_to_spill(20.0) is None
+    assert picker.partials.candidate_to_spill(20.0) is None
     arrivals = deliver(picker, "slow", [blocks[0], blocks[2], blocks[3]])
     assert all(arrival.accepted and arrival.spilled for arrival in arrivals)
     assert arrivals[-1].finished is stalled
@@ -368,7 +368,7 @@ def test_the_piece_that_moves_least_is_spilled() -> None:
         picker.add_peer(peer, 1 << piece)
         blocks = picker.pick(peer, 4, 0.0)
         deliver(picker, peer, blocks[: 3 - piece])
-    stalled = picker.candidate_to_spill(30.0)
+    stalled = picker.partials.candidate_to_spill(30.0)
     assert stalled is not None
     assert stalled.piece == 2
 
@@ -378,8 +378,8 @@ def test_a_piece_that_moves_is_spilled_only_when_it_takes_long() -> None:
     picker.add_peer("a", 1)
     for second in range(int(limits.SPILL_AGE)):
         deliver(picker, "a", picker.pick("a", 1, float(second)))
-        assert picker.candidate_to_spill(second + 0.9) is None
-    assert picker.candidate_to_spill(limits.SPILL_AGE) is not None
+        assert picker.partials.candidate_to_spill(second + 0.9) is None
+    assert picker.partials.candidate_to_spill(limits.SPILL_AGE) is not None
 
 
 def test_nothing_is_spilled_while_the_disk_has_pieces_to_check() -> None:
@@ -387,19 +387,19 @@ def test_nothing_is_spilled_while_the_disk_has_pieces_to_check() -> None:
     picker.add_peer("a", 0b11)
     blocks = picker.pick("a", 8, 0.0)
     deliver(picker, "a", blocks[:4])
-    assert picker.candidate_to_spill(30.0) is None
+    assert picker.partials.candidate_to_spill(30.0) is None
     picker.piece_right(blocks[0].piece)
-    assert picker.candidate_to_spill(30.0) is not None
+    assert picker.partials.candidate_to_spill(30.0) is not None
 
 
 def test_a_spilled_piece_that_loses_all_its_blocks_stays_spilled() -> None:
     picker, _ = new(1)
     picker.add_peer("a", 1)
     deliver(picker, "a", picker.pick("a", 4, 0.0)[:1])
-    download = picker.candidate_to_spill(30.0)
+    download = picker.partials.candidate_to_spill(30.0)
     assert download is not None
-    picker.spill(download)
-    picker.spilled(download)
+    picker.partials.spill(download)
+    picker.partials.spilled(download)
     picker.remove_peer("a")
     picker.distrust(lambda peer: peer == "a")
     picker.add_peer("b", 1)
@@ -440,7 +440,7 @@ def test_clear_forgets_what_is_not_whole() -> None:
     blocks = picker.pick("a", 12, 0.0)
     deliver(picker, "a", blocks[:5])
     assert picker.clear() == [("a", block) for block in blocks[5:]]
-    assert list(picker.checking) == [blocks[0].piece]
+    assert list(picker.partials.checking) == [blocks[0].piece]
     assert memory.used == 4 * BLOCK_SIZE
     assert len(picker.pick("a", 8, 0.0)) == 8
 
@@ -552,13 +552,13 @@ def test_between_the_last_block_and_the_verdict_a_piece_is_neither_to_be_had_nor
     finished = deliver(picker, "a", blocks[3:])[0].finished
     assert finished is not None
     assert finished.buffer is not None
-    assert picker.checking == {0: finished}
+    assert picker.partials.checking == {0: finished}
     assert picker.pick("a", 9, 0.0) == []
     assert not deliver(picker, "a", blocks[:1])[0].accepted
     assert picker.interesting("a")
     assert picker.have == 0
     picker.piece_right(0)
-    assert (picker.have, picker.checking, memory.used) == (1, {}, 0)
+    assert (picker.have, picker.partials.checking, memory.used) == (1, {}, 0)
     assert not picker.interesting("a")
 
 
@@ -669,13 +669,13 @@ def test_partial_and_in_flight_pieces_can_be_looked_at() -> None:
     picker.add_peer("a", bitfield.full(8))
     blocks = picker.pick("a", 6, 0.0)
     first, second = numbers(blocks)
-    assert picker.in_flight == 1 << first | 1 << second
-    assert picker.partial == 0
+    assert picker.partials.in_flight == 1 << first | 1 << second
+    assert picker.partials.received == 0
     deliver(picker, "a", blocks[:1])
-    assert picker.partial == 1 << first
+    assert picker.partials.received == 1 << first
     picker.remove_peer("a")
-    assert picker.in_flight == 0
-    assert picker.partial == 1 << first
+    assert picker.partials.in_flight == 0
+    assert picker.partials.received == 1 << first
 
 
 # -- liars
@@ -909,6 +909,6 @@ def test_what_a_liar_sent_to_other_pieces_is_thrown_away() -> None:
     deliver(picker, "a", mine)
     picker.remove_peer("liar")
     picker.distrust(lambda peer: peer == "liar")
-    assert picker.partial == 1 << mine[0].piece
+    assert picker.partials.received == 1 << mine[0].piece
     assert memory.used == 4 * BLOCK_SIZE
     assert len(picker.pick("a", 99, 0.0)) == 11

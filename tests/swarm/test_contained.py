@@ -135,7 +135,10 @@ async def test_a_bug_where_the_last_piece_is_handed_on_is_contained(world, monke
         hand_on = getattr(pieces, step)
 
         def bug(*arguments):
-            if len(pieces.picker.checking) + pieces.picker.have.bit_count() == metainfo.info.layout.piece_count:
+            if (
+                len(pieces.picker.partials.checking) + pieces.picker.have.bit_count()
+                == metainfo.info.layout.piece_count
+            ):
                 monkeypatch.setattr(pieces, step, hand_on)
                 raise ZeroDivisionError("planted")
             hand_on(*arguments)

@@ -50,7 +50,7 @@ async def half_a_piece(world):
     bugs = []
     async with trio.open_nursery() as nursery:
         crew = Crew(nursery, lambda name, error: bugs.append(error))
-        spills = Spills(picker, disk, crew, Trouble(owner), owner)
+        spills = Spills(picker.partials, disk, crew, Trouble(owner), owner)
         yield machine, disk, memory, picker, spills, owner, data
         await crew.stop()
     assert not bugs

@@ -106,13 +106,12 @@ class Choice(Generic[P]):
 
     Args:
         hands: of the connected peers.
-        checking: pieces that wait for their verdict.
 
     Attributes:
         overtaken: what owners of pieces were asked for when others took these over.
     """
 
-    __slots__ = ("_availability", "_checking", "_hands", "_layout", "_partials", "_wants", "overtaken")
+    __slots__ = ("_availability", "_hands", "_layout", "_partials", "_wants", "overtaken")
 
     def __init__(
         self,
@@ -121,14 +120,12 @@ class Choice(Generic[P]):
         wants: Wants,
         partials: Partials[P],
         hands: dict[P, Hand[P]],
-        checking: dict[int, PieceDownload[P]],
     ) -> None:
         self._layout = layout
         self._availability = availability
         self._wants = wants
         self._partials = partials
         self._hands = hands
-        self._checking = checking
         self.overtaken: list[tuple[P, Block]] = []
 
     def sources(self, asker: Asker[P]) -> Iterator[PieceDownload[P]]:
@@ -432,4 +429,4 @@ class Choice(Generic[P]):
 
     def _is_waiting(self, piece: int) -> bool:
         """Whether a suspect piece is not begun."""
-        return piece in self._wants.needed and piece not in self._partials.all and piece not in self._checking
+        return piece in self._wants.needed and not self._partials.holds(piece)

@@ -1,11 +1,12 @@
-"""The pieces on their way, and the memory they hold."""
+"""The pieces on their way, from the first request to the verdict, and the memory they hold."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
-from ..limits import STALLED_AFTER
+from ..limits import SPILL_AGE, STALLED_AFTER
+from ..wire import bitfield
 from .download import PieceDownload
 from .memory import Buffer, PieceMemory
 
@@ -21,11 +22,12 @@ class Partials(Generic[P]):
     Attributes:
         all: every partial piece by its number.
         alone: those that only their owner may fetch.
+        checking: whole ones that wait for their verdict.
         memory: where their buffers come from.
         buffers: how many are out.
     """
 
-    __slots__ = ("_calm_until", "_open", "all", "alone", "buffers", "memory")
+    __slots__ = ("_calm_until", "_open", "all", "alone", "buffers", "checking", "memory")
 
     def __init__(self, memory: PieceMemory) -> None:
         self.memory = memory
@@ -33,6 +35,7 @@ class Partials(Generic[P]):
         self._calm_until = 0.0
         self.all: dict[int, PieceDownload[P]] = {}
         self.alone: dict[int, PieceDownload[P]] = {}
+        self.checking: dict[int, PieceDownload[P]] = {}
         self._open: tuple[dict[int, PieceDownload[P]], dict[int, PieceDownload[P]]] = ({}, {})  # of fast peers, of slow
 
     @property
@@ -46,6 +49,10 @@ class Partials(Generic[P]):
         """Whether there is nothing to ask for but what others are asked for: the usual state with many peers."""
         fast, slow = self._open
         return self.memory.full and not (fast or slow or self.alone) and self.buffers > 0
+
+    def holds(self, piece: int) -> bool:
+        """Whether a piece is begun, or being checked."""
+        return piece in self.all or piece in self.checking
 
     def lacks(self, size: int) -> bool:
         """Whether to begin a piece of this size would be refused now, if it is not urgent."""
@@ -77,12 +84,6 @@ class Partials(Generic[P]):
             self._return(download.buffer)
             download.buffer = download.view = None
 
-    def give_leaving(self, download: PieceDownload[P]) -> None:
-        """Return the buffer of a spilled piece, once its blocks are written."""
-        if download.leaving is not None:
-            self._return(download.leaving)
-            download.leaving = None
-
     def sort_in(self, download: PieceDownload[P]) -> None:
         """Put a partial piece where its owner and its free blocks say."""
         piece = download.piece
@@ -111,6 +112,50 @@ class Partials(Generic[P]):
         self._calm_until = min((download.asked_at for download in self.all.values()), default=now) + STALLED_AFTER
         return now >= self._calm_until
 
+    # -- when memory is short ----------------------------------------------------------------------------------------
+
+    def candidate_to_spill(self, now: float) -> PieceDownload[P] | None:
+        """The partial piece that keeps its memory the longest for the least, when spilling one would help.
+
+        It would not while pieces are being checked: then it is the disk that is slow, and memory will come back.
+        """
+        if self.checking:
+            return None
+        downloads = [download for download in self.all.values() if download.buffer is not None]
+        slow = [download for download in downloads if now - download.begun_at >= SPILL_AGE or download.stalls(now)]
+        return min(slow, key=lambda download: download.pace(now), default=None)
+
+    def spill(self, download: PieceDownload[P]) -> list[tuple[int, memoryview]]:
+        """Part a piece from its memory; returns what is to be written to disk, as (begin, bytes).
+
+        From now on the caller writes what arrives for it (``Arrival.spilled``) and, when it is whole, checks it on
+        disk. When the returned bytes are written, ``spilled`` gives the memory back.
+        """
+        return download.detach()
+
+    def spilled(self, download: PieceDownload[P]) -> None:
+        """What ``spill`` returned is written (or has failed to be, and the caller drops the piece)."""
+        if download.leaving is not None:
+            self._return(download.leaving)
+            download.leaving = None
+
+    def parted(self, piece: int) -> PieceDownload[P] | None:
+        """The spilled piece of this number that is on its way, or being checked."""
+        download = self.all.get(piece) or self.checking.get(piece)
+        return download if download is not None and download.buffer is None else None
+
     def _return(self, buffer: Buffer) -> None:
         self.buffers -= 1
         self.memory.give(buffer)
+
+    # -- looks -------------------------------------------------------------------------------------------------------
+
+    @property
+    def received(self) -> int:
+        """The pieces of which some blocks are received, but not all."""
+        return bitfield.of(download.piece for download in self.all.values() if download.missing < len(download.senders))
+
+    @property
+    def in_flight(self) -> int:
+        """The pieces of which some blocks are requested now."""
+        return bitfield.of(download.piece for download in self.all.values() if not download.idle)

@@ -18,7 +18,7 @@ import random
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
-from ..limits import PARTIAL_KEPT, SPILL_AGE
+from ..limits import PARTIAL_KEPT
 from ..metainfo.layout import BLOCK_SIZE, Block, Layout
 from ..wire import bitfield
 from .availability import Availability
@@ -71,18 +71,17 @@ class Picker(Generic[P]):
 
     Attributes:
         availability: how many peers have which piece.
-        checking: finished pieces that wait for ``piece_right`` or ``piece_wrong``.
+        partials: the pieces on their way, and those that wait for ``piece_right`` or ``piece_wrong``.
     """
 
     def __init__(self, layout: Layout, memory: PieceMemory, rng: random.Random, *, sequential: bool = False) -> None:
         self.layout: Final = layout
         self.availability: Final = Availability(layout.piece_count)
-        self.checking: dict[int, PieceDownload[P]] = {}
+        self.partials: Final[Partials[P]] = Partials(memory)
         self._hands: dict[P, Hand[P]] = {}
-        self._contributors: dict[int, list[Hand[P]]] = {}  # to the pieces in ``checking``
-        self._partials: Partials[P] = Partials(memory)
+        self._contributors: dict[int, list[Hand[P]]] = {}  # to the pieces that are being checked
         self._wants: Final = Wants(self.availability, rng, sequential=sequential)
-        self._choice: Final = Choice(layout, self.availability, self._wants, self._partials, self._hands, self.checking)
+        self._choice: Final = Choice(layout, self.availability, self._wants, self.partials, self._hands)
         self._now = 0.0
 
     # What we want
@@ -128,13 +127,13 @@ class Picker(Generic[P]):
     @property
     def urgent(self) -> int:
         """What somebody waits for, of what can still be asked for."""
-        wants = self._wants
-        return bitfield.of(piece for piece in wants.urgent if piece in wants.needed and piece not in self.checking)
+        wants, checking = self._wants, self.partials.checking
+        return bitfield.of(piece for piece in wants.urgent if piece in wants.needed and piece not in checking)
 
     @property
     def urgent_blocks(self) -> int:
         """How many blocks of that are missing."""
-        downloads, layout = self._partials.all, self.layout
+        downloads, layout = self.partials.all, self.layout
         return sum(
             downloads[piece].missing if piece in downloads else layout.block_count(piece)
             for piece in bitfield.members(self.urgent)
@@ -143,7 +142,7 @@ class Picker(Generic[P]):
     @property
     def unasked(self) -> bool:
         """Whether somebody waits for blocks that nobody is asked for."""
-        downloads = self._partials.all
+        downloads = self.partials.all
         return any(piece not in downloads or downloads[piece].free for piece in bitfield.members(self.urgent))
 
     def set_sequential(self, sequential: bool) -> None:
@@ -151,12 +150,12 @@ class Picker(Generic[P]):
         self._wants.sequential = sequential
 
     def _set(self, have: int, wanted: int) -> list[tuple[P, Block]]:
-        wants, partials = self._wants, self._partials
+        wants, partials = self._wants, self.partials
         wants.set(have, wanted)
         cancelled = self._drop_all(
             [download for download in partials.all.values() if download.piece not in wants.needed]
         )
-        wants.begun([*partials.all, *self.checking])
+        wants.begun([*partials.all, *partials.checking])
         for hand in self._hands.values():
             self._find_witness(hand)
         return cancelled
@@ -253,7 +252,7 @@ class Picker(Generic[P]):
         if count <= 0 or (whole_piece and share is not None):
             return blocks
         hand = self._hands[peer]
-        nothing_new = self._partials.exhausted and not self._wants.urgent and share is None
+        nothing_new = self.partials.exhausted and not self._wants.urgent and share is None
         if nothing_new and hand.asked:
             return blocks  # as ``contest`` would say: a third of all calls, when 200 peers share 64 MiB
         asker = Asker(hand, now, self._wants.permitted(only), room=count, slow=slow, alone=whole_piece)
@@ -271,7 +270,7 @@ class Picker(Generic[P]):
             hand.downloads[download.piece] = download
             blocks += download.ask(peer, most, now)
             if not download.free:
-                self._partials.sort_in(download)
+                self.partials.sort_in(download)
             if len(blocks) >= count:
                 return blocks
         return blocks if blocks or share is not None else self._choice.contest(asker, count)
@@ -309,7 +308,7 @@ class Picker(Generic[P]):
                 hand.downloads[download.piece] = download
                 blocks += download.ask_run(peer, max(1, count - len(blocks)), now)
                 if not download.free:
-                    self._partials.sort_in(download)
+                    self.partials.sort_in(download)
             if blocks:
                 return blocks
         blocks = self._choice.contest(asker, count)
@@ -323,7 +322,7 @@ class Picker(Generic[P]):
 
     def received(self, peer: P, piece: int, begin: int, data: bytes | bytearray | memoryview) -> Arrival[P]:
         """Take in a block that a peer has sent; it is copied, so ``data`` may be reused."""
-        download = self._partials.all.get(piece)
+        download = self.partials.all.get(piece)
         if download is None:
             return _REFUSED
         others = download.receive(peer, begin, data)
@@ -343,7 +342,7 @@ class Picker(Generic[P]):
 
         None, and nothing is done, where they are not just what was to come: then each is to be looked at by itself.
         """
-        download = self._partials.all.get(piece)
+        download = self.partials.all.get(piece)
         if download is None or not download.receive_run(peer, run):
             return None
         download.touched_at = self._now
@@ -351,14 +350,14 @@ class Picker(Generic[P]):
 
     def _finish(self, download: PieceDownload[P], cancel: tuple[P, ...]) -> Arrival[P]:
         piece = download.piece
-        self._partials.remove(download)
+        self.partials.remove(download)
         for asked in download.asked:
             del self._hands[asked].downloads[piece]
         senders = dict.fromkeys(download.senders)
         contributors = [self._hands[sender] for sender in senders if sender is not None and sender in self._hands]
         for hand in contributors:
             hand.unverified += 1
-        self.checking[piece] = download
+        self.partials.checking[piece] = download
         self._contributors[piece] = contributors
         return Arrival(True, download, cancel, download.buffer is None)
 
@@ -368,13 +367,13 @@ class Picker(Generic[P]):
         for piece, begin, _ in blocks:
             bits[piece] = bits.get(piece, 0) | 1 << begin // BLOCK_SIZE
         for piece, chosen in bits.items():
-            download = self._partials.all.get(piece)
+            download = self.partials.all.get(piece)
             if download is not None and download.release(peer, chosen):
                 self._freed(download)
 
     def distrust(self, lied: Callable[[P], bool]) -> None:
         """Throw away what some peers, connected or gone, have sent to pieces that are not yet finished."""
-        for download in list(self._partials.all.values()):
+        for download in list(self.partials.all.values()):
             if download.discard(lied):
                 self._freed(download)
 
@@ -384,16 +383,16 @@ class Picker(Generic[P]):
         return [block for download in downloads for block in download.requested_of(peer)]
 
     def piece_right(self, piece: int) -> None:
-        """A piece in ``checking`` is verified and written: it is had from now on, and its memory is free."""
-        self._partials.give(self.checking.pop(piece))
+        """A finished piece is verified and written: it is had from now on, and its memory is free."""
+        self.partials.give(self.partials.checking.pop(piece))
         for hand in self._contributors.pop(piece):
             hand.unverified -= 1
             hand.trust += 1
         self._wants.right(piece)
 
     def piece_wrong(self, piece: int) -> None:
-        """A piece in ``checking`` is not what it should be: it will be fetched again, whole from one peer."""
-        self._partials.give(self.checking.pop(piece))
+        """A finished piece is not what it should be: it will be fetched again, whole from one peer."""
+        self.partials.give(self.partials.checking.pop(piece))
         for hand in self._contributors.pop(piece):
             hand.unverified -= 1
             hand.trust = 1
@@ -403,7 +402,7 @@ class Picker(Generic[P]):
         """Forget pieces that may not be fetched any more, because their readers went elsewhere, some time after."""
         allowed = self._wants.allowed
         if allowed is not None:
-            for download in list(self._partials.all.values()):
+            for download in list(self.partials.all.values()):
                 quiet = now - max(download.asked_at, download.touched_at)
                 unwanted = not allowed >> download.piece & 1 and download.idle and quiet >= PARTIAL_KEPT
                 if unwanted and download.buffer is not None:  # a spilled one costs nothing
@@ -411,14 +410,14 @@ class Picker(Generic[P]):
 
     def clear(self) -> list[tuple[P, Block]]:
         """Forget all partial pieces, as for a pause; returns all requests, to be cancelled. Checks go on."""
-        return self._drop_all(list(self._partials.all.values()))
+        return self._drop_all(list(self.partials.all.values()))
 
     def close(self) -> None:
         """Give all memory back, for good. Nothing is being checked or spilled any more, whatever came of it."""
         self.clear()
-        for download in self.checking.values():
-            self._partials.give(download)
-        self.checking.clear()
+        for download in self.partials.checking.values():
+            self.partials.give(download)
+        self.partials.checking.clear()
         self._contributors.clear()
 
     def _freed(self, download: PieceDownload[P]) -> None:
@@ -426,7 +425,7 @@ class Picker(Generic[P]):
         if download.untouched and download.buffer is not None:
             self._drop(download)
         else:
-            self._partials.sort_in(download)
+            self.partials.sort_in(download)
 
     def _drop_all(self, downloads: list[PieceDownload[P]]) -> list[tuple[P, Block]]:
         cancelled = []
@@ -437,56 +436,8 @@ class Picker(Generic[P]):
         return cancelled
 
     def _drop(self, download: PieceDownload[P]) -> None:
-        self._partials.remove(download)
-        self._partials.give(download)
+        self.partials.remove(download)
+        self.partials.give(download)
         for peer in download.asked:
             del self._hands[peer].downloads[download.piece]
         self._wants.put_back(download.piece)
-
-    # When memory is short
-
-    def candidate_to_spill(self, now: float) -> PieceDownload[P] | None:
-        """The partial piece that keeps its memory the longest for the least, when spilling one would help.
-
-        It would not while pieces are being checked: then it is the disk that is slow, and memory will come back.
-        """
-        if self.checking:
-            return None
-        downloads = [download for download in self._partials.all.values() if download.buffer is not None]
-        slow = [download for download in downloads if now - download.begun_at >= SPILL_AGE or download.stalls(now)]
-        return min(slow, key=lambda download: download.pace(now), default=None)
-
-    def spill(self, download: PieceDownload[P]) -> list[tuple[int, memoryview]]:
-        """Part a piece from its memory; returns what is to be written to disk, as (begin, bytes).
-
-        From now on the caller writes what arrives for it (``Arrival.spilled``) and, when it is whole, checks it on
-        disk. When the returned bytes are written, ``spilled`` gives the memory back.
-        """
-        return download.detach()
-
-    def spilled(self, download: PieceDownload[P]) -> None:
-        """What ``spill`` returned is written (or has failed to be, and the caller drops the piece)."""
-        self._partials.give_leaving(download)
-
-    def parted(self, piece: int) -> PieceDownload[P] | None:
-        """The spilled piece of this number that is on its way, or being checked."""
-        download = self._partials.all.get(piece) or self.checking.get(piece)
-        return download if download is not None and download.buffer is None else None
-
-    # Looks
-
-    @property
-    def buffers(self) -> int:
-        """How many pieces hold memory."""
-        return self._partials.buffers
-
-    @property
-    def partial(self) -> int:
-        """The pieces of which some blocks are received, but not all."""
-        downloads = self._partials.all.values()
-        return bitfield.of(download.piece for download in downloads if download.missing < len(download.senders))
-
-    @property
-    def in_flight(self) -> int:
-        """The pieces of which some blocks are requested now."""
-        return bitfield.of(download.piece for download in self._partials.all.values() if not download.idle)

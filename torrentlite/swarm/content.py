@@ -232,8 +232,8 @@ class Content:
         return PieceStats(
             count=self.info.layout.piece_count,
             have=picker.have,
-            in_flight=picker.in_flight,
-            partial=picker.partial,
+            in_flight=picker.partials.in_flight,
+            partial=picker.partials.received,
             wanted=picker.wanted,
             availability=tuple(picker.availability.counts()),
         )

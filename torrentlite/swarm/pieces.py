@@ -116,7 +116,7 @@ class Pieces:
         self.block_at = 0.0
         self.fastest = 0.0
         self._trouble = Trouble(owner)
-        self._spills = Spills(self.picker, disk, crew, self._trouble, owner)
+        self._spills = Spills(self.picker.partials, disk, crew, self._trouble, owner)
         self._closed = False
         self._finished: deque[PieceDownload[Source]] = deque()
         self._checkers = 0
@@ -132,7 +132,7 @@ class Pieces:
     @property
     def busy(self) -> bool:
         """Whether pieces are to be checked, spilled or synced, or hold memory."""
-        return bool(self._finished or self._spills or self.picker.buffers or self.disk.dirty)
+        return bool(self._finished or self._spills or self.picker.partials.buffers or self.disk.dirty)
 
     # -- blocks ------------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ import trio
 from ..errors import DiskTroubleError, StorageError
 from ..storage.disk import Disk
 from ..strategy.download import PieceDownload
-from ..strategy.picker import Picker
+from ..strategy.partials import Partials
 from .crew import Crew
 from .trouble import FailureOwner, Trouble, bugs_stop
 
@@ -31,8 +31,8 @@ class SpillsOwner(FailureOwner, Protocol):
 class Spills(Generic[P]):
     """Spilled blocks of one torrent. One piece is written at a time. True while some wait."""
 
-    def __init__(self, picker: Picker[P], disk: Disk, crew: Crew, trouble: Trouble, owner: SpillsOwner) -> None:
-        self._picker = picker
+    def __init__(self, partials: Partials[P], disk: Disk, crew: Crew, trouble: Trouble, owner: SpillsOwner) -> None:
+        self._partials = partials
         self._disk = disk
         self._crew = crew
         self._trouble = trouble
@@ -56,11 +56,11 @@ class Spills(Generic[P]):
         Written later they might meet a new copy. Those of a piece that is being checked belong to it.
         """
         for piece in list(self._waiting):
-            if self._picker.parted(piece) is None:
+            if self._partials.parted(piece) is None:
                 del self._waiting[piece]
                 leaving = self._leaving.pop(piece, None)
                 if leaving is not None:
-                    self._picker.spilled(leaving)
+                    self._partials.spilled(leaving)
 
     async def settled(self, pieces: Collection[int]) -> None:
         """Wait while one of these is being written: for a download of it that was given up, so that comes first."""
@@ -75,24 +75,24 @@ class Spills(Generic[P]):
             StorageError: the disk refuses; then they wait on, with their memory.
         """
         async with self._lock:
-            download = self._picker.parted(piece)
+            download = self._partials.parted(piece)
             blocks, leaving = self._waiting.pop(piece, []), self._leaving.pop(piece, None)
             self._writing = piece
             try:
                 if blocks:
                     await self._disk.spill(piece, blocks)
             except BaseException:
-                if download is not None and self._picker.parted(piece) is download:  # received is received
+                if download is not None and self._partials.parted(piece) is download:  # received is received
                     self._waiting[piece] = blocks + self._waiting.get(piece, [])
                     if leaving is not None:
                         self._leaving[piece] = leaving
                 elif leaving is not None:  # it was given up meanwhile
-                    self._picker.spilled(leaving)
+                    self._partials.spilled(leaving)
                 raise
             finally:
                 self._writing = -1
             if leaving is not None:
-                self._picker.spilled(leaving)
+                self._partials.spilled(leaving)
                 self._owner.want_requests()
 
     def start(self) -> None:
@@ -102,9 +102,9 @@ class Spills(Generic[P]):
 
     async def _run(self) -> None:
         try:
-            download = self._picker.candidate_to_spill(trio.current_time())
+            download = self._partials.candidate_to_spill(trio.current_time())
             if download is not None:
-                self._waiting[download.piece] = list(self._picker.spill(download))
+                self._waiting[download.piece] = list(self._partials.spill(download))
                 self._leaving[download.piece] = download
             while self._waiting:
                 try:
