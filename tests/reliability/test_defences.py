@@ -30,7 +30,7 @@ from torrentlite.net.network import RealNetwork
 from torrentlite.settings import Settings
 from torrentlite.storage import platform
 from torrentlite.storage.beneath import Beneath
-from torrentlite.strategy.choice import Choice
+from torrentlite.strategy.doubles import Doubles
 from torrentlite.strategy.peerlist import PeerList
 from torrentlite.swarm.pex import PeerExchange
 from torrentlite.swarm.uploads import Uploads
@@ -308,7 +308,7 @@ DEFENCES = {
     "bans": Defence(comes_back, ((PeerList, "ban", lambda self, key, reason: None),)),
     "time-outs": Defence(takes_requests, ((limits, "REQUEST_TIMEOUT", math.inf),)),
     "places for late blocks": Defence(
-        holds_the_last_blocks, ((Choice, "_most_askers", lambda self, asker, download: limits.MAX_ASKERS - 1),)
+        holds_the_last_blocks, ((Doubles, "_most_askers", lambda self, asker, download: limits.MAX_ASKERS - 1),)
     ),
     "rejects are counted": Defence(refuses, (("torrentlite.swarm.asking", "MAX_REJECTS", math.inf),)),
     "unwanted blocks are counted": Defence(unasked, (("torrentlite.swarm.asking", "MAX_UNWANTED_BLOCKS", math.inf),)),

@@ -12,7 +12,9 @@ import trio
 from tests.reliability import hostile
 from torrentlite.limits import MAX_ASKERS
 from torrentlite.strategy.blame import Blame
-from torrentlite.strategy.choice import Asker, Choice
+from torrentlite.strategy.choice import Choice
+from torrentlite.strategy.doubles import Doubles
+from torrentlite.strategy.hand import Asker
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +43,7 @@ def test_control_without_blame(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_control_places_for_anybody(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the endgame the slow and the silent may take all places of a block: then the last one waits for them."""
-    monkeypatch.setattr(Choice, "_most_askers", lambda self, asker, download: MAX_ASKERS)
+    monkeypatch.setattr(Doubles, "_most_askers", lambda self, asker, download: MAX_ASKERS)
     result = hostile.tell(900)
     assert result.taken > 2 * result.clean
 

@@ -8,13 +8,13 @@
 2. The first few pieces are drawn at random, to have something soon; after that the rarest go first (``wants.py``).
 3. Slow peers share pieces among themselves. One block asked of a slow peer keeps a whole piece in memory for as long as
    that peer takes, and a few dozen of such pieces leave a fast peer without memory to fill.
-4. When everything to be had is asked for, the last blocks are asked of several peers (the endgame, ``MAX_ASKERS``). The
-   same is done with pieces that stall and hold up others.
-5. A peer may have a hand in as many unverified pieces as its *trust* says, which grows with every piece that was right:
+4. A peer may have a hand in as many unverified pieces as its *trust* says, which grows with every piece that was right:
    whoever sends only rubbish spoils a few pieces, not a queue full of them.
-6. A peer on parole (``blame.py``) gets pieces alone, and blocks of shared ones only if there is nothing else.
-7. What a reader waits for comes before all of this, then what readers will come to: of peers that are neither slow nor
-   on parole, as long as there are others. What is late of it is asked of several.
+5. A peer on parole (``blame.py``) gets pieces alone, and blocks of shared ones only if there is nothing else.
+6. What a reader waits for comes before all of this, then what readers will come to: of peers that are neither slow nor
+   on parole, as long as there are others.
+
+Which blocks are asked of several peers is told in ``doubles.py``.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from ..metainfo.layout import Block, Layout
 from ..wire import bitfield
 from .availability import Availability
 from .download import PieceDownload
+from .hand import Asker, Hand
 from .partials import Partials
-from .pieceset import PieceSet
 from .pipeline import QUEUE_TIME
 from .wants import Wants
 
@@ -38,67 +38,6 @@ P = TypeVar("P", bound=Hashable)
 
 SCARCER: Final = 2
 """A new piece comes before the open ones when so many times fewer peers have it."""
-
-
-class Hand(Generic[P]):
-    """What is known of a connected peer.
-
-    Attributes:
-        peer: its key.
-        holdings: the pieces that it has.
-        downloads: the partial pieces of which it is or was asked something.
-        unverified: finished pieces that it contributed to and that are being checked.
-        trust: in how many pieces it may have a hand at a time.
-        witness: a piece that it has and we need, as far as was looked; -1 when there is none.
-    """
-
-    __slots__ = ("downloads", "holdings", "peer", "trust", "unverified", "witness")
-
-    def __init__(self, peer: P, holdings: PieceSet) -> None:
-        self.peer: Final = peer
-        self.holdings = holdings
-        self.downloads: dict[int, PieceDownload[P]] = {}
-        self.unverified = 0
-        self.trust = limits.FIRST_TRUST
-        self.witness = -1
-
-    @property
-    def proven(self) -> bool:
-        """Whether it has contributed to a right piece, and not to a wrong one lately."""
-        return self.trust > limits.FIRST_TRUST
-
-    @property
-    def asked(self) -> bool:
-        """Whether it is asked for anything now."""
-        peer = self.peer
-        for download in self.downloads.values():  # noqa: SIM110  each turn of every peer: a third of what any() takes
-            if download.asked[peer]:
-                return True
-        return False
-
-    @property
-    def trusted(self) -> bool:
-        """Whether it may have a hand in one more piece."""
-        return len(self.downloads) + self.unverified < self.trust
-
-
-class Asker(Generic[P]):
-    """A peer that is to be asked for blocks now, and under which terms: see ``Picker.pick``."""
-
-    __slots__ = ("alone", "hand", "now", "only", "peer", "room", "slow")
-
-    def __init__(self, hand: Hand[P], now: float, only: int | None, *, room: int, slow: bool, alone: bool) -> None:
-        self.hand = hand
-        self.peer: P = hand.peer
-        self.now = now
-        self.only = only
-        self.room = room
-        self.slow = slow
-        self.alone = alone
-
-    def may_get(self, piece: int) -> bool:
-        """Whether the peer has this piece and may be asked for it."""
-        return piece in self.hand.holdings and (self.only is None or bool(self.only >> piece & 1))
 
 
 class Choice(Generic[P]):
@@ -159,7 +98,7 @@ class Choice(Generic[P]):
     def urgent(self, asker: Asker[P]) -> Iterator[PieceDownload[P]]:
         """What somebody waits for, the first needed first."""
         for piece in self._wants.urgent:
-            if self._may_help(asker, piece):
+            if asker.may_help(piece):
                 download = self._partials.all.get(piece) or self._begin_urgent(piece, asker)
                 if download is None:
                     continue
@@ -170,12 +109,6 @@ class Choice(Generic[P]):
                     self._take_over(download, asker)  # nobody waits a minute for a suspect that its owner keeps back
                 if download.free:
                     yield download
-
-    def _may_help(self, asker: Asker[P], piece: int) -> bool:
-        """Whether this peer may have a hand in an urgent piece."""
-        hand = asker.hand
-        busy = len(hand.downloads) + hand.unverified - hand.trust
-        return asker.may_get(piece) and (piece in hand.downloads or busy < limits.URGENT_TRUST)
 
     def _begin_urgent(self, piece: int, asker: Asker[P]) -> PieceDownload[P] | None:
         if piece in self._wants.suspects:
@@ -201,25 +134,6 @@ class Choice(Generic[P]):
 
     def _joins(self, asker: Asker[P], download: PieceDownload[P]) -> bool:
         return download.piece in asker.hand.downloads or asker.hand.trusted
-
-    def late(self, asker: Asker[P], count: int) -> list[Block]:
-        """Urgent blocks that are late, to be asked of this peer as well, if it is not slow itself."""
-        blocks: list[Block] = []
-        if asker.slow or asker.alone:
-            return blocks
-        count = min(limits.MAX_DOUBLES, count)
-        for piece in self._wants.urgent:
-            download = self._partials.all.get(piece)
-            if len(blocks) >= count:
-                break
-            if download is None or download.free or download.owner is not None or not self._may_help(asker, piece):
-                continue
-            if asker.now - download.asked_at >= limits.URGENT_LATE:
-                more = download.ask_again(asker.peer, count - len(blocks), self._most_askers(asker, download))
-                if more:
-                    asker.hand.downloads[piece] = download
-                    blocks += more
-        return blocks
 
     def runs(self, asker: Asker[P], count: int, *, follow: int, in_order: bool) -> Iterator[list[PieceDownload[P]]]:
         """The same for a source that sends long runs (a web seed): lists of pieces that follow one another.
@@ -264,45 +178,6 @@ class Choice(Generic[P]):
             if download is None:
                 return
             yield download
-
-    def contest(self, asker: Asker[P], count: int) -> list[Block]:
-        """Blocks that others are asked for: any in the endgame; those of stalled pieces when they hold this peer up.
-
-        Only for a peer that has nothing else to do, and few for one that has room for few.
-        """
-        hand = asker.hand
-        if hand.asked:
-            return []
-        endgame = self._is_endgame()
-        if not endgame:
-            held_up = self._partials.starved or not hand.trusted
-            if asker.slow or not held_up or not self._partials.may_stall(asker.now):
-                return []
-        count = min(limits.MAX_DOUBLES, max(1, count // 4))
-        blocks: list[Block] = []
-        for download in list(self._partials.all.values()):
-            if len(blocks) >= count:
-                break
-            if not endgame and (download.free or asker.now - download.asked_at < limits.STALLED_AFTER):
-                continue
-            may_join = download.piece in hand.downloads or (hand.trusted and not asker.alone)
-            if download.owner is None and may_join and asker.may_get(download.piece):
-                more = download.ask_again(asker.peer, count - len(blocks), self._most_askers(asker, download))
-                if more:
-                    hand.downloads[download.piece] = download
-                    blocks += more
-        return blocks
-
-    def _most_askers(self, asker: Asker[P], download: PieceDownload[P]) -> int:
-        """How many may be asked for a block of this piece at a time, this peer among them.
-
-        One place is kept for who has proven itself, and with each STALLED_AFTER that a block is late there is one more,
-        but not for the slow: else those that drip, or have fallen silent, would take the places of all others.
-        """
-        if asker.slow:
-            return limits.MAX_ASKERS - 1
-        most = limits.MAX_ASKERS if asker.hand.proven else limits.MAX_ASKERS - 1
-        return most + int((asker.now - download.asked_at) // limits.STALLED_AFTER)
 
     def _own(self, asker: Asker[P], *, shared: bool) -> Iterator[PieceDownload[P]]:
         """What the asker is at already."""
@@ -411,22 +286,6 @@ class Choice(Generic[P]):
             download.restart(asker.peer, asker.now)
         self._partials.sort_in(download)
 
-    def _is_endgame(self) -> bool:
-        """Whether no block that anybody has waits to be asked for."""
-        allowed, fresh = self._wants.allowed, self._wants.fresh
-        if allowed is not None:
-            if self._wants.needed.bits & ~allowed:
-                return False  # a reader's next pieces are no end: what is late of them is asked of several (``late``)
-            fresh &= allowed
-        if self._availability.has_any(fresh):
-            return False
-        somewhere = self._availability.somewhere
-        if allowed is not None:
-            somewhere &= allowed
-        suspects = [piece for piece in self._wants.suspects if self._is_waiting(piece)]
-        shared = self._partials.open(slow=False) + self._partials.open(slow=True)
-        return not bitfield.of([*suspects, *(download.piece for download in shared)]) & somewhere
-
     def _is_waiting(self, piece: int) -> bool:
         """Whether a suspect piece is not begun."""
-        return piece in self._wants.needed and not self._partials.holds(piece)
+        return piece in self._wants.needed and piece not in self._partials

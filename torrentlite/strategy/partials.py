@@ -50,7 +50,7 @@ class Partials(Generic[P]):
         fast, slow = self._open
         return self.memory.full and not (fast or slow or self.alone) and self.buffers > 0
 
-    def holds(self, piece: int) -> bool:
+    def __contains__(self, piece: int) -> bool:
         """Whether a piece is begun, or being checked."""
         return piece in self.all or piece in self.checking
 

@@ -22,8 +22,10 @@ from ..limits import PARTIAL_KEPT
 from ..metainfo.layout import BLOCK_SIZE, Block, Layout
 from ..wire import bitfield
 from .availability import Availability
-from .choice import Asker, Choice, Hand
+from .choice import Choice
+from .doubles import Doubles
 from .download import PieceDownload
+from .hand import Asker, Hand
 from .memory import PieceMemory
 from .partials import Partials
 from .pieceset import PieceSet
@@ -82,6 +84,7 @@ class Picker(Generic[P]):
         self._contributors: dict[int, list[Hand[P]]] = {}  # to the pieces that are being checked
         self._wants: Final = Wants(self.availability, rng, sequential=sequential)
         self._choice: Final = Choice(layout, self.availability, self._wants, self.partials, self._hands)
+        self._doubles: Final = Doubles(self.availability, self._wants, self.partials)
         self._now = 0.0
 
     # What we want
@@ -257,9 +260,9 @@ class Picker(Generic[P]):
             return blocks  # as ``contest`` would say: a third of all calls, when 200 peers share 64 MiB
         asker = Asker(hand, now, self._wants.permitted(only), room=count, slow=slow, alone=whole_piece)
         if nothing_new:
-            return self._choice.contest(asker, count)
+            return self._doubles.contest(asker, count)
         if self._wants.urgent and share is None:
-            blocks += self._choice.late(asker, count)
+            blocks += self._doubles.late(asker, count)
             if len(blocks) >= count:
                 return blocks
         sources = self._choice.sources(asker) if share is None else self._choice.urgent(asker)
@@ -273,7 +276,7 @@ class Picker(Generic[P]):
                 self.partials.sort_in(download)
             if len(blocks) >= count:
                 return blocks
-        return blocks if blocks or share is not None else self._choice.contest(asker, count)
+        return blocks if blocks or share is not None else self._doubles.contest(asker, count)
 
     def overtaken(self) -> list[tuple[P, Block]]:
         """What others are asked for in vain since the latest picks: to be cancelled. It is told once."""
@@ -311,7 +314,7 @@ class Picker(Generic[P]):
                     self.partials.sort_in(download)
             if blocks:
                 return blocks
-        blocks = self._choice.contest(asker, count)
+        blocks = self._doubles.contest(asker, count)
         run = next((n for n, (one, two) in enumerate(itertools.pairwise(blocks), 1) if not _follows(one, two)), None)
         if run is not None:
             self.released(peer, blocks[run:])
