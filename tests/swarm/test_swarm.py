@@ -41,7 +41,7 @@ async def swarm(world: SimulatedWorld, *, unchoke_all: bool = False, peers: int 
         async with tl.open_session(settings, world=machine) as session:
             torrent = session.add(metainfo, trackers=[tracker.url])
             if unchoke_all and not rider:
-                torrent._life.swarm.choker = UnchokeAll()
+                torrent._life.swarm.slots.choker = UnchokeAll()
             await torrent.wait_complete()
             times[rider].append(trio.current_time() - started)
             world.trace.record("complete", number)

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 def got_interested(peer: Peer, message: wm.Interested) -> None:
     """It wants something of ours."""
     peer.peer_interested = True
-    peer.swarm.peer_wants(peer)
+    peer.swarm.slots.wants(peer)
 
 
 def got_not_interested(peer: Peer, message: wm.NotInterested) -> None:
     """It wants nothing (any more): its slot is free for another."""
     peer.peer_interested = False
-    peer.swarm.peer_wants(peer)
+    peer.swarm.slots.wants(peer)
 
 
 def got_requests(peer: Peer, messages: list[wm.Request]) -> None:

@@ -1,4 +1,4 @@
-"""The connected peers of one torrent: who comes in, who goes, who is served, who is told what."""
+"""The connected peers of one torrent: who comes in, who goes, who is asked, who is told what."""
 
 from __future__ import annotations
 
@@ -9,19 +9,13 @@ from typing import TYPE_CHECKING, Protocol
 import trio
 
 from ..errors import DiskTroubleError, ProtocolError, StorageError
-from ..limits import (
-    CHOKE_INTERVAL,
-    MOST_IN_VAIN_ASKED,
-    PEER_TICK,
-    QUOTA_PIECES,
-)
+from ..limits import MOST_IN_VAIN_ASKED, PEER_TICK
 from ..net.network import Stream
-from ..strategy.choker import Choker
 from ..strategy.peerlist import PeerList
 from ..wire import bitfield, messages as wm
 from ..wire.address import Address, Scope
 from ..wire.handshake import Handshake
-from . import asking, serving
+from . import asking
 from .admission import Admission
 from .commons import Commons
 from .crew import Crew
@@ -32,6 +26,7 @@ from .extensions import Extensions
 from .gone import follow, tell
 from .hurry import hurry
 from .peer import Peer
+from .slots import Slots
 from .throttle import Throttle
 from .webseeds import WebSeeds
 
@@ -81,6 +76,7 @@ class Swarm:
     Attributes:
         peers: connected and past the handshake, in the order they came.
         pieces: the torrent's data side, once it is known and checked.
+        slots: who is served.
         downloading: whether there is something to ask for at all.
         complete: whether everything wanted is here.
         wasted: bytes of blocks that we could not use.
@@ -98,7 +94,7 @@ class Swarm:
         self.peerlist = PeerList(commons.world.rng)
         self.dialler = Dialler(self, self.peerlist)
         self.admission = Admission(self)
-        self.choker: Choker[Peer] = Choker()
+        self.slots = Slots(self)
         self.extensions = Extensions(self)
         self.web = WebSeeds(self)
         self.downloading = False
@@ -106,8 +102,6 @@ class Swarm:
         self.open = False
         self.wasted = 0
         self._turn = 0
-        self._next_choke = now
-        self._slot_free = False
         self._next_peer_tick = now
 
     # -- coming and going --------------------------------------------------------------------------------------------
@@ -175,12 +169,10 @@ class Swarm:
         now = trio.current_time()
         if self.pieces is not None and peer.joined:
             self.pieces.peer_left(peer)
-        self.choker.left(peer)
         if (home := peer.callable_at) and all(other.callable_at != home for other in self.peers):
             self.peerlist.disconnected(home, now, useful=peer.useful)
         log.debug("%s: %s gone: %s", self.owner.info_hash, peer.address, peer.why_closed)
-        if not peer.am_choking:
-            self._seat_free(now)
+        self.slots.left(peer, now)
         self.dialler.dial_more(now)
 
     def close_all(self, why: str) -> None:
@@ -215,8 +207,7 @@ class Swarm:
         """The pieces are known and checked: those who came before (for the metadata) take part from now on."""
         self.pieces = pieces
         self.extensions.exchange = None
-        self.choker.total = pieces.layout.total
-        self.choker.quota = QUOTA_PIECES * pieces.layout.piece_length
+        self.slots.begin(pieces.layout)
         for peer in list(self.peers):
             try:
                 peer.replay()
@@ -336,49 +327,6 @@ class Swarm:
         if not isinstance(error, DiskTroubleError):
             self.owner.storage_failed(error)
 
-    def peer_wants(self, peer: Peer) -> None:
-        """A peer became interested, or no longer is: nobody waits for the next round while there are free slots.
-
-        Interest comes and goes with every piece, so who gets no slot anyway costs nothing here; and who has one and
-        wants nothing for a moment loses it only at the next tick, but to a seed: from us there is nothing more to come.
-        """
-        slots = self.commons.settings.upload_slots
-        if peer.peer_interested:
-            if peer.am_choking and sum(p.peer_interested and not p.am_choking for p in self.peers) < slots:
-                self._rechoke(trio.current_time())
-        elif not peer.am_choking:
-            if self.complete:
-                self._seat_free(trio.current_time())
-            else:
-                self._slot_free = True
-
-    def _seat_free(self, now: float) -> None:
-        """Whose seat this was is done: the next who waits has it at once.
-
-        Until the next tick it took a seed of 50 that each want 64 MiB a quarter of its time.
-        """
-        if self.open and any(peer.peer_interested and peer.am_choking for peer in self.peers):
-            self._rechoke(now)
-
-    def _rechoke(self, now: float) -> None:
-        if self.pieces is None:
-            return
-        chosen = self.choker.round(
-            list(self.peers),
-            now,
-            self.commons.world.rng,
-            seeding=self.complete,
-            slots=self.commons.settings.upload_slots,
-            spare_upload=self.throttle.spare_upload(self.commons.up_meter.rate(now), self.pieces.up_meter.rate(now)),
-        )
-        unchoked = dict.fromkeys(chosen)
-        for peer in self.peers:
-            if peer in unchoked:
-                if peer.am_choking:
-                    serving.unchoke(peer)
-            elif not peer.am_choking:
-                serving.choke(peer)
-
     # -- time --------------------------------------------------------------------------------------------------------
 
     def tick(self, now: float) -> None:
@@ -398,10 +346,7 @@ class Swarm:
                 self.pieces.fastest = max(fastest, self.web.fastest(now))
             if self.peers:
                 self.extensions.tell_of_peers(now)
-        if self.peers and (now >= self._next_choke or self._slot_free):
-            self._next_choke = now + CHOKE_INTERVAL if now >= self._next_choke else self._next_choke
-            self._slot_free = False
-            self._rechoke(now)
+        self.slots.tick(now)
         self.extensions.ask_metadata()
         if self.downloading and self.throttle.download_limited:
             # A limit may have let everything run dry, and then no block comes that would make us ask for more.
