@@ -22,6 +22,7 @@ FLOORS = {
     "torrentlite.storage": 2,
     "torrentlite.tracker": 2,
     "torrentlite.dht": 2,
+    "torrentlite.utp": 2,
     "torrentlite.loops": 2,
     "torrentlite.swarm": 3,
     "torrentlite.session": 4,

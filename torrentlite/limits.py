@@ -157,6 +157,38 @@ CONNECT_STAGGER: Final = 0.25
 """Between attempts at several addresses of one host, as RFC 8305 advises: a broken family delays nobody for long."""
 DATAGRAM_BATCH: Final = 64
 """Datagrams read in one go, so that a flood cannot keep the loop from everything else."""
+UDP_BUFFER: Final = 1 << 20
+"""Bytes that the system is asked to keep of what came over UDP, and was not read yet: a window of uTP packets comes at
+once. Linux counts 2.3 KiB for one of 1.4, and gives 416 KiB of these unless told otherwise; by default it is half."""
+UTP_PACKET: Final = 1352
+"""Bytes of the stream in a full uTP packet over IPv4: an IP packet of 1400, which tunnels and mobile networks let pass
+too. Packets cannot be cut anew when they are sent again, so there is no trying what is the most."""
+UTP_PACKET_IPV6: Final = 1212
+"""The same over IPv6, where every way takes IP packets of 1280."""
+UTP_WINDOW: Final = 1 << 20
+"""Bytes under way or not read yet, each way of a uTP connection: 10 MiB/s over 100 ms; libutp's value."""
+UTP_PACKETS_AHEAD: Final = 1000
+"""Packets under way: libutp keeps no more than 1024 beyond a hole."""
+UTP_SEND_BUFFER: Final = 64 << 10
+"""Bytes that wait to be sent when the next may be given; what waits here can no longer be cancelled."""
+UTP_TICK: Final = 0.1
+"""Between looks at the clock, while there are uTP connections. The shortest time-out is half a second."""
+UTP_GIVE_UP: Final = 20.0
+"""So long a uTP connection lasts when the other side acknowledges nothing. Others do not last longer either, and do not
+say so when they give up: libtorrent when it has sent a packet for the third time in vain (one in 125,000 where every
+fiftieth is lost), libutp after four time-outs, 15 s. Then only a new call helps."""
+UTP_KEEP_ALIVE: Final = 29.0
+"""Between packets of a connection that has nothing to say: routers forget UDP sooner than TCP, the quickest after 30 s
+(libutp measured "many home NAT devices")."""
+UTP_ZERO_WINDOW: Final = 5.0
+"""So long the other side may have no room for anything before a packet asks whether that is still so."""
+UTP_LINGER: Final = 10.0
+"""For what was said last to arrive, after a uTP connection was closed."""
+MAX_UTP_CALLS: Final = 250
+"""uTP connections of which nothing came yet but the call: anybody's address can be on that. The oldest goes when there
+are more. What proves an address, data, makes it one of MAX_PENDING_HANDSHAKES."""
+MAX_UTP_CONNECTIONS: Final = 1000
+"""uTP connections in all, those included that are ending. Settings and MAX_PENDING_HANDSHAKES keep to fewer."""
 HTTP_OVERHEAD: Final = 128 << 10
 """Bytes of an HTTP answer besides its body: headers (which h11 bounds at 100 KiB) and the frames of chunks."""
 HTTP_READ: Final = 16 << 10
@@ -440,6 +472,9 @@ DHT_FEW_PEERS: Final = 8
 """A torrent that fetches and has fewer peers asks again sooner ..."""
 DHT_SEARCH_AGAIN: Final = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
 """... after so many seconds, the last for ever: often both sides are just being started."""
+DHT_LONELY: Final = 60.0
+"""A seed that nobody is connected to asks so often; where a session has several torrents, as many times as seldom, down
+to the usual. Who looks for it may be behind a router, as it is itself, and then both must know of each other."""
 DHT_SAVE_INTERVAL: Final = 600.0
 """Seconds between two saves of the session's DHT table: what a crash may cost of it."""
 DHT_SAVE_TIMEOUT: Final = 1.0
@@ -536,6 +571,30 @@ half a second where Transmission is asked, which reads twice a second; of one th
 cares."""
 CONNECT_TIMEOUT: Final = 15.0
 """For a TCP connection: libtorrent's value; behind it the system would wait two minutes."""
+UTP_HEAD_START: Final = 1.0
+"""So long uTP is the only attempt where it comes first: then its first packet, or the answer, was lost, or nobody there
+speaks it."""
+UTP_PATIENCE: Final = 3.0
+"""So long a TCP connection that nobody answers is the only attempt; then uTP is tried beside it. Of those who can be
+called, those who are 3 s away by TCP are few."""
+KNOCKS: Final = 8
+"""Addresses of a torrent without peers at which nobody answers, and that are called by UDP again and again ..."""
+KNOCK_INTERVAL: Final = 20.0
+"""... so often: routers forget what was sent from inside after 30 s, the quickest ..."""
+KNOCK_FOR: Final = 900.0
+"""... as long as somebody who should know has named them within this: the DHT is asked as often."""
+KNOCK_TIMEOUT: Final = 5.0
+"""For the answer: three packets."""
+KNOCKS_AT_ONCE: Final = 8
+"""Such calls under way, all torrents of a session: five packets a second."""
+MAX_INTRODUCED: Final = 400
+"""Addresses kept of those that one peer says to be connected to: so many peers hardly anybody has."""
+HOLEPUNCH_RELAYS: Final = 2
+"""Peers that are asked to bring us together with one that nobody answers for: one of them may just have lost it."""
+HOLEPUNCH_INTERVAL: Final = 60.0
+HOLEPUNCH_MOST: Final = 30
+"""Holepunch messages each way of one connection in a minute; more are not said, and not heard. Each makes somebody
+call an address that another has named."""
 MAX_PENDING_HANDSHAKES: Final = 250
 """Accepted connections that have not said hello; the oldest goes when there are more. Each costs a task (~10 KiB)."""
 MSE_MAX_INITIAL: Final = 4096

@@ -54,6 +54,7 @@ from .swarm.throttle import set_rates
 from .swarm.torrent import Torrent
 from .swarm.world import StorageFactory, World, real_world
 from .tracker.client import TrackerClient
+from .utp.port import Utp
 from .wire import rc4
 from .wire.address import Address, Scope, scope_of
 from .wire.clients import make_peer_id
@@ -388,6 +389,11 @@ async def _outside(
         await session._presence.open_dht(udp)
         # Not of the session's own crew: trackers that are told of our leaving have to answer.
         commons.crew().keep(udp.run, name="receive datagrams")
+        if settings.utp != "off":
+            commons.utp = Utp(udp, secret=world.secret, takes=commons.transport.takes)
+            stack.callback(commons.utp.close)
+            commons.crew().keep(commons.utp.run, name="uTP")
+            session._crew.keep(session._reception.serve, commons.utp, name="listen by uTP")
         for listener in listeners:
             session._crew.keep(session._reception.serve, listener, name=f"listen on {listener.address}")
         session._crew.keep(session._tick, name="tick")

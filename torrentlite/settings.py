@@ -11,6 +11,9 @@ from . import __version__
 Encryption = Literal["off", "allow", "prefer", "require"]
 """Whether connections to peers are encrypted; see ``Settings.encryption``."""
 
+Utp = Literal["off", "allow", "prefer"]
+"""Whether peers are met over UDP; see ``Settings.utp``."""
+
 USER_AGENT: Final = f"torrentlite/{__version__}"
 """What we call ourselves where nothing else was chosen."""
 
@@ -76,6 +79,10 @@ class Settings:
     ``allow``: with peers that take no other connections; ``prefer``: with all that can; ``require``: no connection is
     plain; ``off``: none is encrypted. Handshakes always can be; what follows them with the ``crypto`` extra only, which
     ``require`` needs."""
+    utp: Utp = "allow"
+    """Connections over UDP (uTP, BEP 29), which get through routers that let nobody call by TCP, make room for other
+    traffic on a slow line, and cost more CPU. ``allow``: with peers that TCP does not reach, and those from the
+    Internet who call so; ``prefer``: with all that can; ``off``: with none."""
     seed_to_seeds: bool = False
     """Keep connections between two complete peers. Off: seeds drop seeds."""
     user_agent: str = ""
@@ -100,5 +107,7 @@ class Settings:
             raise ValueError("port must be between 0 and 65535")
         if self.encryption not in get_args(Encryption):
             raise ValueError(f"encryption must be one of {', '.join(get_args(Encryption))}")
+        if self.utp not in get_args(Utp):
+            raise ValueError(f"utp must be one of {', '.join(get_args(Utp))}")
         if self.state_dir is not None:  # where it is now, wherever the program goes later
             object.__setattr__(self, "state_dir", pathlib.Path(self.state_dir).absolute())

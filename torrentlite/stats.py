@@ -147,6 +147,8 @@ class PeerStats(NamedTuple):
     connected_for: float
     encrypted: bool = False
     """Whether what is sent both ways is (``Settings.encryption``)."""
+    utp: bool = False
+    """Whether it is connected over UDP (``Settings.utp``)."""
 
 
 class FileStats(NamedTuple):

@@ -10,7 +10,7 @@ import pytest
 
 from torrentlite.cli import arguments, config, values
 from torrentlite.cli.exits import UsageError
-from torrentlite.settings import Encryption
+from torrentlite.settings import Encryption, Utp
 
 from .running import Place
 
@@ -36,7 +36,7 @@ SAMPLES = {
     "[HOST:]PORT": ("[::1]:5", ("::1", 5)), "HOST:PORT": ("h:1 h:2", [("h", 1), ("h", 2)]), "RATE": ("2k", 2048),
     "PORT": ("8000", 8000), "R": ("1.5", 1.5), "SIZE": ("32k", 32768), "TEXT": ("some words", "some words"),
     "HEX": ("ab" * 32, "ab" * 32), "CMD": ("mpv --quiet", "mpv --quiet"), "COUNT": ("3", 3),
-    "URL": ("https://a/ https://b/", ["https://a/", "https://b/"]), "WHEN": ("require", "require"),
+    "URL": ("https://a/ https://b/", ["https://a/", "https://b/"]), "WHEN": ("prefer", "prefer"),
 }  # fmt: skip
 
 
@@ -67,6 +67,7 @@ def test_every_flag_has_a_variable(command: str, monkeypatch: pytest.MonkeyPatch
 
 def test_the_words_for_encryption_are_those_of_the_settings() -> None:
     assert get_args(Encryption) == values.ENCRYPTION
+    assert get_args(Utp) == values.UTP
 
 
 def test_flag_over_environment_over_file(write, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]

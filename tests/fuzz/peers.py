@@ -141,8 +141,12 @@ def _client(data: bytes) -> None:
 
 
 def _utp(data: bytes) -> None:
-    answer = utp.refusal(data)
-    assert answer is None or len(answer) <= len(data)
+    packet = utp.parse(data) if utp.is_packet(data) else None
+    if packet is None:
+        return
+    assert len(utp.refuse(packet)) <= len(data)
+    assert packet.sack < 1 << 8 * utp.MAX_SACK
+    assert utp.parse(utp.encode(*packet[:-1]) + packet.payload) == packet
 
 
 def _lsd(data: bytes) -> None:

@@ -1,4 +1,5 @@
 import errno
+import pathlib
 import socket
 
 import pytest
@@ -48,6 +49,21 @@ async def test_what_lies_ready_comes_at_once_but_not_without_end():
     second = await other.receive()
     assert [len(first), len(second)] == [limits.DATAGRAM_BATCH, 3]
     assert [int(data) for data, _ in first + second] == list(range(count))
+    close_all([one, other])
+
+
+async def test_a_utp_window_of_datagrams_waits_to_be_read():
+    """What came at once and found no place would be missed after a time-out only: nothing follows it."""
+    (one,), (other,) = open_datagrams("127.0.0.1", 0), open_datagrams("127.0.0.1", 0)
+    allowed = pathlib.Path("/proc/sys/net/core/rmem_max")
+    if not allowed.exists() or int(allowed.read_text()) < limits.UDP_BUFFER:
+        pytest.skip("the system allows no such buffer")
+    count = limits.UTP_WINDOW // limits.UTP_PACKET
+    for _ in range(count):
+        assert one.send(bytes(limits.UTP_PACKET), other.address)
+    with trio.fail_after(10):
+        while count > 0:
+            count -= len(await other.receive())
     close_all([one, other])
 
 

@@ -60,7 +60,8 @@ async def test_the_reply_finds_its_request(nursery):
         (b"\0\0\0", TRACKER),
         (b"", TRACKER),
         (b"d1:rd2:id20:" + bytes(20) + b"e1:t1:a1:y1:re", TRACKER),
-        (b"\x21\x00" + bytes(18), TRACKER),  # uTP
+        *((bytes([first]) + bytes(19), TRACKER) for first in (0x01, 0x11, 0x21, 0x31)),  # uTP
+        (b"\x41\x01" + bytes(18), TRACKER),  # an extension that does not fit
     ],
 )
 async def test_everything_else_is_dropped(nursery, data, sender):
@@ -89,6 +90,45 @@ async def test_a_call_over_utp_is_refused(nursery):
     [(_, answer, to)] = socket.sent
     assert (answer[0], answer[2:4], to) == (0x31, b"\x12\x34", TRACKER)
     assert port.dropped == 0
+
+
+class Speaks:
+    """Who speaks uTP; what is from the tracker is his."""
+
+    def __init__(self):
+        self.log = []
+
+    def got(self, data, sender):
+        self.log.append((data, sender))
+        return sender == TRACKER
+
+    def flush(self):
+        self.log.append("flush")
+
+
+async def test_who_speaks_utp_gets_its_packets(nursery):
+    socket, port = await opened(nursery)
+    port.utp = speaks = Speaks()
+    packets = [bytes([first]) + bytes(19) for first in (0x01, 0x11, 0x21, 0x31, 0x41)]
+    other = Address("192.0.2.2", 6969)
+    socket.deliver([(packet, TRACKER) for packet in packets])
+    await trio.testing.wait_all_tasks_blocked()
+    # What comes at once is answered once.
+    assert speaks.log == [*((packet, TRACKER) for packet in packets), "flush"]
+    assert port.dropped == 0
+    socket.deliver([(packets[0], other), (packets[0][:19], TRACKER), (b"\x51" + bytes(19), TRACKER)])
+    await trio.testing.wait_all_tasks_blocked()
+    assert speaks.log[6:] == [(packets[0], other), "flush"]
+    assert port.dropped == 3
+    assert socket.sent == []
+
+
+async def test_a_reply_is_no_utp_packet(nursery):
+    socket, port = await opened(nursery, lambda data, to: [(reply(), to)])
+    port.utp = speaks = Speaks()
+    assert await port.request(request(), TRACKER) == reply()
+    await trio.testing.wait_all_tasks_blocked()
+    assert set(speaks.log) == {"flush"}
 
 
 @pytest.mark.parametrize(("action", "size"), [(0, 16), (1, 20), (2, 8), (3, 8)])

@@ -37,7 +37,8 @@ class Person:
         while not calm:
             calm = trio.current_time() >= TROUBLE
             memory = self.dice.choice([64 << 20, 64 << 20, 256 << 10])
-            async with session_on(self.machine, piece_memory=memory) as self.session:
+            utp = self.dice.choice(["allow", "prefer"])
+            async with session_on(self.machine, piece_memory=memory, utp=utp) as self.session:
                 self.torrent = self.session.add(self.metainfo if self.seed or self.dice.random() < 0.6 else self.link)
                 bored_at = trio.current_time() + self.dice.expovariate(1 / 40)
                 while trio.current_time() < min(bored_at, TROUBLE):

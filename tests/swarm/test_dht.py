@@ -8,7 +8,7 @@ import trio
 import torrentlite as tl
 from tests.strangers import session_on, simulated, until, where
 from tests.swarm.dhtworld import dht
-from torrentlite.limits import DHT_ANNOUNCE_INTERVAL
+from torrentlite.limits import DHT_ANNOUNCE_INTERVAL, DHT_LONELY
 
 
 @pytest.mark.parametrize("ipv6", [False, True])
@@ -87,6 +87,48 @@ async def test_it_is_announced_again_every_quarter_of_an_hour_and_not_after_a_pa
         assert nodes.stored(metainfo.info.hashes.v1) == set()
         torrent.resume()
         await until(lambda: nodes.stored(metainfo.info.hashes.v1) == {name})
+
+
+@simulated(time_limit=9000)
+async def test_a_seed_that_is_alone_looks_around_so_often(world):
+    """Of several, as many times as seldom; with a peer as seldom as everybody."""
+    metainfos = [world.torrent(100_000, name=f"number {number}") for number in range(3)]
+    machine, other = world.host("40.0.0.1"), world.host("41.0.0.1")
+    for metainfo, data in metainfos:
+        machine.put(metainfo.info, data)
+    async with dht(world) as nodes, session_on(machine, bootstrap=nodes.bootstrap) as session:
+        first = session.add(metainfos[0][0])
+        await until(lambda: first.sources()[0].next_search > 0)
+        assert first.sources()[0].next_search <= DHT_LONELY
+        for metainfo, _ in metainfos[1:]:
+            session.add(metainfo)
+        await trio.sleep(2 * DHT_LONELY)
+        await until(lambda: first.sources()[0].next_search > DHT_LONELY, within=3 * DHT_LONELY)
+        assert first.sources()[0].next_search <= 3 * DHT_LONELY
+        async with session_on(other, dht=False, download_limit=1) as fetching:
+            fetching.add(metainfos[0][0], peers=[where(machine, session)])
+            await until(first.peers)
+            first.announce()
+            await until(lambda: first.sources()[0].next_search > 4 * DHT_LONELY)
+
+
+@pytest.mark.parametrize("utp", ["allow", "off"])
+@simulated()
+async def test_behind_a_router_the_port_that_others_see_is_announced(world, utp):
+    """A neighbour has our port there already."""
+    metainfo, data = world.torrent(100_000)
+    router = world.network.router("40.0.0.1")
+    neighbour, machine = world.host(router=router), world.host(router=router)
+    machine.put(metainfo.info, data)
+    async with (
+        dht(world) as nodes,
+        session_on(neighbour, port=7000, bootstrap=nodes.bootstrap),
+        session_on(machine, port=7000, bootstrap=nodes.bootstrap, utp=utp) as session,
+    ):
+        session.add(metainfo)
+        await until(lambda: nodes.stored(metainfo.info.hashes.v1))
+        (stored,) = nodes.stored(metainfo.info.hashes.v1)
+        assert (stored == "40.0.0.1:7000") is (utp == "off")
 
 
 @simulated()
@@ -220,7 +262,7 @@ async def test_a_person_may_ask_at_once(world):
     machine.put(metainfo.info, data)
     async with dht(world) as nodes, session_on(machine, bootstrap=nodes.bootstrap) as session:
         torrent = session.add(metainfo)
-        await until(lambda: torrent.sources()[0].next_search > 60)
+        await until(lambda: torrent.sources()[0].next_search > DHT_LONELY / 2)
         torrent.announce()
         await until(lambda: torrent.sources()[0].state == "asking", within=2)
         torrent.pause()

@@ -269,7 +269,7 @@ VALUES = st.recursive(
     ),
     max_leaves=8,
 )
-NUMBERS = st.sampled_from([ext.HANDSHAKE_ID, ext.UT_METADATA, ext.UPLOAD_ONLY, ext.UT_PEX, 77])
+NUMBERS = st.sampled_from([ext.HANDSHAKE_ID, ext.UT_METADATA, ext.UPLOAD_ONLY, ext.UT_PEX, ext.UT_HOLEPUNCH, 77])
 
 
 @given(NUMBERS, st.dictionaries(KEYS, VALUES).map(bencode) | st.binary(max_size=60), st.binary(max_size=20))
@@ -286,6 +286,33 @@ def test_only_protocol_errors_come_out(number: int, data: bytes, more: bytes) ->
     elif isinstance(message, m.MetadataData):
         assert 0 < len(message.data) <= limits.METADATA_PIECE
         assert message.piece * limits.METADATA_PIECE + len(message.data) <= message.total_size
+
+
+@given(
+    st.sampled_from(m.HolepunchKind),
+    st.sampled_from([Address("1.2.3.4", 5), Address("2001:db8::1", 65535)]),
+    st.integers(0, 2**32 - 1),
+)
+def test_holepunch_both_ways(kind: m.HolepunchKind, address: Address, error: int) -> None:
+    said = m.Holepunch(kind, address, error)
+    data = payload(ext.encode_holepunch(ext.UT_HOLEPUNCH, said))
+    assert ext.parse_extended(*data) == said
+    # What is cut off is nothing; but the error may be left out where there is none.
+    for size in range(len(data[1])):
+        short = ext.parse_extended(data[0], data[1][:size])
+        if size < len(data[1]) - 4:
+            assert short == m.UnknownExtended(ext.UT_HOLEPUNCH)
+        else:
+            assert (short.kind, short.address) == (kind, address)
+
+
+def test_example_of_bep_55() -> None:
+    data = bytes.fromhex("00 00 01020304 1ae1 00000000")
+    assert ext.parse_extended(ext.UT_HOLEPUNCH, data) == m.Holepunch(
+        m.HolepunchKind.RENDEZVOUS, Address("1.2.3.4", 6881)
+    )
+    for bad in ("03 00 01020304 1ae1 00000000", "00 02 01020304 1ae1 00000000", "00 01 01020304 1ae1 00000000"):
+        assert ext.parse_extended(ext.UT_HOLEPUNCH, bytes.fromhex(bad)) == m.UnknownExtended(ext.UT_HOLEPUNCH)
 
 
 PEX = m.Pex(

@@ -325,6 +325,13 @@ def _add_swarm(add: CommandParser) -> None:
         default="allow",
         help=f"of connections to peers: {', '.join(values.ENCRYPTION)} (default: allow)",
     )
+    add.add_argument(
+        "--utp",
+        metavar="WHEN",
+        choices=values.UTP,
+        default="allow",
+        help=f"connections over UDP: {', '.join(values.UTP)} (default: allow)",
+    )
     _add_list(add, "--peer", metavar="HOST:PORT", type=values.PEER, help="somebody who has it")
     _add_trackers(add)
 

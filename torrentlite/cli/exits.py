@@ -131,8 +131,9 @@ def closest(word: str, known: Iterable[str]) -> str:
     """The known word that was probably meant, or an empty string."""
     import difflib
 
-    matches = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return matches[0] if matches else ""
+    matches = difflib.get_close_matches(word, known, n=3, cutoff=0.6)
+    # Who has typed the beginning of one meant that: --outp is --output and not --utp.
+    return next((match for match in matches if match.startswith(word)), matches[0] if matches else "")
 
 
 def closest_path(path: str) -> str:

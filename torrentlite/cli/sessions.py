@@ -92,6 +92,7 @@ def settings(args: argparse.Namespace, state: pathlib.Path | None) -> Settings:
         pex=not args.no_pex,
         port_map=not args.no_port_map,
         encryption=args.encryption,
+        utp=args.utp,
     )
 
 

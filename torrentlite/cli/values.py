@@ -15,6 +15,8 @@ from . import units
 
 ENCRYPTION: Final = ("off", "allow", "prefer", "require")
 """What ``settings.Encryption`` has; that module takes longer to import than ``--help`` should."""
+UTP: Final = ("off", "allow", "prefer")
+"""What ``settings.Utp`` has."""
 _TRACKER_SCHEMES: Final = ("udp", "http", "https")
 
 

@@ -167,7 +167,13 @@ class Node:
         await self._until(lambda: any(upkeep.joined for upkeep in self._core.upkeeps.values()))
 
     def get_peers(
-        self, info_hash: bytes, *, no_seeds: bool = False, port: int | None = None, seed: bool = False
+        self,
+        info_hash: bytes,
+        *,
+        no_seeds: bool = False,
+        port: int | None = None,
+        seed: bool = False,
+        implied_port: bool = False,
     ) -> PeerSearch:
         """Look for peers of a torrent. ``await`` it for all of them, or take them as they come by ``async for``.
 
@@ -176,11 +182,13 @@ class Node:
             no_seeds: peers that lack something (BEP 33), as far as nodes care.
             port: announce one as well, as ``announce_peer`` does, with the nodes that were found; None: only look.
             seed: of what is announced.
+            implied_port: likewise; see ``announce_peer``.
 
         Raises:
             ValueError: not 20 bytes, or no port.
         """
-        return PeerSearch(PeersErrand(info_hash, no_seeds=no_seeds, port=port, seed=seed), self._begin_joined)
+        errand = PeersErrand(info_hash, no_seeds=no_seeds, port=port, seed=seed, implied=implied_port)
+        return PeerSearch(errand, self._begin_joined)
 
     async def announce_peer(
         self, info_hash: bytes, port: int, *, seed: bool = False, implied_port: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 
 import trio
@@ -24,6 +25,9 @@ class UdpDatagrams:
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
+        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            with contextlib.suppress(OSError):  # macOS: ENOBUFS, where Linux gives as much as it may
+                sock.setsockopt(socket.SOL_SOCKET, option, limits.UDP_BUFFER)
         self.address = address_of(sock.getsockname())
         # One buffer for all, so that a datagram costs an allocation of its own size and not of the largest.
         self._buffer = memoryview(bytearray(_LARGEST))

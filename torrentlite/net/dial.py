@@ -1,8 +1,9 @@
-"""Connecting to the host of a URL: to the first of its addresses that answers."""
+"""Connecting in several ways at once: to the first that answers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Awaitable, Callable, Sequence
 
 import trio
 
@@ -15,17 +16,27 @@ from .network import Network, Stream
 async def connect_first(network: Network, addresses: Sequence[Address], *, within: Scope) -> Stream:
     """Connect to the first of these addresses that answers, families by turns (RFC 8305).
 
-    The next one is tried when one has failed, or has not answered for a moment; the others are closed.
-
     Raises:
         NetworkError: none answered; it is the error of the first.
+    """
+    ways = [functools.partial(network.connect, address, within=within) for address in _by_turns(addresses)]
+    return await first_of(ways, stagger=limits.CONNECT_STAGGER)
+
+
+async def first_of(ways: Sequence[Callable[[], Awaitable[Stream]]], *, stagger: float) -> Stream:
+    """The connection that is made first.
+
+    The next way is tried when one has failed, or has not come to an end for so many seconds; the others are closed.
+
+    Raises:
+        NetworkError: all failed; it is the error of the first.
     """
     errors: list[NetworkError] = []
     opened: list[Stream] = []
 
-    async def attempt(address: Address, failed: trio.Event) -> None:
+    async def attempt(way: Callable[[], Awaitable[Stream]], failed: trio.Event) -> None:
         try:
-            stream = await network.connect(address, within=within)
+            stream = await way()
         except NetworkError as error:
             errors.append(error)
             failed.set()
@@ -35,10 +46,10 @@ async def connect_first(network: Network, addresses: Sequence[Address], *, withi
 
     try:
         async with trio.open_nursery() as nursery:
-            for address in _by_turns(addresses):
+            for way in ways:
                 failed = trio.Event()
-                nursery.start_soon(attempt, address, failed)
-                with trio.move_on_after(limits.CONNECT_STAGGER):
+                nursery.start_soon(attempt, way, failed)
+                with trio.move_on_after(stagger):
                     await failed.wait()
         if not opened:
             raise errors[0]

@@ -12,26 +12,30 @@ from .network import Stream
 
 
 class EncryptedStream:
-    """A ``Stream`` (see ``network.py`` for what the methods promise) by two key streams."""
+    """A ``Stream`` (see ``network.py`` for what the methods promise) by two key streams.
+
+    Attributes:
+        stream: the other one.
+    """
 
     def __init__(self, stream: Stream, incoming: Rc4, outgoing: Rc4) -> None:
-        self._stream = stream
+        self.stream = stream
         self._incoming = incoming
         self._outgoing = outgoing
         self._unread = b""
 
     def __repr__(self) -> str:
-        return f"<EncryptedStream over {self._stream!r}>"
+        return f"<EncryptedStream over {self.stream!r}>"
 
     @property
     def local(self) -> Address:
         """See ``Stream.local``."""
-        return self._stream.local
+        return self.stream.local
 
     @property
     def remote(self) -> Address:
         """See ``Stream.remote``."""
-        return self._stream.remote
+        return self.stream.remote
 
     async def receive_into(self, buffer: memoryview) -> int:
         """See ``Stream.receive_into``."""
@@ -41,7 +45,7 @@ class EncryptedStream:
             buffer[:size] = self._unread[:size]
             self._unread = self._unread[size:]
             return size
-        count = await self._stream.receive_into(buffer)
+        count = await self.stream.receive_into(buffer)
         part = buffer[:count]
         self._incoming.update_into(part, part)
         return count
@@ -51,7 +55,7 @@ class EncryptedStream:
         # Into a buffer of its own: what was read for one peer may be on its way to another.
         data = bytearray().join(views)
         self._outgoing.update_into(data, data)
-        await self._stream.send_vectored([data])
+        await self.stream.send_vectored([data])
 
     def unread(self, data: bytes) -> None:
         """See ``Stream.unread``; what is given back is decrypted already."""
@@ -60,9 +64,9 @@ class EncryptedStream:
     async def aclose(self) -> None:
         """See ``Stream.aclose``."""
         self._unread = b""
-        await self._stream.aclose()
+        await self.stream.aclose()
 
     def close(self) -> None:
         """See ``Stream.close``."""
         self._unread = b""
-        self._stream.close()
+        self.stream.close()

@@ -2,13 +2,15 @@
 
 Tracker replies (BEP 15) go to the request that waits for them, DHT messages (BEP 5) to ``dht``. A reply begins with a
 small action number, so its first byte is 0; DHT messages begin with ``d``, uTP packets with 0x01 to 0x41: the kinds
-cannot be mistaken for each other. A call over uTP is refused, so that the caller tries TCP without delay.
+cannot be mistaken for each other. uTP packets go to ``utp``; where it is not spoken a call is refused, so that the
+caller tries TCP without delay.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import trio
 
@@ -23,11 +25,22 @@ _ERROR = 3
 _SHORTEST = {0: 16, 1: 20, 2: 8, _ERROR: 8}  # by action: connect, announce, scrape, error
 
 
+class UtpPackets(Protocol):
+    """Who speaks uTP (BEP 29)."""
+
+    def got(self, data: bytes, sender: Address) -> bool:
+        """A datagram that ``wire.utp.is_packet`` has come. False: it was nobody's."""
+
+    def flush(self) -> None:
+        """There are no more for now."""
+
+
 class UdpPort:
     """Sends, and hands on what it receives while ``run`` runs.
 
     Attributes:
         dht: gets what begins with ``d``, and its sender; None: nobody speaks that here.
+        utp: gets uTP packets; None: likewise.
         dropped: datagrams that were nobody's: spoofed, late, too short, or of a kind that is not spoken.
     """
 
@@ -35,6 +48,7 @@ class UdpPort:
         self._sockets = {socket.address.is_ipv6: socket for socket in datagrams}
         self._waiting: dict[tuple[Address, int], _Waiting] = {}
         self.dht: Callable[[bytes, Address], object] | None = None
+        self.utp: UtpPackets | None = None
         self.dropped = 0
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -96,6 +110,8 @@ class UdpPort:
             for data, sender in received:
                 if not self._got(data, sender):
                     self.dropped += 1
+            if self.utp is not None:
+                self.utp.flush()
 
     def _got(self, data: bytes, sender: Address) -> bool:
         if data[:1] == b"d" and self.dht is not None:
@@ -103,9 +119,8 @@ class UdpPort:
             return True
         if len(data) < _REPLY_HEAD.size:
             return False
-        refusal = utp.refusal(data)
-        if refusal is not None:
-            return self.send(refusal, sender)
+        if utp.is_packet(data):
+            return self.utp.got(data, sender) if self.utp is not None else self._refuse(data, sender)
         action, transaction_id = _REPLY_HEAD.unpack_from(data)
         waiting = self._waiting.get((sender, transaction_id))
         if waiting is None or action not in (waiting.action, _ERROR) or waiting.arrived.is_set():
@@ -115,6 +130,10 @@ class UdpPort:
         waiting.reply = data
         waiting.arrived.set()
         return True
+
+    def _refuse(self, data: bytes, sender: Address) -> bool:
+        packet = utp.parse(data)
+        return packet is not None and packet.kind == utp.SYN and self.send(utp.refuse(packet), sender)
 
 
 class _Waiting:

@@ -63,6 +63,10 @@ class PeerAddress:
             comes in its own time. So who says the same all day makes us knock at the dead twice as often, and no more.
         encrypted: whether to call it so; None where nothing is known of that. See ``EncryptionPolicy``.
         met: it has answered to that.
+        utp: it was last met over UDP. See ``TransportPolicy``.
+        silent: nobody answered when it was last dialled; behind a router it looks like that.
+        named_at: when somebody who should know (FRESH) named it last.
+        knocked_at: when it was last called by UDP alone.
         retry_at: not to be dialled before.
         queue: where it waits, or None while it is dialled or connected.
     """
@@ -76,6 +80,10 @@ class PeerAddress:
     spent: int = 0
     encrypted: bool | None = None
     met: bool = False
+    utp: bool = False
+    silent: bool = False
+    named_at: float = -math.inf
+    knocked_at: float = -math.inf
     retry_at: float = 0.0
     queue: _Queue | None = dataclasses.field(default=None, repr=False)
 
@@ -209,14 +217,18 @@ class PeerList:
                 return False
             self._remove(address)
         elif peer is not None:
-            if source in FRESH and not peer.reached:
-                self._believe(peer, now)
+            if source in FRESH:
+                peer.named_at = now
+                if not peer.reached:
+                    self._believe(peer, now)
             return False
         elif not self._make_room(address, source):
             return False
         if peer is None:
             self.named[source] = self.named.get(source, 0) + 1
         self._known[address] = peer = PeerAddress(address, source, within)
+        if source in FRESH:
+            peer.named_at = now
         self._per_host[address.host] = self._per_host.get(address.host, 0) + 1
         if source == BY_HAND:
             self._put(peer, self._by_hand, now)
@@ -305,11 +317,27 @@ class PeerList:
         if peer is not None:
             self._take(peer)
 
-    def failed(self, address: Address, now: float) -> None:
-        """It could not be reached, or did not want us: it is tried again, after longer each time."""
+    def failed(self, address: Address, now: float, *, silent: bool = False) -> None:
+        """It could not be reached, or did not want us: it is tried again, after longer each time.
+
+        Args:
+            address: of the peer.
+            now: the time.
+            silent: nobody answered at all.
+        """
         peer = self._known.get(address)
         if peer is not None:
+            peer.silent = silent
             self._set_aside(peer, now, reached=False)
+
+    def silent(self, now: float) -> list[PeerAddress]:
+        """Those who may be there behind a router: nobody answers, and somebody who should know named them lately.
+
+        Only such as wait, the last named first, KNOCKS at most.
+        """
+        waiting = (peer for peer in self._known.values() if peer.silent and peer.queue is not None)
+        lately = [peer for peer in waiting if now - peer.named_at < limits.KNOCK_FOR and peer.retry_at > now]
+        return sorted(lately, key=lambda peer: -peer.named_at)[: limits.KNOCKS]
 
     def _set_aside(self, peer: PeerAddress, now: float, *, reached: bool) -> None:
         self._take(peer)

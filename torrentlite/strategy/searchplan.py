@@ -29,6 +29,9 @@ class SearchPlan(Generic[T]):
     def __contains__(self, torrent: T) -> bool:
         return torrent in self._wishes or torrent in self._seats
 
+    def __len__(self) -> int:
+        return len(self._wishes) + len(self._seats)
+
     @property
     def running(self) -> int:
         """Searches under way."""

@@ -17,7 +17,9 @@ from ..strategy.encryption import EncryptionPolicy
 from ..strategy.memory import PieceMemory
 from ..strategy.naps import Naps
 from ..strategy.rate import RateMeter, TokenBucket
+from ..strategy.transport import TransportPolicy
 from ..tracker.client import TrackerClient
+from ..utp.port import Utp
 from ..wire.address import Address, Scope
 from .batch import Batch
 from .crew import Crew
@@ -44,10 +46,13 @@ class Commons:
         loopback: whether the session is bound to loopback.
         encryption: which connections are encrypted.
         outage: whether it is our own network that is away.
+        transport: which of them are over UDP.
+        utp: those, or None.
         naps: which torrents the session's tick visits.
         door: who knocks at a peer's door waits for its turn there.
         named_in_links, named_by_hand: let so many names of peers be looked up at once, all torrents.
         half_open: connection attempts under way, all torrents.
+        knocking: calls under way to those who may be behind a router, all torrents.
         web_fetches: connections to web seeds, all torrents.
         own_addresses: where we listen.
         mapped_address: the gateway's address and port that lead to us, or None.
@@ -82,6 +87,8 @@ class Commons:
         self.down_meter = RateMeter()
         self.loopback = loopback
         self.encryption = EncryptionPolicy(settings.encryption)
+        self.transport = TransportPolicy(settings.utp)
+        self.utp: Utp | None = None
         self.dht: Dht | None = None
         self.lsd: Lsd | None = None
         self.port_map = PortMapStats()
@@ -94,6 +101,7 @@ class Commons:
         self.mapped_address: Address | None = None
         self.connected = 0
         self.half_open = 0
+        self.knocking = 0
         self.web_fetches = 0
         self.internal_errors = 0
         self.closed_at: float | None = None

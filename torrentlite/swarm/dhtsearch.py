@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import trio
 
 from ..errors import DhtError
-from ..limits import DHT_ANNOUNCE_INTERVAL, DHT_FEW_PEERS, DHT_SEARCH_AGAIN, DHT_SEARCH_TIMEOUT
+from ..limits import DHT_ANNOUNCE_INTERVAL, DHT_FEW_PEERS, DHT_LONELY, DHT_SEARCH_AGAIN, DHT_SEARCH_TIMEOUT
 from ..stats import SourceStats
 from ..strategy.peerlist import DHT
 from ..wire.address import Address, Scope
@@ -30,6 +30,10 @@ class DhtSearchOwner(Protocol):
     @property
     def announced_port(self) -> int | None:
         """Where peers can call us; None while that is to be told to nobody (a magnet: it may be private)."""
+
+    @property
+    def port_is_implied(self) -> bool:
+        """Whether they see that port themselves, and better than we do."""
 
     @property
     def complete(self) -> bool:
@@ -125,7 +129,9 @@ class DhtSearch:
         if telling == self._told and now < self._told_at + DHT_ANNOUNCE_INTERVAL / 2:
             port = telling = None  # looking again, there is nothing new to tell
         seed = telling is not None and telling[1]
-        search = self._dht.node.get_peers(owner.info_hash_bytes, no_seeds=owner.complete, port=port, seed=seed)
+        search = self._dht.node.get_peers(
+            owner.info_hash_bytes, no_seeds=owner.complete, port=port, seed=seed, implied_port=owner.port_is_implied
+        )
         try:
             with trio.move_on_after(DHT_SEARCH_TIMEOUT):
                 async for address in search:
@@ -158,7 +164,8 @@ class DhtSearch:
             pause = DHT_SEARCH_AGAIN[min(self._in_vain, len(DHT_SEARCH_AGAIN) - 1)]
             self._in_vain += 1
         else:
-            pause = DHT_ANNOUNCE_INTERVAL
+            alone = not self._owner.connected
+            pause = min(DHT_LONELY * (len(plan) + 1), DHT_ANNOUNCE_INTERVAL) if alone else DHT_ANNOUNCE_INTERVAL
             self._in_vain = 0
         # A little earlier or later each time: what began together does not stay together.
         plan.want(self, now + pause * self._dht.jitter(), urgent=self._urgent)

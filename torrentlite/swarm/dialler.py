@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING
 
 import trio
 
 from ..errors import NetworkError, ProtocolError
-from ..limits import CONNECT_TIMEOUT
+from ..limits import CONNECT_TIMEOUT, KNOCK_INTERVAL, KNOCK_TIMEOUT, KNOCKS_AT_ONCE
 from ..net.network import Stream
 from ..strategy.peerlist import PeerAddress, PeerList
 from ..wire.address import Address, Scope
 from ..wire.handshake import Handshake
 from .greeting import UnansweredError, greet, greet_encrypted
+from .reach import SilentError, reach
 
 if TYPE_CHECKING:
     from .swarm import Swarm
@@ -27,12 +29,14 @@ class Dialler:
     Attributes:
         peerlist: whom we know.
         half_open: connection attempts under way.
+        knock_at: when those are called again who may be behind a router; inf where there are none.
     """
 
     def __init__(self, swarm: Swarm, peerlist: PeerList) -> None:
         self._swarm = swarm
         self.peerlist = peerlist
         self.half_open = 0
+        self.knock_at = math.inf
         self._again: dict[PeerAddress, None] = {}
 
     @property
@@ -50,62 +54,142 @@ class Dialler:
     def dial_more(self, now: float) -> None:
         """Start as many connection attempts as the limits allow."""
         swarm = self._swarm
-        commons, settings = swarm.commons, swarm.commons.settings
         connected = dict.fromkeys(peer.callable_at for peer in swarm.peers)
-        while (
-            swarm.open
-            and commons.half_open < settings.half_open
-            and commons.connected + commons.half_open < settings.connections
-            and len(swarm.peers) + self.half_open < settings.connections_per_torrent
-        ):
+        while self._has_room():
             known = self.peerlist.candidate(now) if swarm.wants_peers else self.peerlist.neighbour()
             if known is None:
                 return
             if known.address in connected:
                 self.peerlist.connected(known.address)
                 continue
-            self.peerlist.dialing(known)
-            if known.failures:
-                self._again[known] = None
-            commons.half_open += 1
-            self.half_open += 1
-            if swarm.crew.start(self._dial, known, name=f"dial {known.address}") is None:
-                self._dialled(known)
+            if not self._start(known):
                 return
+
+    def _has_room(self) -> bool:
+        swarm = self._swarm
+        commons, settings = swarm.commons, swarm.commons.settings
+        return (
+            swarm.open
+            and commons.half_open < settings.half_open
+            and commons.connected + commons.half_open < settings.connections
+            and len(swarm.peers) + self.half_open < settings.connections_per_torrent
+        )
+
+    def _start(self, known: PeerAddress, *, punch: bool = False) -> bool:
+        """Begin an attempt; False: nothing is begun any more."""
+        self.peerlist.dialing(known)
+        if known.failures:
+            self._again[known] = None
+        self._swarm.commons.half_open += 1
+        self.half_open += 1
+        if self._swarm.crew.start(self._dial, known, punch, name=f"dial {known.address}") is None:
+            self._dialled(known)
+            return False
+        return True
 
     def _dialled(self, known: PeerAddress) -> None:
         self._swarm.commons.half_open -= 1
         self.half_open -= 1
         self._again.pop(known, None)
 
-    async def _dial(self, known: PeerAddress) -> None:
-        address, commons = known.address, self._swarm.commons
-        policy, unanswered = commons.encryption, False
+    def punch(self, address: Address, source: str, within: Scope) -> None:
+        """A peer of ours says that this one calls us at this moment, and that we are to call it (BEP 55)."""
+        self.peerlist.add(address, source, within, trio.current_time())
+        known = self.peerlist.get(address)
+        # Whom we are just calling, or have, needs nothing else; and a relay may not name whom its kind could not.
+        if known is None or known.queue is None or address.scope < within or not self._has_room():
+            return
+        self._start(known, punch=True)
+
+    def tick(self, now: float) -> None:
+        """Called by the torrent's tick."""
+        self.dial_more(now)
+        if now >= self.knock_at:
+            self.knock_at = math.inf
+            self._knock_at_doors(now)
+
+    def _knock_at_doors(self, now: float) -> None:
+        """Call those again by UDP alone who may be behind a router, while there is nobody else.
+
+        Each call opens our own router for theirs a while (30 s, the quickest): so whoever of the two hears of the other
+        last gets through with the first call.
+        """
+        swarm, commons = self._swarm, self._swarm.commons
+        if swarm.peers or not swarm.open or commons.utp is None:
+            return
+        for known in self.peerlist.silent(now):
+            due = known.knocked_at + KNOCK_INTERVAL
+            if due <= now and commons.knocking >= KNOCKS_AT_ONCE:
+                due = now + KNOCK_TIMEOUT  # then there is room
+            elif due <= now and swarm.crew.start(self._knock, known, name=f"knock at {known.address}") is not None:
+                commons.knocking += 1
+                known.knocked_at, due = now, now + KNOCK_INTERVAL
+            self.knock_at = min(self.knock_at, due)
+
+    async def _knock(self, known: PeerAddress) -> None:
         met: tuple[Stream, Handshake] | None = None
         try:
-            async with commons.door.turn(address):
-                for encrypted in policy.attempts(known.encrypted):
-                    if not self._wanted(known):
-                        break
-                    try:
-                        met = await self._meet(known, encrypted=encrypted)
-                        if met is not None:
-                            known.encrypted, known.met = encrypted, True
-                        break
-                    except UnansweredError as error:
-                        unanswered = True
-                        log.debug("%s: %s: %s", self._swarm.owner.info_hash, address, error)
+            met = await self._call(known, punch=True, patience=KNOCK_TIMEOUT)
+        except (NetworkError, ProtocolError) as error:
+            log.debug("%s: %s: %s", self._swarm.owner.info_hash, known.address, error)
+        finally:
+            self._swarm.commons.knocking -= 1
+        if met is not None:
+            await self._swarm.host(*met, incoming=False, source=known.source)
+
+    async def _dial(self, known: PeerAddress, punch: bool) -> None:
+        address, unanswered, silent = known.address, False, False
+        met: tuple[Stream, Handshake] | None = None
+        try:
+            met = await self._call(known, punch=punch)
         except (NetworkError, ProtocolError) as error:
             log.debug("%s: %s: %s", self._swarm.owner.info_hash, address, error)
+            unanswered, silent = isinstance(error, UnansweredError), isinstance(error, SilentError)
         finally:
             self._dialled(known)
         if met is None:
+            now = trio.current_time()
             if unanswered:
+                policy = self._swarm.commons.encryption
                 known.encrypted, known.met = policy.unanswered(known.encrypted, met=known.met), False
-            self.peerlist.failed(address, trio.current_time())
-            self.dial_more(trio.current_time())
+            self.peerlist.failed(address, now, silent=silent)
+            if silent:
+                self.knock_at = min(self.knock_at, now + KNOCK_INTERVAL)
+                if not punch:
+                    self._swarm.extensions.holepunch.ask(address, now)
+            self.dial_more(now)
             return
         await self._swarm.host(*met, incoming=False, source=known.source)
+
+    async def _call(
+        self, known: PeerAddress, *, punch: bool, patience: float = CONNECT_TIMEOUT
+    ) -> tuple[Stream, Handshake]:
+        """Connect and say hello, plainly or encrypted as it is liked.
+
+        Raises:
+            SilentError: nobody answers, within ``patience``.
+            UnansweredError: it does not like either.
+            NetworkError, ProtocolError: it is not there, refuses, or is no peer.
+        """
+        commons = self._swarm.commons
+        unliked: UnansweredError | None = None
+        async with commons.door.turn(known.address):
+            for encrypted in commons.encryption.attempts(known.encrypted):
+                if not self._wanted(known):
+                    break
+                try:
+                    met = await self._meet(known, encrypted=encrypted, punch=punch, patience=patience)
+                except UnansweredError as error:
+                    unliked = error
+                    log.debug("%s: %s: %s", self._swarm.owner.info_hash, known.address, error)
+                except (NetworkError, ProtocolError):
+                    if unliked is None:
+                        raise
+                    break
+                else:
+                    known.encrypted, known.met = encrypted, True
+                    return met
+        raise unliked or NetworkError(f"{known.address} is not wanted any more")
 
     def _wanted(self, known: PeerAddress) -> bool:
         """Whether it is to be called still, after a wait."""
@@ -113,21 +197,18 @@ class Dialler:
         there = self.peerlist.get(known.address) is known
         return swarm.open and there and self.peerlist.banned(swarm.blame_key(known.address)) is None
 
-    async def _meet(self, known: PeerAddress, *, encrypted: bool) -> tuple[Stream, Handshake] | None:
-        """Connect and say hello; None where nobody answers in time."""
+    async def _meet(
+        self, known: PeerAddress, *, encrypted: bool, punch: bool, patience: float
+    ) -> tuple[Stream, Handshake]:
         commons, hello = self._swarm.commons, self._swarm.hello
-        stream: Stream | None = None
+        stream = await reach(commons, known, punch=punch, patience=patience)
         met: tuple[Stream, Handshake] | None = None
         try:
-            with trio.move_on_after(CONNECT_TIMEOUT):
-                stream = await commons.world.network.connect(known.address, within=known.within)
-            if stream is None:
-                return None
             if encrypted:
                 met = await greet_encrypted(stream, hello, commons.encryption.offered, commons.world.secret)
             else:
                 met = stream, await greet(stream, hello)
             return met
         finally:
-            if stream is not None and met is None:
+            if met is None:
                 stream.close()

@@ -21,4 +21,4 @@ def due(life: Life) -> float:
     if swarm.downloading and len(swarm.web):
         return -math.inf
     asking = life.discovery.next_due() if life.active else math.inf
-    return min(asking, swarm.peerlist.next_due() if swarm.open else math.inf)
+    return min(asking, swarm.peerlist.next_due(), swarm.dialler.knock_at) if swarm.open else asking

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 import trio
@@ -13,8 +13,10 @@ from ..wire import messages as wm
 from ..wire.address import Address
 from ..wire.extensions import OUR_IDS
 from .gone import follow, heard
+from .holepunch import Holepunch
 from .metadata import MetadataExchange
 from .pex import PeerExchange
+from .reach import is_utp
 
 if TYPE_CHECKING:
     from .peer import Peer
@@ -26,20 +28,24 @@ class Extensions:
 
     Attributes:
         exchange: the metadata on its way here, while a magnet has none.
+        holepunch: meets who is behind a router.
     """
 
     def __init__(self, swarm: Swarm) -> None:
         self._swarm = swarm
         self._pex: PeerExchange[Peer] = PeerExchange()
+        self.holepunch = Holepunch(swarm)
         self.exchange: MetadataExchange[Peer] | None = None
 
     def joined(self, peer: Peer, now: float) -> None:
         """A peer is connected."""
         self._pex.joined(peer, now)
+        self.holepunch.joined(peer, now)
 
     def left(self, peer: Peer) -> None:
         """A peer is gone."""
         self._pex.left(peer)
+        self.holepunch.left(peer)
         if self.exchange is not None:
             self.exchange.left(peer)
 
@@ -59,8 +65,7 @@ class Extensions:
         raw = swarm.owner.info_raw
         return peer.wire.encode_extended_handshake(
             wm.ExtendedHandshake(
-                # 0 takes back what an earlier handshake has offered (BEP 10).
-                extensions=OUR_IDS if self.speaks_pex else {**OUR_IDS, "ut_pex": 0},
+                extensions=self._offered(),
                 client=swarm.commons.user_agent,
                 reqq=swarm.commons.settings.request_queue,
                 port=swarm.commons.port_for(peer.address),
@@ -69,6 +74,15 @@ class Extensions:
                 upload_only=swarm.complete,
             )
         )
+
+    def _offered(self) -> dict[str, int]:
+        offered = dict(OUR_IDS)
+        # 0 takes back what an earlier handshake has offered (BEP 10).
+        if not self.speaks_pex:
+            offered["ut_pex"] = 0
+        if not self.holepunch.speaks:
+            offered["ut_holepunch"] = 0
+        return offered
 
     def _got_handshake(self, peer: Peer, message: wm.ExtendedHandshake) -> None:
         """Its name, its limits, its metadata's size."""
@@ -106,6 +120,7 @@ class Extensions:
         """It names those it is connected to. What it names must be as wide as it is itself."""
         swarm, now = self._swarm, trio.current_time()
         if self.speaks_pex and self._pex.heard(peer, now):
+            self.holepunch.introduced(peer, message.added, message.dropped)
             useful = (address for address in message.added if not (swarm.complete and address in message.seeds))
             swarm.owner.peers_found(tuple(useful), "pex", peer.address.scope)
 
@@ -119,12 +134,17 @@ class Extensions:
             return  # without the metadata nobody knows whether it is private: we listen, and tell nothing
         peers = self._swarm.peers
         callable_at = [(address, peer.is_seed) for peer in peers if (address := peer.callable_at) is not None]
+        by_address = {address: peer for peer in peers if (address := peer.callable_at) is not None}
         for peer in peers:
             if peer.extended:
                 message = self._pex.due(peer, peer.callable_at or peer.address, callable_at, now)
-                data = peer.wire.encode_pex(message) if message is not None else None
+                data = peer.wire.encode_pex(_with_flags(message, by_address)) if message is not None else None
                 if data:
                     peer.sender.send(data)
+
+    def _got_holepunch(self, peer: Peer, message: wm.Holepunch) -> None:
+        """Two that are behind routers are to call each other (BEP 55)."""
+        self.holepunch.got(peer, message, trio.current_time())
 
     # -- metadata (BEP 9) --------------------------------------------------------------------------------------------
 
@@ -188,7 +208,21 @@ class Extensions:
         wm.UploadOnly: _got_upload_only,
         wm.DontHave: _got_dont_have,
         wm.Pex: _got_pex,
+        wm.Holepunch: _got_holepunch,
         wm.MetadataRequest: _got_metadata_request,
         wm.MetadataData: _got_metadata_data,
         wm.MetadataReject: _got_metadata_reject,
     }
+
+
+def _with_flags(message: wm.Pex, peers: Mapping[Address, Peer]) -> wm.Pex:
+    """What others may want to know of those who are told."""
+    added = [(address, peers[address]) for address in message.added]
+    return wm.Pex(
+        message.added,
+        message.seeds,
+        message.dropped,
+        reachable=frozenset(address for address, peer in added if not peer.incoming),
+        utp=frozenset(address for address, peer in added if is_utp(peer.stream)),
+        holepunch=frozenset(address for address, peer in added if peer.wire.speaks_holepunch),
+    )

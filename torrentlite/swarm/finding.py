@@ -51,6 +51,12 @@ class Finding:
         return self._life.swarm.commons.public_port if self._life.metainfo is not None else None
 
     @property
+    def port_is_implied(self) -> bool:
+        """Whether who gets our datagrams sees that port: a router may have given ours another number."""
+        commons = self._life.swarm.commons
+        return commons.utp is not None and not commons.port_map.mapped
+
+    @property
     def complete(self) -> bool:
         """Whether everything wanted is here."""
         return self._life.swarm.complete

@@ -9,6 +9,7 @@ from ..net.encrypted import EncryptedStream
 from ..stats import PeerStats, State, TorrentStats
 from ..strategy.verdict import Facts
 from .content import Content, Totals
+from .reach import is_utp
 from .swarm import Swarm
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def peer_stats(peer: Peer, now: float) -> PeerStats:
         snubbed=peer.pipeline.snubbed(now),
         connected_for=now - peer.connected_at,
         encrypted=isinstance(peer.stream, EncryptedStream),
+        utp=is_utp(peer.stream),
     )
 
 

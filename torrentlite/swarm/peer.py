@@ -315,6 +315,7 @@ class Peer:
         wm.UploadOnly: got_extended,
         wm.DontHave: got_extended,
         wm.Pex: got_extended,
+        wm.Holepunch: got_extended,
         wm.MetadataRequest: got_extended,
         wm.MetadataData: got_extended,
         wm.MetadataReject: got_extended,

@@ -353,4 +353,4 @@ class Swarm:
             self.request_all(now)
         if self.downloading:
             self.web.tick(now)
-        self.dialler.dial_more(now)
+        self.dialler.tick(now)

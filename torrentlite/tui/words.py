@@ -19,6 +19,7 @@ FLAGS: Final = {
     "S": "snubbed: sent nothing for 60 s",
     "I": "incoming: it called us",
     "E": "encrypted",
+    "P": "over UDP (uTP)",
 }
 """The letters in the column "flags", those of other clients."""
 
@@ -41,7 +42,7 @@ def flags(peer: PeerStats) -> str:
         letters += "d" if peer.peer_choking else "D"
     if peer.peer_interested:
         letters += "u" if peer.am_choking else "U"
-    return letters + "S" * peer.snubbed + "I" * peer.incoming + "E" * peer.encrypted
+    return letters + "S" * peer.snubbed + "I" * peer.incoming + "E" * peer.encrypted + "P" * peer.utp
 
 
 def source(peer: PeerStats) -> str:

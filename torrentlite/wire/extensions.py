@@ -1,5 +1,5 @@
 """What travels inside extended messages: BEP 10 (handshake), BEP 9 (metadata), BEP 11 (peer exchange), BEP 21 (upload
-only), BEP 54 (pieces that are gone).
+only), BEP 54 (pieces that are gone), BEP 55 (holepunch).
 
 The ids of extended messages belong to the receiver: what we send carries the peer's number, what we receive carries
 ours, a constant of ``OUR_IDS``.
@@ -23,6 +23,8 @@ from .messages import (
     DontHave,
     ExtendedHandshake,
     ExtendedMessage,
+    Holepunch,
+    HolepunchKind,
     MessageId,
     MetadataData,
     MetadataReject,
@@ -36,9 +38,11 @@ HANDSHAKE_ID: Final = 0
 UT_METADATA: Final = 1
 UT_PEX: Final = 2
 UPLOAD_ONLY: Final = 3
-LT_DONTHAVE: Final = 7  # libtorrent's number
+UT_HOLEPUNCH: Final = 4  # libtorrent's numbers
+LT_DONTHAVE: Final = 7
 
-OUR_IDS: Final = {"ut_metadata": UT_METADATA, "ut_pex": UT_PEX, "upload_only": UPLOAD_ONLY, "lt_donthave": LT_DONTHAVE}
+OUR_IDS: Final = {"ut_metadata": UT_METADATA, "ut_pex": UT_PEX, "upload_only": UPLOAD_ONLY,
+                  "ut_holepunch": UT_HOLEPUNCH, "lt_donthave": LT_DONTHAVE}  # fmt: skip
 """The extensions that we speak, and the ids under which we want to be sent them."""
 
 _REQUEST: Final = 0
@@ -46,6 +50,12 @@ _DATA: Final = 1
 _REJECT: Final = 2
 
 _PEX_SEED: Final = 0x02  # BEP 11: "seed/upload_only"
+_PEX_UTP: Final = 0x04
+_PEX_HOLEPUNCH: Final = 0x08
+_PEX_REACHABLE: Final = 0x10  # "outgoing connection, peer is reachable"
+
+_HOLEPUNCH: Final = struct.Struct(">BB")
+_FAMILIES: Final = {0: 4, 1: 16}  # address bytes by "addr_type"
 
 _HEADER: Final = struct.Struct(">IBB")
 
@@ -73,6 +83,8 @@ def parse_extended(number: int, payload: bytes) -> ExtendedMessage:
         return UploadOnly(payload != b"\0")
     if number == LT_DONTHAVE and len(payload) == 4:
         return DontHave(int.from_bytes(payload, "big"))
+    if number == UT_HOLEPUNCH:
+        return _parse_holepunch(payload)
     return UnknownExtended(number)
 
 
@@ -165,6 +177,22 @@ def _parse_pex(payload: bytes) -> Pex:
     return Pex(tuple(dict.fromkeys(added)), frozenset(seeds), tuple(dict.fromkeys(dropped)))
 
 
+def _parse_holepunch(payload: bytes) -> ExtendedMessage:
+    """Type, family, address, port and error; what is none of these is ignored, as it is by others."""
+    if len(payload) < _HOLEPUNCH.size:
+        return UnknownExtended(UT_HOLEPUNCH)
+    kind, family = _HOLEPUNCH.unpack_from(payload)
+    size = _FAMILIES.get(family, 0)
+    # Some leave the error out where there is none.
+    if not size or kind not in list(HolepunchKind) or len(payload) < _HOLEPUNCH.size + size + 2:
+        return UnknownExtended(UT_HOLEPUNCH)
+    end = _HOLEPUNCH.size + size + 2
+    found = read_compact(payload[_HOLEPUNCH.size : end], ipv6=size == 16)
+    if not found:
+        return UnknownExtended(UT_HOLEPUNCH)
+    return Holepunch(HolepunchKind(kind), found[0], int.from_bytes(payload[end : end + 4], "big"))
+
+
 def _addresses(packed: Value | None, *, ipv6: bool) -> list[Address]:
     if not isinstance(packed, bytes):
         return []
@@ -221,10 +249,26 @@ def encode_pex(number: int, message: Pex) -> bytes:
         dropped = [address for address in message.dropped if address.is_ipv6 is ipv6]
         if added:
             said["added" + suffix] = write_compact(added, ipv6=ipv6)
-            said[f"added{suffix}.f"] = bytes(_PEX_SEED if address in message.seeds else 0 for address in added)
+            said[f"added{suffix}.f"] = bytes(_pex_flags(message, address) for address in added)
         if dropped:
             said["dropped" + suffix] = write_compact(dropped, ipv6=ipv6)
     return _encode(number, bencode(said))
+
+
+def _pex_flags(message: Pex, address: Address) -> int:
+    return (
+        (_PEX_SEED if address in message.seeds else 0)
+        | (_PEX_UTP if address in message.utp else 0)
+        | (_PEX_HOLEPUNCH if address in message.holepunch else 0)
+        | (_PEX_REACHABLE if address in message.reachable else 0)
+    )
+
+
+def encode_holepunch(number: int, message: Holepunch) -> bytes:
+    """Say something about meeting somebody behind a router, to a peer that calls ut_holepunch by this number."""
+    family = 1 if message.address.is_ipv6 else 0
+    head = _HOLEPUNCH.pack(message.kind, family)
+    return _encode(number, head + message.address.compact() + message.error.to_bytes(4, "big"))
 
 
 def _encode(number: int, payload: bytes) -> bytes:

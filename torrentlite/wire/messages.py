@@ -237,6 +237,40 @@ class Pex(_Rare):
     seeds: frozenset[Address] = frozenset()
     """Those of ``added`` that are said to want nothing (flag 0x02)."""
     dropped: tuple[Address, ...] = ()
+    reachable: frozenset[Address] = frozenset()
+    """Those of ``added`` that the sender has called itself (flag 0x10)."""
+    utp: frozenset[Address] = frozenset()
+    """Those that it is connected to over uTP (flag 0x04)."""
+    holepunch: frozenset[Address] = frozenset()
+    """Those that speak ut_holepunch (flag 0x08)."""
+
+
+class HolepunchKind(enum.IntEnum):
+    """What a holepunch message says (BEP 55)."""
+
+    RENDEZVOUS = 0
+    """Tell this peer of yours and me to call each other."""
+    CONNECT = 1
+    """Call this address over uTP, now."""
+    ERROR = 2
+    """That does not go."""
+
+
+class HolepunchError(enum.IntEnum):
+    """Why it does not go."""
+
+    NO_SUCH_PEER = 1
+    NOT_CONNECTED = 2
+    NO_SUPPORT = 3
+    NO_SELF = 4
+
+
+class Holepunch(_Rare):
+    """Two that are behind routers call each other at once (BEP 55)."""
+
+    kind: HolepunchKind
+    address: Address
+    error: int = 0
 
 
 # -- what we do not know ----------------------------------------------------------------------------------------------
@@ -273,7 +307,15 @@ PlainMessage: TypeAlias = (
     | AllowedFast
 )
 ExtendedMessage: TypeAlias = (
-    ExtendedHandshake | MetadataRequest | MetadataData | MetadataReject | UploadOnly | DontHave | Pex | UnknownExtended
+    ExtendedHandshake
+    | MetadataRequest
+    | MetadataData
+    | MetadataReject
+    | UploadOnly
+    | DontHave
+    | Pex
+    | Holepunch
+    | UnknownExtended
 )
 Message: TypeAlias = PlainMessage | ExtendedMessage | Unknown
 

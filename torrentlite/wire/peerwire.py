@@ -34,6 +34,7 @@ from .messages import (
     Have,
     HaveAll,
     HaveNone,
+    Holepunch,
     Interested,
     KeepAlive,
     Message,
@@ -373,6 +374,16 @@ class PeerWire:
     def hears_dont_have(self) -> bool:
         """Whether the peer can be told that a piece is gone (BEP 54)."""
         return "lt_donthave" in self.peer_extensions
+
+    @property
+    def speaks_holepunch(self) -> bool:
+        """Whether the peer can be told to call somebody (BEP 55)."""
+        return "ut_holepunch" in self.peer_extensions
+
+    def encode_holepunch(self, message: Holepunch) -> bytes | None:
+        """Say something about meeting somebody behind a router; None if the peer does not speak ut_holepunch."""
+        number = self.peer_extensions.get("ut_holepunch")
+        return None if number is None else extensions.encode_holepunch(number, message)
 
     def encode_dont_have(self, piece: int) -> bytes | None:
         """Say that we have a piece no more; None if the peer does not speak lt_donthave (BEP 54)."""

@@ -124,7 +124,7 @@ class Outside:
         if mapped.mapped and scope_of(mapped.external_host or "0.0.0.0") is Scope.PUBLIC:
             return Finding("reachable", Verdict.OK, f"probably: the gateway leads port {mapped.tcp_port} here")
         if mapped.mapped:
-            cure = "others can be called all the same; for more, ask the provider for a public address, or for IPv6"
+            cure = "ask the provider for a public address, or for IPv6; others can be called, many at home too (by UDP)"
             return Finding("reachable", Verdict.NOTE, "the gateway is behind another one: nobody can call us", cure)
         forward = f"lead port {self.port}, TCP and UDP, to this computer in the router (or switch UPnP on there)"
         if mapped.state == "not needed":
