@@ -6,6 +6,7 @@ started them.
 
 import base64
 import contextlib
+import ctypes
 import functools
 import json
 import os
@@ -64,7 +65,21 @@ class Space:
 
     def __init__(self, address: str = "127.0.0.1", namespace: str = "") -> None:
         self.address = address
+        self._namespace = namespace
         self.prefix = ["ip", "netns", "exec", namespace] if namespace else []
+
+    @contextlib.contextmanager
+    def inside(self) -> Iterator[None]:
+        """This thread is there, and those that it starts: what libraries open has its place where they open it."""
+        if not self._namespace:
+            yield
+            return
+        with open("/proc/thread-self/ns/net") as before, open(f"/run/netns/{self._namespace}") as there:
+            _enter(there.fileno())
+            try:
+                yield
+            finally:
+                _enter(before.fileno())
 
     @contextlib.contextmanager
     def running(
@@ -100,12 +115,18 @@ class Space:
         )
 
 
+def _enter(namespace: int) -> None:
+    system = ctypes.CDLL(None, use_errno=True)
+    if system.setns(namespace, 0) != 0:
+        raise OSError(ctypes.get_errno(), "setns")
+
+
 @contextlib.contextmanager
-def namespaces() -> Iterator[tuple[Space, Space]]:
-    """Two namespaces joined by a veth pair."""
+def namespaces(network: str = "10.77.0") -> Iterator[tuple[Space, Space]]:
+    """Two namespaces joined by a veth pair, with addresses of this /24."""
     need_program("ip")
     names = [f"tl{os.getpid()}{letter}" for letter in "ab"]
-    addresses = ["10.77.0.1", "10.77.0.2"]
+    addresses = [f"{network}.1", f"{network}.2"]
 
     def ip(*words: str) -> None:
         subprocess.run(["ip", *words], check=True, capture_output=True)
@@ -205,34 +226,37 @@ def tl_fetching(
 
 
 class Libtorrent:
-    """A libtorrent session on loopback, with its own defaults where they do not reach out: it calls over uTP first, and
-    encrypted before plain.
+    """A libtorrent session, with its own defaults where they do not reach out: it calls over uTP first, and encrypted
+    before plain.
 
     Args:
+        space: where it listens.
         settings: more of its settings.
     """
 
-    def __init__(self, **settings: object) -> None:
+    def __init__(self, space: Space | None = None, **settings: object) -> None:
         try:
             import libtorrent
         except ImportError:
             missing("libtorrent")
         self._lt = libtorrent
-        self._session = libtorrent.session(
-            {
-                "listen_interfaces": "127.0.0.1:0",
-                "enable_dht": False,
-                "enable_lsd": False,
-                "enable_upnp": False,
-                "enable_natpmp": False,
-                "allow_multiple_connections_per_ip": True,
-                **settings,
-            }
-        )
+        space = space or Space()
+        with space.inside():
+            self._session = libtorrent.session(
+                {
+                    "listen_interfaces": f"{space.address}:0",
+                    "enable_dht": False,
+                    "enable_lsd": False,
+                    "enable_upnp": False,
+                    "enable_natpmp": False,
+                    "allow_multiple_connections_per_ip": True,
+                    **settings,
+                }
+            )
         wait_for("libtorrent listens", self._session.listen_port)
         self.port: int = self._session.listen_port()
 
-    def add(self, source: str | pathlib.Path, folder: pathlib.Path, port: int = 0) -> Any:
+    def add(self, source: str | pathlib.Path, folder: pathlib.Path, port: int = 0, *, host: str = "127.0.0.1") -> Any:
         """Fetch a .torrent or a magnet link from the peer at that port, or share a .torrent if there is no port."""
         if isinstance(source, pathlib.Path):
             params = self._lt.add_torrent_params()
@@ -246,7 +270,7 @@ class Libtorrent:
             params.flags |= flags.seed_mode  # it hashes what is there when it is asked for it
         handle = self._session.add_torrent(params)
         if port:
-            handle.connect_peer(("127.0.0.1", port))
+            handle.connect_peer((host, port))
         return handle
 
     def __enter__(self) -> "Libtorrent":
@@ -310,10 +334,16 @@ TRANSMISSION_SEEDS = 6
 
 @contextlib.contextmanager
 def transmission(
-    space: Space, folder: pathlib.Path, work: pathlib.Path, *, dht: Sequence[str] = (), encryption: int = 1
+    space: Space,
+    folder: pathlib.Path,
+    work: pathlib.Path,
+    *,
+    dht: Sequence[str] = (),
+    encryption: int = 1,
+    utp: bool = False,
 ) -> Iterator[Transmission]:
     """Run one. Unfinished files are named ``.part``; it knows no peers but those of trackers, or of the DHT that these
-    nodes belong to. By default it prefers encryption (1); 2 is to require it."""
+    nodes belong to. By default it prefers encryption (1); 2 is to require it; and it speaks no uTP."""
     program = need_program("transmission-daemon")
     config = work / "transmission"
     config.mkdir()
@@ -325,7 +355,7 @@ def transmission(
         "dht-enabled": bool(dht),
         "lpd-enabled": False,
         "pex-enabled": False,
-        "utp-enabled": False,
+        "utp-enabled": utp,
         "encryption": encryption,
         "port-forwarding-enabled": False,
         "download-queue-enabled": False,

@@ -163,3 +163,41 @@ def behind_gateway() -> Iterator[tuple[Machine, Machine, Machine]]:
         ]:
             wires.run(gateway, iptables, *rule.split())
         yield Machine("10.78.0.2", home), Machine(INSIDE, gateway), Machine(FAR, outside)
+
+
+@contextlib.contextmanager
+def two_homes() -> Iterator[tuple[Machine, Machine, Machine]]:
+    """Two machines, each at home behind a router of its own that lets in only what answers, and one on the Internet."""
+    iptables = need_program("iptables-legacy")
+    with wiring() as wires:
+        switch, outside = wires.space("net"), wires.space("out")
+        wires.ip("-n", switch, "link", "add", "br0", "type", "bridge")
+        wires.ip("-n", switch, "link", "set", "br0", "up")
+        wires.cable(outside, "eth0", switch, "p0")
+        wires.ip("-n", switch, "link", "set", "p0", "master", "br0")
+        wires.ip("-n", outside, "addr", "add", "11.22.0.1/16", "dev", "eth0")
+        homes = []
+        for i in (1, 2):
+            home, router = wires.space(f"home{i}"), wires.space(f"gate{i}")
+            wires.cable(home, "eth0", router, "in0")
+            wires.cable(router, "ext0", switch, f"p{i}")
+            wires.ip("-n", switch, "link", "set", f"p{i}", "master", "br0")
+            for name, end, address in [
+                (home, "eth0", f"10.78.{i}.2/24"),
+                (router, "in0", f"10.78.{i}.1/24"),
+                (router, "ext0", f"11.22.{i}.1/16"),
+            ]:
+                wires.ip("-n", name, "addr", "add", address, "dev", end)
+            wires.ip("-n", home, "route", "add", "default", "via", f"10.78.{i}.1")
+            wires.run(router, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+            for rule in [
+                "-t nat -A POSTROUTING -o ext0 -j MASQUERADE",
+                "-P FORWARD DROP",
+                "-A FORWARD -i in0 -j ACCEPT",
+                "-A FORWARD -i ext0 -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
+                # As home routers do, and not the kernel by itself: nothing is said to who is not let in.
+                "-P INPUT DROP",
+            ]:
+                wires.run(router, iptables, *rule.split())
+            homes.append(Machine(f"10.78.{i}.2", home))
+        yield homes[0], homes[1], Machine("11.22.0.1", outside)
