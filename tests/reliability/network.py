@@ -21,7 +21,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pytest
 import trio
@@ -48,6 +48,7 @@ class Kind(NamedTuple):
         size: bytes to fetch.
         rate: bytes a second that each seed gives; 0: no limit.
         stall: seconds without a new block that are too many.
+        utp: all connections are over UDP.
     """
 
     loss: float = 0
@@ -57,6 +58,7 @@ class Kind(NamedTuple):
     size: int = 6 << 20
     rate: int = 200_000
     stall: float = 30
+    utp: bool = False
 
 
 KINDS = {
@@ -70,6 +72,13 @@ KINDS = {
     "all": Kind(loss=0.05, resets=0.001, bottleneck=10_000_000),
     "cut": Kind(cut=math.inf, size=30 << 20, rate=100_000),
     "gap": Kind(cut=75, size=40 << 20, rate=100_000),
+    "utp-clean": Kind(utp=True),
+    "utp-loss-1": Kind(loss=0.01, utp=True),
+    "utp-loss-5": Kind(loss=0.05, utp=True),
+    "utp-loss-20": Kind(loss=0.2, size=3 << 20, stall=90, utp=True),
+    "utp-bottleneck": Kind(bottleneck=10_000_000, size=8 << 20, rate=0, utp=True),
+    "utp-cut": Kind(cut=math.inf, size=30 << 20, rate=100_000, utp=True),
+    "utp-gap": Kind(cut=75, size=40 << 20, rate=100_000, utp=True),
 }
 
 
@@ -148,7 +157,7 @@ def _sometimes(share: float) -> list[str]:
 
 @contextlib.contextmanager
 def _seeds(machines: list[Machine], work: pathlib.Path, film: pathlib.Path, kind: Kind) -> Iterator[str]:
-    flags = [*only(), *(["-u", str(kind.rate)] if kind.rate else [])]
+    flags = [*only(), *(["-u", str(kind.rate)] if kind.rate else []), *(["--utp", "prefer"] if kind.utp else [])]
     with contextlib.ExitStack() as stack:
         runs = [
             stack.enter_context(run_tl(machine, work, f"seed{n}", "seed", film, "--listen", f"{PORT}", *flags))
@@ -168,7 +177,8 @@ def tell(name: str, number: int, work: pathlib.Path) -> Result:
         with _seeds(machines, work, film, kind) as info_hash:
             told, log = work / "fetch.json", work / "fetch.log"
             places = [f"{machine.address}:{PORT}" for machine in machines]
-            command = script("-m", "tests.reliability.network", info_hash, work / "out", *places)
+            utp = "prefer" if kind.utp else "allow"
+            command = script("-m", "tests.reliability.network", info_hash, work / "out", utp, *places)
             with space(fetcher).running(command, log, stdout=told) as process:
                 run = Run("fetch", process, told, log)
                 cut_at, lost = _cut(run, router, machines[0], kind) if kind.cut else (0.0, ())
@@ -180,6 +190,9 @@ def tell(name: str, number: int, work: pathlib.Path) -> Result:
     assert not (kind.loss or kind.cut) or (len(dropped) == 2 and all(dropped)), f"not lost on both ways: {dropped}"
     assert not kind.resets or sum(reset), "nothing was reset"
     assert not kind.bottleneck or overflowed, "the queue was never full"
+    # Where uTP comes first, who loses its first two packets is met by TCP.
+    over_udp = [udp for look in looks for _, _, udp in look["peers"].values()]
+    assert sum(over_udp) > len(over_udp) / 2 if kind.utp else not any(over_udp), f"{sum(over_udp)} of {len(over_udp)}"
     longest, replaced = _longest(looks), _replaced(looks)
     assert longest <= kind.stall, f"nothing came for {longest:.1f} s"
     gone = None
@@ -219,7 +232,7 @@ def _replaced(looks: list[dict[str, Any]]) -> int:
     known: dict[str, float] = {}
     count = 0
     for look in looks:
-        for host, (since, _) in look["peers"].items():
+        for host, (since, *_) in look["peers"].items():
             count += host in known and _differ(since, known[host])
             known[host] = since
     return count
@@ -234,24 +247,25 @@ def _fate(looks: list[dict[str, Any]], cut_at: float, host: str) -> tuple[float 
     """After how many seconds the connection that was cut was given up, and whether its seed sent anything on another."""
     connection = next(look["peers"][host][0] for look in reversed(looks) if look["ts"] <= cut_at)
     later = [look for look in looks if look["ts"] > cut_at]
-    still = [look["peers"].get(host, [0, 0]) for look in later]
-    others = [_differ(since, connection) for since, _ in still]
+    still = [look["peers"].get(host, [0, 0, False]) for look in later]
+    others = [_differ(since, connection) for since, *_ in still]
     gone = next((look["ts"] - cut_at for look, other in zip(later, others, strict=True) if other), None)
-    return gone, any(other and downloaded for other, (_, downloaded) in zip(others, still, strict=True))
+    return gone, any(other and downloaded for other, (_, downloaded, _) in zip(others, still, strict=True))
 
 
 # -- who fetches, in its own process
 
 
-async def _fetch(info_hash: str, out: str, *places: str) -> None:
+async def _fetch(info_hash: str, out: str, utp: Literal["allow", "prefer"], *places: str) -> None:
     peers = [(host, int(port)) for host, port in (place.split(":") for place in places)]
-    settings = tl.Settings(dht=False, lsd=False, pex=False, port_map=False)
+    settings = tl.Settings(dht=False, lsd=False, pex=False, port_map=False, utp=utp)
     async with tl.open_session(settings) as session, trio.open_nursery() as nursery:
         torrent = session.add(info_hash, out, peers=peers)
 
         def look() -> None:
             now, stats = time.time(), torrent.stats()
-            connected = {peer.host: (now - peer.connected_for, peer.downloaded) for peer in torrent.peers()}
+            peers = torrent.peers()
+            connected = {peer.host: (now - peer.connected_for, peer.downloaded, peer.utp) for peer in peers}
             said = {"downloaded": stats.downloaded, "wasted": stats.wasted, "peers": connected}
             print(json.dumps({"event": "look", "ts": now, **said}), flush=True)
 
