@@ -176,11 +176,44 @@ def test_several_lost_packets_are_all_sent_again_before_any_time_out():
     assert took - without < 0.5
 
 
-def test_a_lost_tail_is_sent_again_after_a_time_out():
+@pytest.mark.parametrize("lost", [[19], [18, 19], [10, 14, 19]])
+def test_a_lost_tail_is_found_by_a_probe_before_any_time_out(lost):
     size = 20 * limits.UTP_PACKET
-    repaired, took, without = stream_of(Pair(), size, lose=[18, 19])
-    assert resent(repaired.caller) == [119, 120]
-    assert 0.4 < took - without < 1.5
+    repaired, took, without = stream_of(Pair(), size, lose=lost)
+    assert resent(repaired.caller) == [101 + place for place in lost]
+    assert took - without < 0.35
+
+
+def test_one_lost_acknowledgement_of_all_costs_no_time_out_and_no_window():
+    pair, windows = Pair(), []
+    gone = []
+
+    def filter(data: bytes) -> bytes | None:
+        if 0.13 <= pair.timeline.now < 0.165:  # those of one round trip
+            gone.append(data)
+            return None
+        windows.append(pair.caller.connection._window.size)
+        return data
+
+    pair.called.line.filter = filter
+    took = pair.talk(made_up(300_000), within=30)
+    quiet = Pair().talk(made_up(300_000), within=30)
+    assert gone
+    assert took - quiet < 0.35
+    assert min(windows) >= 4 * limits.UTP_PACKET
+
+
+def test_where_the_probe_is_lost_too_the_time_out_remains():
+    size = 20 * limits.UTP_PACKET
+    left = [20, 20, 20]
+
+    def drop(number, data):
+        return data[0] in (0x01, 0x11) and int.from_bytes(data[16:18], "big") == 120 and bool(left) and bool(left.pop())
+
+    pair = Pair(up={"drop": drop})
+    took = pair.talk(made_up(size), within=30)
+    assert not left
+    assert 0.5 < took < 5
 
 
 def test_what_was_sent_again_and_lost_again_needs_no_time_out():

@@ -71,7 +71,7 @@ class Connection:
         self._closed_at = math.inf
         self._heard_at = now
         self._sent_at = now
-        self._overdue_at = math.inf
+        self._overdue_at = self._probe_at = math.inf
         self._no_room_since = math.inf
         self._asks = False  # what is under way only asks whether the other side has room again
 
@@ -200,7 +200,7 @@ class Connection:
         elif arrived.size and packet.delay:
             self._window.acked(arrived.size, self._delays.waiting, now)
         if arrived.packets:
-            self._overdue_at = now + self._trip.timeout if out.outstanding else math.inf
+            self._wait_for_ack(now)
 
     def flush(self, now: float) -> None:
         """Send what may be sent, and acknowledge what has come."""
@@ -226,9 +226,19 @@ class Connection:
 
     def _send_packet(self, packet: Sent, now: float) -> bool:
         if self._overdue_at == math.inf:
-            self._overdue_at = now + self._trip.timeout
+            self._wait_for_ack(now)
             self._heard_at = max(self._heard_at, now)
         return self._send_header(packet.kind, packet.seq, now, packet.payload)
+
+    def _wait_for_ack(self, now: float) -> None:
+        """What is under way has so long to arrive."""
+        self._overdue_at = self._probe_at = math.inf
+        if self._out.outstanding:
+            self._overdue_at = now + self._trip.timeout
+            if self._trip.smoothed:
+                # Two round trips, as TCP's probe of a lost tail (RFC 8985): often it was the one acknowledgement of a
+                # whole window that was lost. To wait for the time-out costs half a second, and the window.
+                self._probe_at = now + 2 * self._trip.smoothed
 
     def _send_header(self, kind: int, seq: int, now: float, payload: bytes | memoryview = b"", back: int = 0) -> bool:
         incoming, room = self._in, self._in.room
@@ -271,6 +281,12 @@ class Connection:
                 self._trip.back_off()
                 self._window.timed_out()
                 self._overdue_at = now + self._trip.timeout
+            self._probe_at = math.inf
+        elif now >= self._probe_at:
+            self._probe_at = math.inf
+            packet = out.probe(now)
+            if packet is not None:
+                self._send_header(packet.kind, packet.seq, now, packet.payload)
         elif now - self._no_room_since > limits.UTP_ZERO_WINDOW:
             self._their_window = max(self._their_window, HEADER_SIZE)  # as much as tells us whether that is still so
             self._no_room_since = math.inf

@@ -78,6 +78,7 @@ class Outgoing:
         self._sacked = 0  # what is known of those after it, as the other side says it
         self._order = 0
         self._newest = 0  # the order of the latest that has come
+        self._probed = 0  # the order of the last probe
         self._recovered = 0  # packets up to this order were under way at the last loss: theirs is the same
         self._repeated = 0
 
@@ -168,6 +169,16 @@ class Outgoing:
         self._lose(packet)
         self._lost = {packet.seq: packet, **self._lost}
 
+    def probe(self, now: float) -> Sent | None:
+        """The last packet under way, to be sent once more: what acknowledges it tells of all that were lost before."""
+        packet = next(reversed(self._sent.values()), None)
+        if packet is None or packet.lost:
+            return None
+        self._order += 1
+        self._probed = self._order
+        packet.order, packet.at, packet.again = self._order, now, True
+        return packet
+
     def plausible(self, ack: int) -> bool:
         """Whether this acknowledges what was sent, or did so a moment ago: who guesses has no other sign of us."""
         behind = (self.next_seq - 1 - ack) & WRAP
@@ -216,10 +227,12 @@ class Outgoing:
         if sack:
             self._repeated = 0
             end = sack.bit_length()
+            # Whatever was sent before a probe has had two round trips.
+            reordered = 1 if self._newest == self._probed else REORDERED
             for packet in self._sent.values():
                 if (packet.seq - self._acked - 2) & WRAP >= end and packet.seq != (self._acked + 1) & WRAP:
                     break
-                if not packet.lost and packet.order <= self._newest - REORDERED:
+                if not packet.lost and packet.order <= self._newest - reordered:
                     found.append(packet)
         elif repeated and self._sent:
             # "When receiving 3 duplicate acks, ack_nr + 1 is assumed to have been lost": of who knows no other way.
