@@ -475,6 +475,9 @@ DHT_SEARCH_AGAIN: Final = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
 DHT_LONELY: Final = 60.0
 """A seed that nobody is connected to asks so often; where a session has several torrents, as many times as seldom, down
 to the usual. Who looks for it may be behind a router, as it is itself, and then both must know of each other."""
+DHT_LONELY_FOR: Final = 3600.0
+DHT_LONELY_LATER: Final = 300.0
+"""After an hour it does so seldomer: who waits for it then may wait for some minutes."""
 DHT_SAVE_INTERVAL: Final = 600.0
 """Seconds between two saves of the session's DHT table: what a crash may cost of it."""
 DHT_SAVE_TIMEOUT: Final = 1.0
@@ -589,6 +592,9 @@ KNOCKS_AT_ONCE: Final = 8
 """Such calls under way, all torrents of a session: five packets a second."""
 MAX_INTRODUCED: Final = 400
 """Addresses kept of those that one peer says to be connected to: so many peers hardly anybody has."""
+PUNCHES_AT_ONCE: Final = 8
+"""Calls under way because peers have said so (BEP 55), all torrents of a session: apart from all others, so that liars
+take no seats from these."""
 HOLEPUNCH_RELAYS: Final = 2
 """Peers that are asked to bring us together with one that nobody answers for: one of them may just have lost it."""
 HOLEPUNCH_INTERVAL: Final = 60.0

@@ -390,7 +390,7 @@ async def _outside(
         # Not of the session's own crew: trackers that are told of our leaving have to answer.
         commons.crew().keep(udp.run, name="receive datagrams")
         if settings.utp != "off":
-            commons.utp = Utp(udp, secret=world.secret, takes=commons.transport.takes)
+            commons.utp = Utp(udp, secret=world.secret, source=world.network.source_for, takes=commons.transport.takes)
             stack.callback(commons.utp.close)
             commons.crew().keep(commons.utp.run, name="uTP")
             session._crew.keep(session._reception.serve, commons.utp, name="listen by uTP")

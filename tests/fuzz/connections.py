@@ -36,7 +36,7 @@ async def _listen(data: bytes) -> None:
         return []
 
     sockets = [MemoryDatagrams(server, ipv6=ipv6) for ipv6 in (False, True)]
-    port = Utp(UdpPort(sockets), secret=random.Random(1).randbytes)
+    port = Utp(UdpPort(sockets), secret=random.Random(1).randbytes, source=lambda _: "192.0.2.9")
     streams: list[UtpStream] = []
     buffer = memoryview(bytearray(1 << 16))
 

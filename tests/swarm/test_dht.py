@@ -8,7 +8,7 @@ import trio
 import torrentlite as tl
 from tests.strangers import session_on, simulated, until, where
 from tests.swarm.dhtworld import dht
-from torrentlite.limits import DHT_ANNOUNCE_INTERVAL, DHT_LONELY
+from torrentlite.limits import DHT_ANNOUNCE_INTERVAL, DHT_LONELY, DHT_LONELY_FOR, DHT_LONELY_LATER
 
 
 @pytest.mark.parametrize("ipv6", [False, True])
@@ -110,6 +110,26 @@ async def test_a_seed_that_is_alone_looks_around_so_often(world):
             await until(first.peers)
             first.announce()
             await until(lambda: first.sources()[0].next_search > 4 * DHT_LONELY)
+
+
+@simulated(time_limit=9000)
+async def test_a_seed_that_is_left_alone_looks_around_soon_and_seldomer_after_an_hour(world):
+    metainfo, data = world.torrent(100_000)
+    machine = world.host("40.0.0.1")
+    machine.put(metainfo.info, data)
+    async with dht(world) as nodes, session_on(machine, bootstrap=nodes.bootstrap) as session:
+        torrent = session.add(metainfo)
+        async with session_on(world.host("41.0.0.1"), dht=False, download_limit=1) as fetching:
+            fetching.add(metainfo, peers=[where(machine, session)])
+            await until(torrent.peers)
+            torrent.announce()
+            await until(lambda: torrent.sources()[0].next_search > 4 * DHT_LONELY)
+        await until(lambda: not torrent.peers())
+        await trio.sleep(0.1)
+        assert 0 < torrent.sources()[0].next_search <= DHT_LONELY
+        await trio.sleep(DHT_LONELY_FOR + DHT_LONELY)
+        await until(lambda: torrent.sources()[0].next_search > DHT_LONELY, within=DHT_LONELY_LATER)
+        assert torrent.sources()[0].next_search <= DHT_LONELY_LATER
 
 
 @pytest.mark.parametrize("utp", ["allow", "off"])

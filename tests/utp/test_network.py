@@ -21,7 +21,7 @@ from torrentlite.wire.address import Address
 async def port_on(nursery, machine):
     udp = UdpPort(await machine.network.open_datagrams("", 6881))
     await nursery.start(udp.run)
-    utp = Utp(udp, secret=machine.secret)
+    utp = Utp(udp, secret=machine.secret, source=machine.network.source_for)
     nursery.start_soon(utp.run)
     return utp
 

@@ -33,7 +33,7 @@ class Port:
         self.socket = MemoryDatagrams(lambda data, to: [])
         self.udp = UdpPort([self.socket])
         self.dice = random.Random(1)
-        self.utp = Utp(self.udp, secret=self.dice.randbytes, **options)
+        self.utp = Utp(self.udp, secret=self.dice.randbytes, source=lambda _: "192.0.2.9", **options)
 
     @property
     def sent(self):
@@ -106,7 +106,7 @@ async def test_a_call_is_answered_and_accepted_when_it_speaks(autojump_clock, po
     assert waiting.cancelled_caught
     port.hear(DATA, 501, 2, port.last().seq - 1 & WRAP, b"hello")
     stream = await port.utp.accept()
-    assert (stream.remote, stream.local) == (PEER, port.utp.address)
+    assert (stream.remote, stream.local) == (PEER, Address("192.0.2.9", port.utp.address.port))
     assert await heard(stream) == b"hello"
     assert len(port.utp) == 1
 
@@ -573,7 +573,7 @@ async def test_a_system_that_does_not_send_the_call(autojump_clock, port, nurser
 async def test_a_full_packet_fits_every_way(nursery, autojump_clock, ipv6):
     """IP packets of 1400 bytes, and of the 1280 that IPv6 promises."""
     udp = UdpPort([MemoryDatagrams(lambda data, to: [], ipv6=ipv6)])
-    utp = Utp(udp, secret=random.Random(1).randbytes)
+    utp = Utp(udp, secret=random.Random(1).randbytes, source=lambda _: "192.0.2.9")
     peer = Address("2001:db8::7", 6881) if ipv6 else PEER
     utp.got(encode(SYN, 500, 1, 0, 1 << 20, 1, 0), peer)
     utp.flush()

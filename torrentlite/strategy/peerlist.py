@@ -7,6 +7,7 @@ and the next candidate is at the head of one of a handful: nothing here looks at
 from __future__ import annotations
 
 import dataclasses
+import heapq
 import math
 import random
 from collections.abc import Iterator
@@ -333,11 +334,16 @@ class PeerList:
     def silent(self, now: float) -> list[PeerAddress]:
         """Those who may be there behind a router: nobody answers, and somebody who should know named them lately.
 
-        Only such as wait, the last named first, KNOCKS at most.
+        Only such as wait, those first that were not called so for the longest time, KNOCKS at most.
         """
         waiting = (peer for peer in self._known.values() if peer.silent and peer.queue is not None)
         lately = [peer for peer in waiting if now - peer.named_at < limits.KNOCK_FOR and peer.retry_at > now]
-        return sorted(lately, key=lambda peer: -peer.named_at)[: limits.KNOCKS]
+        return heapq.nsmallest(limits.KNOCKS, lately, key=lambda peer: (peer.knocked_at, self._rng.random()))
+
+    def is_silent(self, address: Address) -> bool:
+        """Whether it is one of those, or would be if it was named by somebody who should know."""
+        peer = self._known.get(address)
+        return peer is not None and peer.silent and peer.queue is not None
 
     def _set_aside(self, peer: PeerAddress, now: float, *, reached: bool) -> None:
         self._take(peer)

@@ -53,6 +53,7 @@ class Commons:
         named_in_links, named_by_hand: let so many names of peers be looked up at once, all torrents.
         half_open: connection attempts under way, all torrents.
         knocking: calls under way to those who may be behind a router, all torrents.
+        punching: those because of a word of peers (BEP 55).
         web_fetches: connections to web seeds, all torrents.
         own_addresses: where we listen.
         mapped_address: the gateway's address and port that lead to us, or None.
@@ -102,6 +103,7 @@ class Commons:
         self.connected = 0
         self.half_open = 0
         self.knocking = 0
+        self.punching = 0
         self.web_fetches = 0
         self.internal_errors = 0
         self.closed_at: float | None = None

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Protocol
 import trio
 
 from ..errors import DhtError
-from ..limits import DHT_ANNOUNCE_INTERVAL, DHT_FEW_PEERS, DHT_LONELY, DHT_SEARCH_AGAIN, DHT_SEARCH_TIMEOUT
+from ..limits import (
+    DHT_ANNOUNCE_INTERVAL,
+    DHT_FEW_PEERS,
+    DHT_LONELY,
+    DHT_LONELY_FOR,
+    DHT_LONELY_LATER,
+    DHT_SEARCH_AGAIN,
+    DHT_SEARCH_TIMEOUT,
+)
 from ..stats import SourceStats
 from ..strategy.peerlist import DHT
 from ..wire.address import Address, Scope
@@ -66,6 +74,7 @@ class DhtSearch:
         self._scope: trio.CancelScope | None = None
         self._wanted = False
         self._in_vain = 0
+        self._alone_since = trio.current_time()
         self._told: tuple[int, bool] | None = None  # port, seed
         self._told_at = 0.0
         self._peers = -1
@@ -90,6 +99,19 @@ class DhtSearch:
     def forget(self) -> None:
         """What was told is not so any more, or forgotten: it is told again."""
         self._told = None
+
+    def alone(self, now: float) -> None:
+        """The last peer has left: do not wait for the usual turn."""
+        self._alone_since = now
+        at = self._dht.plan.wishes(self)
+        soon = now + self._lonely_pause(now) * self._dht.jitter()
+        if self._wanted and at is not None and at > soon:
+            self._dht.plan.want(self, soon, urgent=self._urgent)
+
+    def _lonely_pause(self, now: float) -> float:
+        """Until the next search of a seed that is alone: more where there are several, and later on."""
+        often = DHT_LONELY if now - self._alone_since < DHT_LONELY_FOR else DHT_LONELY_LATER
+        return min(often * max(1, len(self._dht.plan)), DHT_ANNOUNCE_INTERVAL)
 
     def stop(self) -> None:
         """Ask no more."""
@@ -164,8 +186,7 @@ class DhtSearch:
             pause = DHT_SEARCH_AGAIN[min(self._in_vain, len(DHT_SEARCH_AGAIN) - 1)]
             self._in_vain += 1
         else:
-            alone = not self._owner.connected
-            pause = min(DHT_LONELY * (len(plan) + 1), DHT_ANNOUNCE_INTERVAL) if alone else DHT_ANNOUNCE_INTERVAL
+            pause = self._lonely_pause(now) if not self._owner.connected else DHT_ANNOUNCE_INTERVAL
             self._in_vain = 0
         # A little earlier or later each time: what began together does not stay together.
         plan.want(self, now + pause * self._dht.jitter(), urgent=self._urgent)

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 import trio
 
 from ..errors import NetworkError, ProtocolError
-from ..limits import CONNECT_TIMEOUT, KNOCK_INTERVAL, KNOCK_TIMEOUT, KNOCKS_AT_ONCE
+from ..limits import CONNECT_TIMEOUT, KNOCK_INTERVAL, KNOCK_TIMEOUT, KNOCKS_AT_ONCE, PUNCHES_AT_ONCE
 from ..net.network import Stream
 from ..strategy.peerlist import PeerAddress, PeerList
 from ..wire.address import Address, Scope
 from ..wire.handshake import Handshake
 from .greeting import UnansweredError, greet, greet_encrypted
-from .reach import SilentError, reach
+from .reach import SilentError, is_utp, reach
 
 if TYPE_CHECKING:
+    from .peer import Peer
     from .swarm import Swarm
 
 log = logging.getLogger("torrentlite")
@@ -49,7 +50,22 @@ class Dialler:
         if self._swarm.commons.is_ours(address):
             self.peerlist.ourselves(address)
             return False
-        return self.peerlist.add(address, source, within, trio.current_time())
+        now = trio.current_time()
+        news = self.peerlist.add(address, source, within, now)
+        if self.peerlist.is_silent(address):
+            self.knock_at = min(self.knock_at, now)
+        return news
+
+    def called_from(self, address: Address, peer: Peer) -> None:
+        """One that called us has told where it can be called; mostly so as it has called."""
+        self.add(address, "incoming", peer.address.scope)
+        known = self.peerlist.get(address)
+        if known is not None:
+            known.utp = is_utp(peer.stream)
+
+    def alone(self, now: float) -> None:
+        """The last peer has left."""
+        self.knock_at = min(self.knock_at, now)
 
     def dial_more(self, now: float) -> None:
         """Start as many connection attempts as the limits allow."""
@@ -75,14 +91,14 @@ class Dialler:
             and len(swarm.peers) + self.half_open < settings.connections_per_torrent
         )
 
-    def _start(self, known: PeerAddress, *, punch: bool = False) -> bool:
+    def _start(self, known: PeerAddress) -> bool:
         """Begin an attempt; False: nothing is begun any more."""
         self.peerlist.dialing(known)
         if known.failures:
             self._again[known] = None
         self._swarm.commons.half_open += 1
         self.half_open += 1
-        if self._swarm.crew.start(self._dial, known, punch, name=f"dial {known.address}") is None:
+        if self._swarm.crew.start(self._dial, known, name=f"dial {known.address}") is None:
             self._dialled(known)
             return False
         return True
@@ -93,13 +109,20 @@ class Dialler:
         self._again.pop(known, None)
 
     def punch(self, address: Address, source: str, within: Scope) -> None:
-        """A peer of ours says that this one calls us at this moment, and that we are to call it (BEP 55)."""
-        self.peerlist.add(address, source, within, trio.current_time())
+        """A peer of ours says that this one calls us at this moment, and that we are to call it (BEP 55).
+
+        By UDP alone, and beside all else: whatever comes of a stranger's word, when it is dialled stays as it was.
+        """
+        commons = self._swarm.commons
+        self.add(address, source, within)
         known = self.peerlist.get(address)
         # Whom we are just calling, or have, needs nothing else; and a relay may not name whom its kind could not.
-        if known is None or known.queue is None or address.scope < within or not self._has_room():
+        if known is None or known.queue is None or address.scope < within or commons.punching >= PUNCHES_AT_ONCE:
             return
-        self._start(known, punch=True)
+        if trio.current_time() - known.knocked_at < KNOCK_TIMEOUT:
+            return
+        if self._worth_knocking(address) and self._begin_knock(known, punch=True):
+            commons.punching += 1
 
     def tick(self, now: float) -> None:
         """Called by the torrent's tick."""
@@ -115,54 +138,73 @@ class Dialler:
         last gets through with the first call.
         """
         swarm, commons = self._swarm, self._swarm.commons
-        if swarm.peers or not swarm.open or commons.utp is None:
+        if swarm.peers or not swarm.open:
             return
         for known in self.peerlist.silent(now):
+            if not self._worth_knocking(known.address):
+                continue
             due = known.knocked_at + KNOCK_INTERVAL
             if due <= now and commons.knocking >= KNOCKS_AT_ONCE:
                 due = now + KNOCK_TIMEOUT  # then there is room
-            elif due <= now and swarm.crew.start(self._knock, known, name=f"knock at {known.address}") is not None:
+            elif due <= now and self._begin_knock(known, punch=False):
                 commons.knocking += 1
-                known.knocked_at, due = now, now + KNOCK_INTERVAL
+                due = now + KNOCK_INTERVAL
             self.knock_at = min(self.knock_at, due)
 
-    async def _knock(self, known: PeerAddress) -> None:
+    def _worth_knocking(self, address: Address) -> bool:
+        """Whether a call over uTP alone is of use: others take them from where we do."""
+        commons = self._swarm.commons
+        return commons.utp is not None and commons.transport.takes(address)
+
+    def _begin_knock(self, known: PeerAddress, *, punch: bool) -> bool:
+        known.knocked_at = trio.current_time()
+        return self._swarm.crew.start(self._knock, known, punch, name=f"knock at {known.address}") is not None
+
+    async def _knock(self, known: PeerAddress, punch: bool) -> None:
+        commons = self._swarm.commons
         met: tuple[Stream, Handshake] | None = None
         try:
             met = await self._call(known, punch=True, patience=KNOCK_TIMEOUT)
         except (NetworkError, ProtocolError) as error:
             log.debug("%s: %s: %s", self._swarm.owner.info_hash, known.address, error)
+            known.silent = known.silent and isinstance(error, SilentError)
+            self._learn(known, error)
         finally:
-            self._swarm.commons.knocking -= 1
+            if punch:
+                commons.punching -= 1
+            else:
+                commons.knocking -= 1
         if met is not None:
             await self._swarm.host(*met, incoming=False, source=known.source)
 
-    async def _dial(self, known: PeerAddress, punch: bool) -> None:
-        address, unanswered, silent = known.address, False, False
+    def _learn(self, known: PeerAddress, error: Exception) -> None:
+        if isinstance(error, UnansweredError):
+            policy = self._swarm.commons.encryption
+            known.encrypted, known.met = policy.unanswered(known.encrypted, met=known.met), False
+
+    async def _dial(self, known: PeerAddress) -> None:
+        address, silent = known.address, False
         met: tuple[Stream, Handshake] | None = None
         try:
-            met = await self._call(known, punch=punch)
+            met = await self._call(known)
         except (NetworkError, ProtocolError) as error:
             log.debug("%s: %s: %s", self._swarm.owner.info_hash, address, error)
-            unanswered, silent = isinstance(error, UnansweredError), isinstance(error, SilentError)
+            silent = isinstance(error, SilentError)
+            self._learn(known, error)
         finally:
             self._dialled(known)
         if met is None:
             now = trio.current_time()
-            if unanswered:
-                policy = self._swarm.commons.encryption
-                known.encrypted, known.met = policy.unanswered(known.encrypted, met=known.met), False
             self.peerlist.failed(address, now, silent=silent)
             if silent:
                 self.knock_at = min(self.knock_at, now + KNOCK_INTERVAL)
-                if not punch:
-                    self._swarm.extensions.holepunch.ask(address, now)
+                self._swarm.extensions.holepunch.ask(address, now)
             self.dial_more(now)
             return
         await self._swarm.host(*met, incoming=False, source=known.source)
 
     async def _call(
-        self, known: PeerAddress, *, punch: bool, patience: float = CONNECT_TIMEOUT
+        self, known: PeerAddress, *, punch: bool = False, patience: float = CONNECT_TIMEOUT
     ) -> tuple[Stream, Handshake]:
         """Connect and say hello, plainly or encrypted as it is liked.
 

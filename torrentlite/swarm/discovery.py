@@ -101,6 +101,11 @@ class Discovery:
         self.names.try_again(now)
         self._owner.try_again(wished=True)
 
+    def left_alone(self, now: float) -> None:
+        """The last peer is gone."""
+        if self._dht is not None:
+            self._dht.alone(now)
+
     def moved(self, now: float) -> None:
         """The same where peers have to call us elsewhere, or have forgotten us: what was told counts no more."""
         if self._dht is not None:

@@ -96,7 +96,7 @@ class Extensions:
         if message.port and peer.incoming:
             peer.listen_port = message.port
             if not self._swarm.owner.private:  # BEP 27: only its tracker's peers are called
-                self._swarm.dialler.add(Address(peer.address.host, message.port), "incoming", peer.address.scope)
+                self._swarm.dialler.called_from(Address(peer.address.host, message.port), peer)
         if message.metadata_size and self.exchange is not None:
             self.exchange.got_size(peer, message.metadata_size)
             self.ask_metadata()
@@ -133,8 +133,8 @@ class Extensions:
         if self._swarm.owner.info_raw is None:
             return  # without the metadata nobody knows whether it is private: we listen, and tell nothing
         peers = self._swarm.peers
-        callable_at = [(address, peer.is_seed) for peer in peers if (address := peer.callable_at) is not None]
         by_address = {address: peer for peer in peers if (address := peer.callable_at) is not None}
+        callable_at = [(address, peer.is_seed) for address, peer in by_address.items()]
         for peer in peers:
             if peer.extended:
                 message = self._pex.due(peer, peer.callable_at or peer.address, callable_at, now)

@@ -8,7 +8,7 @@ import trio
 
 from .. import events as ev
 from ..strategy.peerlist import BY_HAND
-from ..wire.address import Address, Scope
+from ..wire.address import Address, Scope, scope_of
 
 if TYPE_CHECKING:
     from .life import Life
@@ -54,7 +54,10 @@ class Finding:
     def port_is_implied(self) -> bool:
         """Whether who gets our datagrams sees that port: a router may have given ours another number."""
         commons = self._life.swarm.commons
-        return commons.utp is not None and not commons.port_map.mapped
+        mapped = commons.port_map
+        # A gateway that is itself behind another one opens nothing.
+        opened = mapped.tcp_port and scope_of(mapped.external_host) is Scope.PUBLIC
+        return commons.utp is not None and not opened
 
     @property
     def complete(self) -> bool:

@@ -46,8 +46,11 @@ class Holepunch:
 
     @property
     def speaks(self) -> bool:
-        """Whether it is done here: never in a private torrent, where only the tracker says who takes part (BEP 27)."""
-        return self._swarm.commons.utp is not None and not self._swarm.owner.private
+        """Whether it is done here: where peers are told about each other, and not before the metadata is here: it may
+        say that only the tracker names peers (BEP 27).
+        """
+        swarm = self._swarm
+        return swarm.commons.utp is not None and swarm.extensions.speaks_pex and swarm.owner.info_raw is not None
 
     def joined(self, peer: Peer, now: float) -> None:
         """A peer is connected."""
@@ -69,14 +72,14 @@ class Holepunch:
 
     def ask(self, address: Address, now: float) -> bool:
         """Nobody has answered at an address: ask those who are connected to it. False: there is nobody to ask."""
+        if not self.speaks:
+            return False
         asked = 0
         for peer, acquaintance in self._peers.items():
-            if not self.speaks or asked >= HOLEPUNCH_RELAYS:
-                break
-            acquaintance.count(now)
-            if address in acquaintance.knows and acquaintance.said < HOLEPUNCH_MOST:
-                asked += self._say(peer, HolepunchKind.RENDEZVOUS, address)
-                acquaintance.said += 1
+            if address in acquaintance.knows and self._say(peer, HolepunchKind.RENDEZVOUS, address, now):
+                asked += 1
+                if asked == HOLEPUNCH_RELAYS:
+                    break
         return asked > 0
 
     def got(self, peer: Peer, message: Message, now: float) -> None:
@@ -89,33 +92,43 @@ class Holepunch:
             return
         address = message.address
         if message.kind == HolepunchKind.RENDEZVOUS:
-            self._bring_together(peer, address)
+            self._bring_together(peer, address, now)
         elif message.kind == HolepunchKind.CONNECT:
             if not any(address in (other.address, other.callable_at) for other in self._swarm.peers):
                 self._swarm.dialler.punch(address, "pex", peer.address.scope)
         else:
             log.debug("%s: %s: no way to %s: %s", self._swarm.owner.info_hash, peer.address, address, message.error)
 
-    def _bring_together(self, peer: Peer, address: Address) -> None:
+    def _bring_together(self, peer: Peer, address: Address, now: float) -> None:
         target = next((other for other in self._swarm.peers if address in (other.address, other.callable_at)), None)
         ours, theirs = self._seen_at(peer), self._seen_at(target) if target is not None else None
+        error = 0
         if self._swarm.commons.is_ours(address) or target is peer:
-            self._say(peer, HolepunchKind.ERROR, address, HolepunchError.NO_SELF)
-        elif target is None or theirs is None or ours is None or ours.scope < target.address.scope:
-            # Who is on the Internet learns nothing about our network.
-            self._say(peer, HolepunchKind.ERROR, address, HolepunchError.NOT_CONNECTED)
+            error = HolepunchError.NO_SELF
+        elif target is None or theirs is None or ours is None:
+            error = HolepunchError.NOT_CONNECTED
+        elif ours.scope < target.address.scope or theirs.scope < peer.address.scope:
+            error = HolepunchError.NOT_CONNECTED  # who is on the Internet learns nothing about our network
         elif not target.wire.speaks_holepunch:
-            self._say(peer, HolepunchKind.ERROR, address, HolepunchError.NO_SUPPORT)
+            error = HolepunchError.NO_SUPPORT
+        elif self._say(target, HolepunchKind.CONNECT, ours, now):
+            self._say(peer, HolepunchKind.CONNECT, theirs, now)
         else:
-            self._say(target, HolepunchKind.CONNECT, ours)
-            self._say(peer, HolepunchKind.CONNECT, theirs)
+            error = HolepunchError.NOT_CONNECTED  # others have had it call enough
+        if error:
+            self._say(peer, HolepunchKind.ERROR, address, now, error)
 
     def _seen_at(self, peer: Peer) -> Address | None:
         """Where a peer gets UDP: where it comes from, if by UDP; else the port that it has told, for both."""
         return peer.address if is_utp(peer.stream) else peer.callable_at
 
-    def _say(self, peer: Peer, kind: HolepunchKind, address: Address, error: int = 0) -> bool:
+    def _say(self, peer: Peer, kind: HolepunchKind, address: Address, now: float, error: int = 0) -> bool:
+        """Whether it was said: to no one too often, and to none that does not speak it."""
+        acquaintance = self._peers[peer]
+        acquaintance.count(now)
         data = peer.wire.encode_holepunch(Message(kind, address, error))
-        if data:
-            peer.sender.send(data)
-        return bool(data)
+        if not data or acquaintance.said >= HOLEPUNCH_MOST:
+            return False
+        acquaintance.said += 1
+        peer.sender.send(data)
+        return True

@@ -385,6 +385,11 @@ class Life:
         """The disk refuses for good."""
         self._fail(error)
 
+    def left_alone(self) -> None:
+        """The last peer is gone: others are looked for sooner."""
+        self.discovery.left_alone(trio.current_time())
+        self.wake()
+
     def want_requests(self) -> None:
         """There may be something new to ask for."""
         if self.swarm.downloading:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import trio
 
 from ..errors import NetworkError
-from ..limits import UTP_HEAD_START, UTP_PATIENCE
+from ..limits import KNOCK_TIMEOUT, UTP_HEAD_START, UTP_PATIENCE
 from ..net.dial import first_of
 from ..net.encrypted import EncryptedStream
 from ..net.network import Stream
-from ..strategy.peerlist import PeerAddress
+from ..strategy.peerlist import BY_HAND, MAGNET, PeerAddress
 from ..utp.stream import UtpStream
+from ..wire.address import Scope
 
 if TYPE_CHECKING:
     from .commons import Commons
 
 
 class SilentError(NetworkError):
-    """Nobody has answered in time: nobody is there, or a router lets no call through."""
+    """Nobody has answered in time, by UDP at least: nobody is there, or a router lets no call through."""
 
 
 async def reach(commons: Commons, known: PeerAddress, *, punch: bool, patience: float) -> Stream:
@@ -36,7 +38,7 @@ async def reach(commons: Commons, known: PeerAddress, *, punch: bool, patience: 
         NetworkError: it is not there, or refused.
     """
     utp, network = commons.utp, commons.world.network
-    refused = False
+    refused = silent = False
 
     async def by_tcp() -> Stream:
         nonlocal refused
@@ -47,16 +49,24 @@ async def reach(commons: Commons, known: PeerAddress, *, punch: bool, patience: 
             raise
 
     async def by_utp() -> Stream:
-        # A router that lets nobody in says nothing. Who says no is there, and takes no calls.
-        if utp is None or refused:
+        nonlocal silent
+        # Some routers refuse in the name of who is behind them. But of whom a person says that he is there, no such
+        # router is to be thought: he is just being started.
+        if utp is None or (refused and (known.source in (BY_HAND, MAGNET) or known.address.scope < Scope.PUBLIC)):
             raise NetworkError(f"cannot connect to {known.address}: refused by TCP")
-        return await utp.connect(known.address, within=known.within)
+        with trio.move_on_after(KNOCK_TIMEOUT if refused else math.inf):
+            return await utp.connect(known.address, within=known.within)
+        silent = True
+        raise NetworkError(f"cannot connect to {known.address}: refused by TCP, silent by UDP")
 
     order = (True,) if punch else commons.transport.order(met=known.utp) if utp is not None else (False,)
     ways = [by_utp if over_utp else by_tcp for over_utp in order]
     with trio.move_on_after(patience):
         # Who speaks no uTP does not say so; who does answers within a round trip.
-        stream = await first_of(ways, stagger=UTP_HEAD_START if order[0] else UTP_PATIENCE)
+        try:
+            stream = await first_of(ways, stagger=UTP_HEAD_START if order[0] else UTP_PATIENCE)
+        except NetworkError as error:
+            raise SilentError(str(error)) if silent else error from None
         known.utp = is_utp(stream)
         return stream
     raise SilentError(f"cannot connect to {known.address}: nobody answers")

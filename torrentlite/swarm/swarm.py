@@ -66,6 +66,9 @@ class SwarmOwner(Protocol):
     def peers_found(self, addresses: tuple[Address, ...], source: str, within: Scope) -> None:
         """A peer named others."""
 
+    def left_alone(self) -> None:
+        """The last peer is gone."""
+
 
 class Swarm:
     """The peers of one torrent.
@@ -173,6 +176,9 @@ class Swarm:
             self.peerlist.disconnected(home, now, useful=peer.useful)
         log.debug("%s: %s gone: %s", self.owner.info_hash, peer.address, peer.why_closed)
         self.slots.left(peer, now)
+        if self.open and not self.peers:
+            self.dialler.alone(now)
+            self.owner.left_alone()
         self.dialler.dial_more(now)
 
     def close_all(self, why: str) -> None:
@@ -212,6 +218,8 @@ class Swarm:
             try:
                 peer.replay()
                 follow(peer)
+                if peer.extended and self.extensions.holepunch.speaks:  # which was not offered before
+                    peer.sender.send(self.extensions.handshake(peer))
                 have = pieces.lasting
                 if have:
                     peer.sender.send(wm.encode_haves(list(bitfield.members(have))))

@@ -173,9 +173,8 @@ class Connection:
         if packet.kind in (DATA, FIN):
             self.state = State.OPEN
             self._owes_ack = True
-            self._in.got(packet.seq, packet.payload if packet.kind == DATA else None)
-            if self._closed_at < math.inf:
-                self._in.drop()
+            payload = packet.payload if self._closed_at == math.inf else b""  # nobody reads it any more
+            self._in.got(packet.seq, payload if packet.kind == DATA else None)
 
     def _got_header(self, packet: Packet, now: float) -> None:
         self._reply_delay = _microseconds(now) - packet.timestamp & MICROSECONDS

@@ -81,3 +81,5 @@ class Incoming:
     def drop(self) -> None:
         """Nobody reads what has come."""
         self._ready.clear()
+        self._ahead = {seq: None if payload is None else b"" for seq, payload in self._ahead.items()}
+        self._ahead_size = 0

@@ -26,13 +26,20 @@ class Utp:
     Args:
         udp: what datagrams come and go by; its ``utp`` is this one from now on.
         secret: ``secret(n)`` gives n unpredictable bytes.
+        source: our IP address that datagrams to another leave from (``Network.source_for``).
         takes: whether who calls from this address is answered; else he is refused at once, and tries TCP.
     """
 
     def __init__(
-        self, udp: UdpPort, *, secret: Callable[[int], bytes], takes: Callable[[Address], bool] = lambda _: True
+        self,
+        udp: UdpPort,
+        *,
+        secret: Callable[[int], bytes],
+        source: Callable[[Address], str],
+        takes: Callable[[Address], bool] = lambda _: True,
     ) -> None:
         self._udp = udp
+        self._source = source
         self._secret = secret
         self._takes = takes
         self._streams: dict[_Key, UtpStream] = {}
@@ -99,11 +106,18 @@ class Utp:
         return False
 
     def _add(self, key: _Key, connection: Connection) -> UtpStream:
-        local = next(address for address in self._udp.addresses if address.is_ipv6 == key[0].is_ipv6)
+        local = functools.partial(self._local, key[0])
         stream = UtpStream(connection, local, key[0], functools.partial(self._ended, key))
         self._streams[key] = stream
         self._somebody.set()
         return stream
+
+    def _local(self, remote: Address) -> Address:
+        bound = next(address for address in self._udp.addresses if address.is_ipv6 == remote.is_ipv6)
+        try:
+            return Address(self._source(remote), bound.port)
+        except NetworkError:  # there is no way any more
+            return bound
 
     def _ended(self, key: _Key) -> None:
         """Somebody has closed a stream: it goes when its connection has."""

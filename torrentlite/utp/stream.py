@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 
 import trio
@@ -20,17 +21,24 @@ class UtpStream:
         closed: on our side.
     """
 
-    def __init__(self, connection: Connection, local: Address, remote: Address, ended: Callable[[], object]) -> None:
+    def __init__(
+        self, connection: Connection, local: Callable[[], Address], remote: Address, ended: Callable[[], object]
+    ) -> None:
         self.connection = connection
-        self.local = local
         self.remote = remote
+        self._find_local = local
         self._ended = ended
         self._unread = b""
         self.closed = False
         self._waiting = trio.lowlevel.ParkingLot()
 
     def __repr__(self) -> str:
-        return f"<UtpStream {self.local} - {self.remote}>"
+        return f"<UtpStream {self.remote}>"
+
+    @functools.cached_property
+    def local(self) -> Address:
+        """See ``Stream.local``. Looked up when somebody asks: most who only call are never asked."""
+        return self._find_local()
 
     async def receive_into(self, buffer: memoryview) -> int:
         """See ``Stream.receive_into``."""
