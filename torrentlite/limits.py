@@ -276,6 +276,9 @@ MAX_CREATE_WARNINGS: Final = 20
 OUTAGE: Final = 60.0
 """Seconds in which nobody outside is heard of before our own network is suspected, and seconds of sleep after which the
 others may have forgotten us. Who failed is asked again afterwards, so it is no less than MIN_ANNOUNCE_INTERVAL."""
+OUTAGE_PAUSE: Final = 1800.0
+"""Between two changes of our network that count, where it changes all the time: OUTAGE at first, twice as long each
+time, up to this, until it was calm for ten times as long."""
 ROUTE_CHECK: Final = 10.0
 """How often the way out is looked up, for laptops move and cables are pulled; 20 µs each time, and nothing is sent."""
 

@@ -122,8 +122,10 @@ class Round:
     async def _magnet(self) -> dict[str, Any]:
         """A link: one peer goes in the middle of the metadata, a session of ours has everything."""
         metainfo, data = self._make("magnet", (600_000,), padding=40_000)
-        place = await self._session(30, metainfo, data)
-        gone = await self._serve(31, metainfo.info, data, react=self._vanish_with_metadata)
+        # The session shares nothing before that: else it may have given all of the metadata already.
+        vanished = trio.Event()
+        place = await self._session(30, metainfo, data, after=vanished)
+        gone = await self._serve(31, metainfo.info, data, react=self._vanish_with_metadata(vanished))
         good, *_ = await self._trackers(metainfo, [gone])
         return self._offer(metainfo, metainfo.magnet, peers=[place, gone.place], trackers=[good])
 
@@ -205,11 +207,16 @@ class Round:
 
         return react
 
-    async def _vanish_with_metadata(self, talk: Talk, message: Any) -> bool:
-        if isinstance(message, wm.MetadataRequest) and message.piece:
+    def _vanish_with_metadata(self, vanished: trio.Event) -> Any:
+        async def react(talk: Talk, message: Any) -> bool:
+            if not isinstance(message, wm.MetadataRequest) or not message.piece:
+                return False
             self.counts["peers that vanished with the metadata"] += 1
+            vanished.set()
             talk.stream.close()
-        return isinstance(message, wm.MetadataRequest) and bool(message.piece)
+            return True
+
+        return react
 
     def _spoil(self, request: wm.Request, right: bytes) -> bytes:
         self.counts["blocks that were spoiled"] += 1
@@ -233,8 +240,8 @@ class Round:
         self._nursery.start_soon(accept)
         return listener.address.host, listener.address.port
 
-    async def _session(self, number: int, metainfo: tl.Metainfo, data: bytes) -> tuple[str, int]:
-        """A session of ours that has a torrent."""
+    async def _session(self, number: int, metainfo: tl.Metainfo, data: bytes, *, after: trio.Event) -> tuple[str, int]:
+        """A session of ours that has a torrent, and shares it after something."""
         folder = self._folder / metainfo.name
         start = 0
         for entry in metainfo.files:
@@ -244,7 +251,15 @@ class Round:
             start += entry.length
         assert folder.exists()
         session = await self._nursery.start(self._keep_session, number, self._speed)
-        await session.add(metainfo, self._folder).wait_complete()
+        torrent = session.add(metainfo, self._folder)
+        await torrent.wait_complete()
+        torrent.pause()
+
+        async def share() -> None:
+            await after.wait()
+            torrent.resume()
+
+        self._nursery.start_soon(share)
         return session.addresses[0].host, session.port
 
     async def _keep_session(self, number: int, rate: int, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:

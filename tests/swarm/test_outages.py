@@ -1,6 +1,7 @@
 """The network, a seed, or the wish for more comes back after hours: whom nobody could reach, or needed, is dialled soon."""
 
 import functools
+import itertools
 
 import pytest
 import trio
@@ -10,7 +11,15 @@ import torrentlite.testing
 from tests.strangers import Stranger, background, session_on, until
 from tests.swarm.dhtworld import dht
 from torrentlite.errors import NetworkError
-from torrentlite.limits import DHT_JOIN_RETRY, MIN_ANNOUNCE_INTERVAL, OUTAGE, RETRY_FIRST, RETRY_MAX, ROUTE_CHECK
+from torrentlite.limits import (
+    DHT_JOIN_RETRY,
+    MIN_ANNOUNCE_INTERVAL,
+    OUTAGE,
+    OUTAGE_PAUSE,
+    RETRY_FIRST,
+    RETRY_MAX,
+    ROUTE_CHECK,
+)
 from torrentlite.strategy.peerlist import RETRY_ANEW
 from torrentlite.swarm.outage import Outage
 from torrentlite.swarm.world import seconds_asleep
@@ -208,12 +217,58 @@ async def test_what_is_no_outage(world):
         outage = Outage(machine, 100.0)
         outage.heard(105.0)
         if missed:
-            outage.missed()
+            outage.missed(105.0)
         outage.heard(105.0)  # as before
         outage.heard(105.0 + silent)
         assert (outage.over(), outage.over()) == (over, False)
         outage.heard(1000.0 + silent)
         assert not outage.over()
+
+
+@simulated()
+async def test_a_line_that_comes_and_goes_counts_seldomer_each_time(world):
+    machine, turn = world.host(), 0
+    outage = Outage(machine, 0.0)
+    machine.network.source_for = lambda to: f"11.99.9.{turn}"
+    said = []
+    for turn in range(1, int(4 * HOUR / ROUTE_CHECK)):
+        if outage.moved(turn * ROUTE_CHECK):
+            said.append(turn * ROUTE_CHECK)
+    pauses = [later - earlier for earlier, later in itertools.pairwise(said)]
+    assert pauses[:3] == [OUTAGE, 2 * OUTAGE, 4 * OUTAGE]
+    assert max(pauses) == OUTAGE_PAUSE
+    last = said[-1] + OUTAGE_PAUSE
+    assert outage.moved(last), "the change that waited"
+    assert not outage.moved(last + 9 * OUTAGE_PAUSE)
+    turn += 1
+    last += 10 * OUTAGE_PAUSE
+    assert outage.moved(last), "it was calm"
+    turn += 1
+    assert not outage.moved(last + OUTAGE - 1)
+    assert outage.moved(last + OUTAGE + ROUTE_CHECK), "and is not forgotten"
+
+
+@simulated()
+async def test_the_dead_who_are_still_connected_are_not_heard_of(world):
+    """A tracker fails while the system has not given up the connections: the outage is one all the same."""
+    tracker = world.tracker()
+    metainfo, data = world.torrent(200_000, trackers=[tracker.url])
+    tracker.interval = 60  # so that it is missed before the connections are
+    seed, machine = world.host(), world.host()
+    seed.put(metainfo.info, data)
+    async with session_on(seed, dht=False) as sharing, session_on(machine, dht=False, download_limit=1) as session:
+        shared = sharing.add(metainfo)
+        await until(lambda: shared.trackers()[0].state == "ok")
+        torrent = session.add(metainfo)
+        await until(torrent.peers)
+        names_nobody(tracker)
+        machine.network.plugged = False
+        await until(lambda: torrent.trackers()[0].failures, within=120)
+        assert torrent.peers(), "or this shows nothing"
+        await trio.sleep(2 * HOUR)
+        machine.network.plugged = True
+        await first(lambda: torrent.trackers()[0].state == "ok")
+        assert await first(torrent.peers) < 5
 
 
 @simulated()

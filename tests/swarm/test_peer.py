@@ -423,6 +423,7 @@ async def test_others_have_their_turn_in_a_flood_of_small_messages(message, auto
     peer = SimpleNamespace(
         wire=PeerWire(fast=True, extended=True, piece_count=9), stream=Flood(), _HANDLERS={type(message): got},
         peer_choking=True, allowed_fast=0, _check_outbox=nothing, close=nothing,
+        swarm=SimpleNamespace(commons=SimpleNamespace(heard_at=0.0)),
     )  # fmt: skip
     trio.lowlevel.add_instrument(Steps())
     await Peer._read(peer)

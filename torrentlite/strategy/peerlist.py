@@ -1,7 +1,7 @@
 """The peers of one torrent that we know of: where each address came from, whom to dial next, whom never.
 
 Addresses wait in queues, one for each step of patience. All in a queue wait equally long, so it is in order by itself,
-and the next candidate is at the head of one of a handful: nothing here looks at all 3,000.
+and the next candidate is at the head of one of a handful: only ``try_again`` and ``silent`` look at all 3,000.
 """
 
 from __future__ import annotations

@@ -57,6 +57,7 @@ class Commons:
         web_fetches: connections to web seeds, all torrents.
         own_addresses: where we listen.
         mapped_address: the gateway's address and port that lead to us, or None.
+        heard_at: when a peer last sent anything.
         internal_errors: bugs of ours that were contained.
         closed_at: when the session had been left, on Trio's clock; None before.
     """
@@ -105,6 +106,7 @@ class Commons:
         self.knocking = 0
         self.punching = 0
         self.web_fetches = 0
+        self.heard_at = now
         self.internal_errors = 0
         self.closed_at: float | None = None
         self._leaving: dict[bytes, list[trio.Event]] = {}

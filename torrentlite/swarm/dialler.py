@@ -38,6 +38,7 @@ class Dialler:
         self.peerlist = peerlist
         self.half_open = 0
         self.knock_at = math.inf
+        self._waited = 0  # how often there was no seat
         self._again: dict[PeerAddress, None] = {}
 
     @property
@@ -138,8 +139,14 @@ class Dialler:
         last gets through with the first call.
         """
         swarm, commons = self._swarm, self._swarm.commons
-        if swarm.peers or not swarm.open:
+        if swarm.peers or not swarm.open or commons.utp is None:
             return
+        if commons.knocking >= KNOCKS_AT_ONCE:
+            # Where a thousand wait for a seat, most of them sleep meanwhile.
+            self.knock_at = now + KNOCK_TIMEOUT * commons.world.rng.uniform(1, 2**self._waited)
+            self._waited = min(self._waited + 1, 6)
+            return
+        self._waited = 0
         for known in self.peerlist.silent(now):
             if not self._worth_knocking(known.address):
                 continue

@@ -167,7 +167,7 @@ class Discovery:
         except TorrentError as error:
             log.info("tracker %s: %s", url, error)
             if entry.started and not entry.failures:
-                self._commons.outage.missed()
+                self._commons.outage.missed(trio.current_time())
             self.tiers.failed(entry, str(error), trio.current_time())
             self._owner.tracker_replied(url, False, str(error), 0)
         except BaseException:  # cancelled, or a bug of ours: it is asked again soon, and not for ever under way

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from ..errors import NetworkError
-from ..limits import OUTAGE, ROUTE_CHECK
+from ..limits import OUTAGE, OUTAGE_PAUSE, ROUTE_CHECK
 from ..wire.address import Address
 from .world import World
 
@@ -27,20 +28,24 @@ class Outage:
     def __init__(self, world: World, now: float) -> None:
         self._world = world
         self._heard_at = now
-        self._missed = self._over = False
+        self._missed_at: float | None = None
+        self._over = False
+        self._changed = False
+        self._moved_at, self._pause = -math.inf, OUTAGE
         self._places = self._ways()
         self._next_look = now + ROUTE_CHECK
         self._asleep = world.asleep()
 
     def heard(self, at: float) -> None:
-        """Somebody was heard of: a tracker or a node that answered, a peer that is connected."""
+        """Somebody was heard of: a tracker or a node that answered, a peer that sent something."""
         if at > self._heard_at:
-            self._over |= self._missed and at - self._heard_at >= OUTAGE
-            self._heard_at, self._missed = at, False
+            self._over |= self._missed_at is not None and at - self._missed_at >= OUTAGE
+            self._heard_at, self._missed_at = at, None
 
-    def missed(self) -> None:
+    def missed(self, now: float) -> None:
         """Somebody who had always answered does not."""
-        self._missed = True
+        if self._missed_at is None:
+            self._missed_at = now
 
     def over(self) -> bool:
         """Whether somebody has been heard of after such a silence; said once."""
@@ -57,7 +62,15 @@ class Outage:
         self._next_look = now + ROUTE_CHECK
         before, self._places = self._places, self._ways()
         slept, self._asleep = self._world.asleep() - self._asleep, self._world.asleep()
-        return slept >= OUTAGE or any(place and place != was for place, was in zip(self._places, before, strict=True))
+        changed = any(place and place != was for place, was in zip(self._places, before, strict=True))
+        self._changed |= changed or slept >= OUTAGE
+        if not self._changed or now - self._moved_at < self._pause:
+            return False
+        # A line that comes and goes all the time must not make us knock at everybody each time.
+        calm = now - self._moved_at >= 10 * self._pause
+        self._moved_at, self._pause = now, OUTAGE if calm else min(2 * self._pause, OUTAGE_PAUSE)
+        self._changed = False
+        return True
 
     def _ways(self) -> tuple[str, ...]:
         """Our addresses, as those outside would see them but for a router; empty where there is no way out."""

@@ -142,7 +142,7 @@ class Peer:
             if not count:
                 self.close("closed by the peer")
                 return
-            now = self.last_received = trio.current_time()
+            now = self.last_received = self.swarm.commons.heard_at = trio.current_time()
             before = wire.payload_bytes
             # What comes is mostly blocks, or mostly requests, sixteen at a time: half of their cost was in the calls.
             for kind, run in itertools.groupby(wire.received(count), type):

@@ -89,10 +89,11 @@ class Presence:
         if commons.dht is not None:
             outage.heard(commons.dht.node.heard_at)
             if commons.dht.node.cut_off:
-                outage.missed()
+                outage.missed(now)
         received, self._received = self._received, commons.down_meter.total
-        if commons.connected or received != self._received:  # a peer, or a web seed
+        if received != self._received:  # from a peer, or a web seed
             outage.heard(now)
+        outage.heard(commons.heard_at)  # what is still connected may be dead
         if outage.over():
             self._back()
         if not commons.loopback and outage.moved(now):
