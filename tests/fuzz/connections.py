@@ -80,6 +80,7 @@ async def _listen(data: bytes) -> None:
                     streams.remove(stream)
                     stream.close()
             assert len(port) <= heard + 1
+        port.flush()  # which follows every batch
         sent = sum(len(datagram) for socket in sockets for _, datagram, _ in socket.sent)
         assert sent <= len(data) * 200 + 100_000
         nursery.cancel_scope.cancel()
