@@ -174,9 +174,9 @@ UTP_SEND_BUFFER: Final = 64 << 10
 UTP_TICK: Final = 0.1
 """Between looks at the clock, while there are uTP connections. The shortest time-out is half a second."""
 UTP_GIVE_UP: Final = 20.0
-"""So long a uTP connection lasts when the other side acknowledges nothing. Others do not last longer either, and do not
-say so when they give up: libtorrent when it has sent a packet for the third time in vain (one in 125,000 where every
-fiftieth is lost), libutp after four time-outs, 15 s. Then only a new call helps."""
+"""So long a uTP connection lasts when the other side acknowledges nothing. Others do not say so when they give up:
+libtorrent when it has sent a packet for the third time in vain (one in 125,000 where every fiftieth is lost), libutp at
+the fifth time-out, after 31 s at the earliest. Then only a new call helps."""
 UTP_KEEP_ALIVE: Final = 29.0
 """Between packets of a connection that has nothing to say: routers forget UDP sooner than TCP, the quickest after 30 s
 (libutp measured "many home NAT devices")."""

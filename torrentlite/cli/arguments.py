@@ -318,20 +318,12 @@ def _add_swarm(add: CommandParser) -> None:
     add.add_argument("--no-lsd", action="store_true", help="do not look for peers on the local network")
     add.add_argument("--no-pex", action="store_true", help="do not exchange peers with peers")
     add.add_argument("--no-port-map", action="store_true", help="do not ask the router to open the port")
-    add.add_argument(
-        "--encryption",
-        metavar="WHEN",
-        choices=values.ENCRYPTION,
-        default="allow",
-        help=f"of connections to peers: {', '.join(values.ENCRYPTION)} (default: allow)",
-    )
-    add.add_argument(
-        "--utp",
-        metavar="WHEN",
-        choices=values.UTP,
-        default="allow",
-        help=f"connections over UDP: {', '.join(values.UTP)} (default: allow)",
-    )
+    for flag, choices, what in (
+        ("--encryption", values.ENCRYPTION, "of connections to peers"),
+        ("--utp", values.UTP, "connections over UDP"),
+    ):
+        help = f"{what}: {', '.join(choices)} (default: allow)"
+        add.add_argument(flag, metavar="WHEN", choices=choices, default="allow", help=help)
     _add_list(add, "--peer", metavar="HOST:PORT", type=values.PEER, help="somebody who has it")
     _add_trackers(add)
 

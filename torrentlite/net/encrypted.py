@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import trio
-
 from ..wire.address import Address
 from ..wire.rc4 import Rc4
 from .network import Stream
+from .unread import take_unread
 
 
 class EncryptedStream:
@@ -40,10 +39,7 @@ class EncryptedStream:
     async def receive_into(self, buffer: memoryview) -> int:
         """See ``Stream.receive_into``."""
         if self._unread:
-            await trio.lowlevel.checkpoint()
-            size = min(len(buffer), len(self._unread))
-            buffer[:size] = self._unread[:size]
-            self._unread = self._unread[size:]
+            size, self._unread = await take_unread(self._unread, buffer)
             return size
         count = await self.stream.receive_into(buffer)
         part = buffer[:count]

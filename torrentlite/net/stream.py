@@ -14,6 +14,7 @@ import trio
 from .. import limits
 from ..errors import NetworkError
 from ..wire.address import Address, parse_host
+from .unread import take_unread
 
 Buffer = bytes | bytearray | memoryview
 
@@ -65,10 +66,7 @@ class TcpStream:
     async def receive_into(self, buffer: memoryview) -> int:
         """See ``Stream.receive_into``."""
         if self._unread:
-            await trio.lowlevel.checkpoint()
-            size = min(len(buffer), len(self._unread))
-            buffer[:size] = self._unread[:size]
-            self._unread = self._unread[size:]
+            size, self._unread = await take_unread(self._unread, buffer)
             return size
         try:
             while True:

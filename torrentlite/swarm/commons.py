@@ -57,7 +57,7 @@ class Commons:
         web_fetches: connections to web seeds, all torrents.
         own_addresses: where we listen.
         mapped_address: the gateway's address and port that lead to us, or None.
-        heard_at: when a peer last sent anything.
+        heard_at: when a peer or a web seed last sent anything.
         internal_errors: bugs of ours that were contained.
         closed_at: when the session had been left, on Trio's clock; None before.
     """

@@ -122,7 +122,7 @@ class Dialler:
             return
         if trio.current_time() - known.knocked_at < KNOCK_TIMEOUT:
             return
-        if self._worth_knocking(address) and self._begin_knock(known, punch=True):
+        if commons.transport.takes(address) and self._begin_knock(known, punch=True):
             commons.punching += 1
 
     def tick(self, now: float) -> None:
@@ -139,7 +139,7 @@ class Dialler:
         last gets through with the first call.
         """
         swarm, commons = self._swarm, self._swarm.commons
-        if swarm.peers or not swarm.open or commons.utp is None:
+        if swarm.peers or not swarm.open:
             return
         if commons.knocking >= KNOCKS_AT_ONCE:
             # Where a thousand wait for a seat, most of them sleep meanwhile.
@@ -148,8 +148,8 @@ class Dialler:
             return
         self._waited = 0
         for known in self.peerlist.silent(now):
-            if not self._worth_knocking(known.address):
-                continue
+            if not commons.transport.takes(known.address):
+                continue  # nor do others take calls over uTP alone from there
             due = known.knocked_at + KNOCK_INTERVAL
             if due <= now and commons.knocking >= KNOCKS_AT_ONCE:
                 due = now + KNOCK_TIMEOUT  # then there is room
@@ -157,11 +157,6 @@ class Dialler:
                 commons.knocking += 1
                 due = now + KNOCK_INTERVAL
             self.knock_at = min(self.knock_at, due)
-
-    def _worth_knocking(self, address: Address) -> bool:
-        """Whether a call over uTP alone is of use: others take them from where we do."""
-        commons = self._swarm.commons
-        return commons.utp is not None and commons.transport.takes(address)
 
     def _begin_knock(self, known: PeerAddress, *, punch: bool) -> bool:
         known.knocked_at = trio.current_time()

@@ -43,7 +43,6 @@ class Presence:
         self._commons = commons
         self._moved = moved
         self._back = back
-        self._received = 0
         self._mapper: PortMapper | None = None
         self._closing = False
         self._crew = commons.crew()
@@ -90,10 +89,7 @@ class Presence:
             outage.heard(commons.dht.node.heard_at)
             if commons.dht.node.cut_off:
                 outage.missed(now)
-        received, self._received = self._received, commons.down_meter.total
-        if received != self._received:  # from a peer, or a web seed
-            outage.heard(now)
-        outage.heard(commons.heard_at)  # what is still connected may be dead
+        outage.heard(commons.heard_at)  # what is only connected still may be dead
         if outage.over():
             self._back()
         if not commons.loopback and outage.moved(now):

@@ -59,7 +59,7 @@ async def reach(commons: Commons, known: PeerAddress, *, punch: bool, patience: 
         silent = True
         raise NetworkError(f"cannot connect to {known.address}: refused by TCP, silent by UDP")
 
-    order = (True,) if punch else commons.transport.order(met=known.utp) if utp is not None else (False,)
+    order = (True,) if punch else commons.transport.order(met=known.utp)
     ways = [by_utp if over_utp else by_tcp for over_utp in order]
     with trio.move_on_after(patience):
         # Who speaks no uTP does not say so; who does answers within a round trip.

@@ -235,7 +235,7 @@ class WebFetch:
                 count = await http.receive_into(self._buffer[:most])
                 if not count:
                     raise NetworkError("its answer ended too early")
-                now = self._now = trio.current_time()
+                now = self._now = self._owner.commons.heard_at = trio.current_time()
                 self._offset += count
                 if use(self._buffer[:count]):
                     patience.deadline = now + limits.WEB_SEED_BLOCK

@@ -150,15 +150,7 @@ class Connection:
         if packet.kind == SYN:
             self._owes_ack = True  # our answer to it was lost
             return
-        # Who does not see our packets is taken for the caller by one guess in 65,536, and heard later by one in 65.
-        exact = self.state is not State.OPEN
-        # Who refuses an acknowledgement gives back the number that it bore: that of the next packet.
-        refused = packet.kind == RESET and packet.ack == self._out.next_seq and self.state is not State.CALLING
-        if (
-            packet.ack != self._out.next_seq - 1 & WRAP
-            and not refused
-            and (exact or not self._out.plausible(packet.ack))
-        ):
+        if not self._is_from_there(packet):
             return
         if packet.kind == RESET:
             self.end("refused" if self.state is State.CALLING else "Connection reset by peer")
@@ -175,6 +167,18 @@ class Connection:
             self._owes_ack = True
             payload = packet.payload if self._closed_at == math.inf else b""  # nobody reads it any more
             self._in.got(packet.seq, payload if packet.kind == DATA else None)
+
+    def _is_from_there(self, packet: Packet) -> bool:
+        """Whether it comes from somebody who sees our packets.
+
+        Who does not is taken for the caller by one guess in 65,536, and heard later by one in 65.
+        """
+        if packet.ack == self._out.next_seq - 1 & WRAP:
+            return True
+        if self.state is State.OPEN and self._out.plausible(packet.ack):
+            return True
+        # Who refuses an acknowledgement gives back the number that it bore: that of the next packet.
+        return packet.kind == RESET and self.state is not State.CALLING and packet.ack == self._out.next_seq
 
     def _got_header(self, packet: Packet, now: float) -> None:
         self._reply_delay = _microseconds(now) - packet.timestamp & MICROSECONDS

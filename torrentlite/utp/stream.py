@@ -9,6 +9,7 @@ import trio
 
 from .. import limits
 from ..errors import NetworkError
+from ..net.unread import take_unread
 from ..wire.address import Address
 from .connection import Connection, State
 
@@ -42,12 +43,10 @@ class UtpStream:
 
     async def receive_into(self, buffer: memoryview) -> int:
         """See ``Stream.receive_into``."""
-        await trio.lowlevel.checkpoint()
         if self._unread:
-            size = min(len(buffer), len(self._unread))
-            buffer[:size] = self._unread[:size]
-            self._unread = self._unread[size:]
+            size, self._unread = await take_unread(self._unread, buffer)
             return size
+        await trio.lowlevel.checkpoint()
         while not self.connection.readable:
             self._check()
             await self._waiting.park()
