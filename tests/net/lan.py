@@ -67,6 +67,11 @@ class Wiring:
         self.ip("-n", full, "link", "set", "lo", "up")
         return full
 
+    def addresses(self, *rows: tuple[str, str, str]) -> None:
+        """Of each namespace's end of a cable, with the length of its network."""
+        for name, end, address in rows:
+            self.ip("-n", name, "addr", "add", address, "dev", end)
+
     def cable(self, one: str, end: str, other: str, other_end: str) -> None:
         self.ip("link", "add", end, "netns", one, "type", "veth", "peer", "name", other_end, "netns", other)
         self.ip("-n", one, "link", "set", end, "up")
@@ -141,13 +146,12 @@ def behind_gateway() -> Iterator[tuple[Machine, Machine, Machine]]:
         home, gateway, outside = (wires.space(name) for name in ("home", "gate", "out"))
         wires.cable(home, "eth0", gateway, "in0")
         wires.cable(outside, "eth0", gateway, "ext0")
-        for name, end, address in [
-            (home, "eth0", "10.78.0.2"),
-            (gateway, "in0", INSIDE),
-            (gateway, "ext0", OUTSIDE),
-            (outside, "eth0", FAR),
-        ]:
-            wires.ip("-n", name, "addr", "add", f"{address}/24", "dev", end)
+        wires.addresses(
+            (home, "eth0", "10.78.0.2/24"),
+            (gateway, "in0", f"{INSIDE}/24"),
+            (gateway, "ext0", f"{OUTSIDE}/24"),
+            (outside, "eth0", f"{FAR}/24"),
+        )
         wires.ip("-n", home, "route", "add", "default", "via", INSIDE)
         wires.run(gateway, "sysctl", "-qw", "net.ipv4.ip_forward=1")
         for rule in [
@@ -175,19 +179,18 @@ def two_homes() -> Iterator[tuple[Machine, Machine, Machine]]:
         wires.ip("-n", switch, "link", "set", "br0", "up")
         wires.cable(outside, "eth0", switch, "p0")
         wires.ip("-n", switch, "link", "set", "p0", "master", "br0")
-        wires.ip("-n", outside, "addr", "add", "11.22.0.1/16", "dev", "eth0")
+        wires.addresses((outside, "eth0", "11.22.0.1/16"))
         homes = []
         for i in (1, 2):
             home, router = wires.space(f"home{i}"), wires.space(f"gate{i}")
             wires.cable(home, "eth0", router, "in0")
             wires.cable(router, "ext0", switch, f"p{i}")
             wires.ip("-n", switch, "link", "set", f"p{i}", "master", "br0")
-            for name, end, address in [
+            wires.addresses(
                 (home, "eth0", f"10.78.{i}.2/24"),
                 (router, "in0", f"10.78.{i}.1/24"),
                 (router, "ext0", f"11.22.{i}.1/16"),
-            ]:
-                wires.ip("-n", name, "addr", "add", address, "dev", end)
+            )
             wires.ip("-n", home, "route", "add", "default", "via", f"10.78.{i}.1")
             wires.run(router, "sysctl", "-qw", "net.ipv4.ip_forward=1")
             for rule in [

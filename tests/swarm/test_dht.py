@@ -9,6 +9,7 @@ import torrentlite as tl
 from tests.strangers import session_on, simulated, until, where
 from tests.swarm.dhtworld import dht
 from torrentlite.limits import DHT_ANNOUNCE_INTERVAL, DHT_LONELY, DHT_LONELY_FOR, DHT_LONELY_LATER
+from torrentlite.stats import PortMapStats
 
 
 @pytest.mark.parametrize("ipv6", [False, True])
@@ -130,6 +131,17 @@ async def test_a_seed_that_is_left_alone_looks_around_soon_and_seldomer_after_an
         await trio.sleep(DHT_LONELY_FOR + DHT_LONELY)
         await until(lambda: torrent.sources()[0].next_search > DHT_LONELY, within=DHT_LONELY_LATER)
         assert torrent.sources()[0].next_search <= DHT_LONELY_LATER
+
+
+@pytest.mark.parametrize(("external", "implied"), [("", True), ("100.64.7.7", True), ("40.0.0.9", False)])
+@simulated()
+async def test_a_gateway_behind_another_one_opens_nothing(world, external, implied):
+    metainfo, _ = world.torrent(100_000)
+    async with session_on(world.host(), dht=False) as session:
+        torrent = session.add(metainfo)
+        mapped = {"state": "mapped", "tcp_port": 7000, "udp_port": 7000} if external else {}
+        session._commons.port_map = PortMapStats(external_host=external, **mapped)
+        assert torrent._life.discovery._owner.port_is_implied is implied
 
 
 @pytest.mark.parametrize("utp", ["allow", "off"])

@@ -715,3 +715,14 @@ async def test_so_many_mirrors_at_once(world):
         session.add(metainfo, web_seeds=[server.url for server in servers])
         await trio.sleep(30)
         assert sum(server.connections > 0 for server in servers) == limits.WEB_SEEDS_AT_ONCE
+
+
+@simulated()
+async def test_a_web_seed_that_sends_is_heard_of(world):
+    """So whoever else is silent meanwhile, it is not our network that is away."""
+    metainfo, data = world.torrent(2 * MIB)
+    server = web_seed(world, metainfo, data, up=100_000)
+    async with session_on(world.host()) as session:
+        torrent = session.add(metainfo, web_seeds=[server.url])
+        await until(lambda: torrent.stats().done > MIB)
+        assert trio.current_time() - session._commons.heard_at < 2

@@ -316,3 +316,18 @@ def test_packets_that_come_at_once_are_answered_once():
     connection.flush(1.0)
     connection.flush(1.0)
     assert [(packet.kind, packet.ack) for packet in sent[1:]] == [(STATE, 209)]
+
+
+def test_what_comes_after_a_close_is_acknowledged_and_not_kept():
+    connection, sent = open_one()
+    got(connection, DATA, 203, bytes(1000))
+    connection.close(1.0)
+    for seq in (202, 204, 205):
+        got(connection, DATA, seq, bytes(1000))
+    connection.flush(1.0)
+    assert sent[-1].window == limits.UTP_WINDOW
+    for seq in (200, 201):
+        got(connection, DATA, seq, bytes(1000))
+    connection.flush(1.0)
+    assert sent[-1].ack == 205
+    assert not connection.readable
