@@ -107,7 +107,7 @@ class _Seed(asyncio.BufferedProtocol):
 
 async def seed(info: Info, what: str, rate: float) -> None:
     """Serve until stdin closes."""
-    hello = Handshake(info.hashes.v1, b"-XX0000-" + random.randbytes(12), fast=True, extended=False).encode()
+    hello = Handshake(info.hashes.wire, b"-XX0000-" + random.randbytes(12), fast=True, extended=False).encode()
     with contextlib.ExitStack() as stack:
         data = memoryview(bytes(1 << 18))
         if what != "zeros":
@@ -134,7 +134,7 @@ class Asker:
         """Connect, greet, be interested, wait for unchoke."""
         self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 20)
         peer_id = b"-XX0000-" + random.randbytes(12)
-        hello = Handshake(self.info.hashes.v1, peer_id, fast=True, extended=False).encode()
+        hello = Handshake(self.info.hashes.wire, peer_id, fast=True, extended=False).encode()
         self._writer.write(hello + wm.encode(wm.HaveNone()) + wm.encode(wm.Interested()))
         await self._reader.readexactly(68)
         self._wire = PeerWire(fast=True, extended=False, piece_count=self.info.layout.piece_count)

@@ -79,7 +79,7 @@ def find(request: web.Request) -> tl.Torrent:
     except (tl.TorrentError, KeyError) as error:
         raise web.HTTPBadRequest(text=str(error)) from error
     for torrent in session.torrents:
-        if torrent.hashes.v1 == magnet.hashes.v1:
+        if torrent.hashes.wire == magnet.hashes.wire:
             add_sources(torrent, magnet)
             return torrent
     return session.add(magnet, SAVE_TO, select=[])  # what is read is fetched, and nothing else

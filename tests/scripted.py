@@ -53,7 +53,7 @@ class ScriptedSeed:
     async def _serve(self, stream: trio.SocketStream) -> None:
         with contextlib.suppress(EOFError, trio.BrokenResourceError, trio.ClosedResourceError):
             Handshake.parse(await read_exactly(stream, HANDSHAKE_SIZE))
-            hello = Handshake(self.info.hashes.v1, self.peer_id, fast=True, extended=True)
+            hello = Handshake(self.info.hashes.wire, self.peer_id, fast=True, extended=True)
             await stream.send_all(hello.encode() + wm.encode(wm.HaveAll()) + wm.encode(wm.Unchoke()))
             count = self.info.layout.piece_count
             wire = PeerWire(fast=True, extended=True, piece_count=count)

@@ -12,8 +12,11 @@ import trio
 import torrentlite as tl
 import torrentlite.testing
 from torrentlite.errors import NetworkError
+from torrentlite.metainfo import merkle
+from torrentlite.metainfo.layout import BLOCK_SIZE
 from torrentlite.metainfo.metainfo import Info
 from torrentlite.net.network import Stream
+from torrentlite.swarm.hashserving import HashServer
 from torrentlite.testing import SimulatedMachine
 from torrentlite.wire import bitfield, messages as wm
 from torrentlite.wire.address import Address
@@ -223,7 +226,7 @@ class Stranger:
     @property
     def hello(self) -> Handshake:
         """Its handshake."""
-        return Handshake(self.info.hashes.v1, self.peer_id, fast=self.fast, extended=self.extended)
+        return Handshake(self.info.hashes.wire, self.peer_id, fast=self.fast, extended=self.extended)
 
     async def serve(self, nursery: trio.Nursery) -> Stranger:
         """Take calls from now on."""
@@ -281,6 +284,9 @@ class Stranger:
             await talk.say(wm.Unchoke())
         elif isinstance(message, wm.Request):
             await self.send_block(talk, message)
+        elif isinstance(message, wm.HashRequest):
+            server = HashServer(self.info.layer, merkle.height(self.info.piece_length // BLOCK_SIZE))
+            await talk.say(server.answer(message) or message.refusal)
         elif isinstance(message, wm.MetadataRequest) and self.metadata:
             start = message.piece << 14
             part = self.metadata[start : start + (1 << 14)]

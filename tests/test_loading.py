@@ -35,8 +35,10 @@ async def test_a_link_or_a_hash_is_what_it_is_to_a_session(text, pasted):
 
 @pytest.mark.parametrize("text", ["ab" * 32, "1220" + "ab" * 32])
 async def test_a_hash_of_v2_is_no_path(text):
-    with pytest.raises(tl.UnsupportedTorrentError, match="v2-only"):
-        await tl.load(text)
+    found = await tl.load(text)
+    assert isinstance(found, tl.Magnet)
+    assert found.hashes == (None, bytes.fromhex("ab" * 32))
+    assert found.info_hash == "ab" * 32
 
 
 @pytest.mark.parametrize("name", [HEX, "a2" * 16, "ab" * 32])

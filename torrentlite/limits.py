@@ -29,6 +29,9 @@ MAX_FOLDERS: Final = 100_000
 """Different folders in a torrent: three bytes of it can name one, which costs half a KiB to keep apart."""
 MAX_FILE_DEPTH: Final = 100
 """Folders above a file; deeper trees hit the system's bound on a path's length."""
+MAX_TREE_DEPTH: Final = 96
+"""The same in a file tree of v2, where each folder is a dictionary in another: with those around them, as deep as
+bencoding is read."""
 MAX_NAME: Final = 239
 """UTF-8 bytes of a file or folder name. File systems take 255, and ``.NAME.<hash8>.parts`` adds 16."""
 MAX_TRACKERS: Final = 200
@@ -52,6 +55,14 @@ MAX_REQUEST: Final = 128 << 10
 """What one Request may ask for. Nearly everybody asks for 16 KiB, some older clients for up to 128 KiB."""
 MAX_MESSAGE: Final = 1 + MAX_PIECES // 8
 """The longest message there is: a bitfield of MAX_PIECES. A receive buffer never grows beyond one of these."""
+HASHES_ASKED: Final = 512
+"""Hashes that one request of ours asks for, and the most of a piece layer that we give at once (BEP 52: "Length SHOULD
+NOT be greater than 512")."""
+LEAVES_ASKED: Final = 1024
+"""The most hashes of blocks that we give at once: those of a piece of 16 MiB, all of which has to be read for it."""
+MAX_UNCLES: Final = 35
+"""Hashes that follow those that were asked for, to prove them: one for each height of the tree. The largest file
+(MAX_PIECES of MAX_PIECE_LENGTH) has 2^35 blocks."""
 MAX_EXTENSION: Final = 64 << 10
 """Payload of an extended message or of one whose id we do not know. What carries 16 KiB of metadata, of hashes or of
 addresses stays far below."""
@@ -707,6 +718,20 @@ METADATA_REQUESTS: Final = 4
 """Metadata requests under way with one peer; libtorrent has 2, Transmission queues 64."""
 METADATA_TIMEOUT: Final = 20.0
 """Without an answer to a metadata request the next peer is tried, this one again after as long."""
+HASHES_OF_ONE: Final = 2048
+"""Hashes of piece layers that one peer is asked for at once: four full requests ..."""
+HASHES_LEAST: Final = 32
+"""... and no more than 64 small ones, for each counts as so many. libtorrent has two requests under way; with 100,000
+files of a few pieces that is half an hour of round trips."""
+HASHES_IN_ALL: Final = 16_384
+"""The same of all peers of a torrent: half a MiB. Above it each has a single request."""
+HASHES_LATE: Final = 1.0
+"""Hashes that do not come for so long are asked of another peer too, where there is nothing else to ask for."""
+HASH_REFUSALS: Final = 64
+"""Requests for hashes that a peer may refuse within METADATA_TIMEOUT, after which it is asked for the same again; with
+so many it is asked for nothing else until then. Each answer makes up for one."""
+MAX_HASH_REQUESTS: Final = 4096
+"""Hash requests answered on one connection beside twice as many as it takes to have all layers."""
 NAMES_AT_ONCE: Final = 4
 """Host names of peers in links, and of DHT nodes in .torrents, that are looked up at once. Each holds one of Trio's 40
 threads for as long as name servers are silent, 10 to 30 s, and trackers have to be looked up meanwhile."""

@@ -148,7 +148,7 @@ class Session(Generic[TorrentT]):
             RuntimeError: the session has been left.
         """
         source = torrent_of(source)
-        key = source.hashes.v1
+        key = source.hashes.wire
         if self._closed:
             raise RuntimeError("this session has been left")
         select = files_of("select", select)
@@ -193,10 +193,10 @@ class Session(Generic[TorrentT]):
 
     async def remove(self, torrent: TorrentT) -> None:
         """Leave its swarm and forget it; its files stay. Takes 5 seconds at most, with slow trackers."""
-        known, life = self._torrents.get(torrent.hashes.v1, (None, None))
+        known, life = self._torrents.get(torrent.hashes.wire, (None, None))
         if known is torrent and life is not None:  # not another one that was added since this was removed
-            del self._torrents[torrent.hashes.v1]
-            async with self._commons.leaving(torrent.hashes.v1):
+            del self._torrents[torrent.hashes.wire]
+            async with self._commons.leaving(torrent.hashes.wire):
                 await life.close()
 
     def stats(self) -> SessionStats:
@@ -267,7 +267,7 @@ class Session(Generic[TorrentT]):
         state_dir = self.settings.state_dir
         journal = None
         if state_dir is not None and not storage.read_only:
-            journal = Journal(state_dir, info.hashes.v1, save_to, info.layout.piece_count)
+            journal = Journal(state_dir, info.hashes.wire, save_to, info.layout.piece_count)
         return Disk(info, storage, world.offload, journal)
 
     def _disk_on(self, factory: StorageFactory) -> DiskFactory:

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import enum
 import errno
-import hashlib
 import os
 import pathlib
 import stat
@@ -115,7 +114,7 @@ async def verify(
     check = _Check(metainfo.info, *await offload.run(_find_root, metainfo.info, os.fspath(path), abandon=True))
     await offload.run(check.look, abandon=True)
     batches = check.batches()
-    total, done = metainfo.info.layout.total, 0
+    total, done = metainfo.info.layout.stored, 0
     failure: BaseException | None = None
 
     async def work() -> None:
@@ -242,7 +241,7 @@ class _Check:
 
     def _matches(self, piece: int, reader: _Reader) -> bool:
         info, layout = self._info, self._info.layout
-        digest = hashlib.sha1(usedforsecurity=False)
+        digest = info.hashing.new()
         for span in layout.spans(layout.offset(piece), layout.piece_size(piece)):
             if info.files[span.file].pad:
                 for start in range(0, span.length, _STEP):

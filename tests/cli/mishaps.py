@@ -170,7 +170,6 @@ MISHAPS: Final = (
     Mishap("The file is no torrent", "fetch movie.mp4", 4, _movie),
     Mishap("The magnet link is cut short", "fetch 'magnet:?xt=urn:btih:c12fe1c06bba254a'", 4),
     Mishap("The info-hash is cut short", "fetch c12fe1c06bba254a9dc9f519b335aa7c1367a8", 4),
-    Mishap("A torrent of the new kind only (v2)", f"fetch {'ab' * 32}", 4),
     Mishap("What is to be shared is misspelt", "seed movei.mp4", 5, _movie),
     Mishap("There is nothing to share", "seed empty", 4, lambda scene: (scene.folder / "empty").mkdir()),
     Mishap("The data is not where it was said to be", "verify x.torrent Downloads", 5, _shared),

@@ -69,6 +69,12 @@ def test_every_flag_of_create() -> None:
     args = arguments.parse(line.split())
     assert (args.tracker, args.web_seed) == (["udp://t:1", "http://t/announce"], ["https://w/"])
     assert (args.piece_size, args.private, args.comment, args.magnet) == (1 << 20, True, "c", True)
+    assert (args.v2, args.hybrid) == (False, False)
+    assert (arguments.parse(["create", "p", "--v2"]).v2, arguments.parse(["create", "p", "--hybrid"]).hybrid) == (
+        True,
+    ) * 2
+    with pytest.raises(UsageError):
+        arguments.parse(["create", "p", "--v2", "--hybrid"])
 
 
 @pytest.mark.parametrize(

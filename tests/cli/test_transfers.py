@@ -81,6 +81,40 @@ def test_a_folder_by_its_torrent(place: Place) -> None:
         assert seed.end(signal.SIGTERM).code == 0
 
 
+@pytest.mark.parametrize("version", ["--v2", "--hybrid"])
+def test_a_folder_of_another_version(place: Place, version: str) -> None:
+    names = {"photos/a.jpg": 70_000, "photos/more/b.jpg": 1_000_000, "photos/empty": 0}
+    data = {name: place.make_file(name, size, seed) for seed, (name, size) in enumerate(names.items())}
+    created = place.tl("create", "photos", "-O", "p.torrent", version, "--magnet")
+    path, magnet = created.out.splitlines()
+    assert (created.code, path) == (0, "p.torrent")
+    assert "xt=urn:btmh:1220" in magnet
+    assert ("xt=urn:btih:" in magnet) == (version == "--hybrid")
+    shown = place.tl("info", "p.torrent").out
+    assert ("info-hash" in shown, "v2 hash" in shown) == (version == "--hybrid", True)
+    with seeding(place, "p.torrent") as (link, _):
+        fetched = place.tl("fetch", link, "-o", "down", *LOOPBACK)
+        assert (fetched.code, fetched.out) == (0, f"{place / 'down/photos'}\n")
+        for name, content in data.items():
+            assert (place / "down" / name).read_bytes() == content
+        # By the v2 hash alone: of a hybrid, its other half.
+        digits = re.search("btmh:1220([0-9a-f]{64})", magnet)
+        assert digits is not None
+        peer = re.search(r"x\.pe=([0-9.:]+)", link)
+        assert peer is not None
+        if version == "--v2":
+            alone = place.tl("fetch", digits[1], "-o", "alone", "--peer", peer[1], *LOOPBACK)
+            assert (alone.code, alone.out) == (0, f"{place / 'alone/photos'}\n")
+            chosen = place.tl("fetch", link, "-o", "some", "-s", "*/b.jpg", *LOOPBACK)
+            assert (chosen.code, chosen.out) == (0, f"{place / 'some/photos/more/b.jpg'}\n")
+            assert not (place / "some/photos/a.jpg").exists()
+    assert place.tl("verify", "p.torrent", "down").code == 0
+    (place / "down/photos/a.jpg").write_bytes(bytes(70_000))
+    wrong = place.tl("verify", "p.torrent", "down")
+    assert wrong.code == 6
+    assert "a.jpg" in wrong.out + wrong.err
+
+
 def test_a_seed_says_what_it_leaves_out(place: Place) -> None:
     place.make_file("set/a", 1000)
     (place / "set/elsewhere").symlink_to("/etc")

@@ -125,7 +125,7 @@ def test_aiohttp(world, tmp_path):
         v2 = f"xt=urn:btmh:1220{'ab' * 32}"
         assert get(f"{metainfo.magnet}&{v2}", "-5", 206)[0] == data[-5:], "the session knows it by its v1 hash"
         for link, status in (
-            ("nonsense", 400), (f"magnet:?{v2}", 400), (f"{metainfo.magnet}", 404), ("ab" * 20, 504),
+            ("nonsense", 400), (f"{metainfo.magnet}", 404), ("cd" * 20, 504), (f"magnet:?{v2}", 504),
         ):  # fmt: skip
             why = refused(status, f"{url}/get?link={urllib.parse.quote(link)}" + "&file=nothing" * (status == 404))
             assert why, "it says why"

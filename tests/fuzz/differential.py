@@ -19,7 +19,9 @@ from tests.fuzz.mutate import Mutator
 from tests.metainfo import bad_input
 from torrentlite import bencode
 from torrentlite.errors import MetainfoError
+from torrentlite.metainfo.build import Version
 from torrentlite.metainfo.metainfo import Metainfo
+from torrentlite.testing.torrent import made_up_torrent
 
 try:
     import libtorrent
@@ -37,6 +39,10 @@ def _tree_with_empty_folder(tree: Any) -> bool:
     return any(name != b"" and (inner == {} or _tree_with_empty_folder(inner)) for name, inner in tree.items())
 
 
+def _remains(info: Fields) -> bool:
+    return b"pieces" not in info and (b"files" in info or b"length" in info)
+
+
 def _unsorted(raw: bytes) -> bool:
     return bencode.encode(bencode.decode_with_spans(raw)[0]) != raw
 
@@ -52,6 +58,10 @@ LENIENT: dict[str, Callable[[Fields, bytes, int], bool]] = {
     "the only file said to be a link": lambda info, raw, code: code == 12 and b"l" in info.get(b"attr", b""),
     # There is no file in it, so the halves describe the same files.
     "a hybrid with an empty folder": lambda info, raw, code: code == 213 and _tree_with_empty_folder(info.get(b"file tree")),
+    # Without hashes of v1, what else v1 would have is of no use.
+    "remains of a v1 half": lambda info, raw, code: _remains(info),
+    # Whoever reads the v1 half takes padding as it is, and behind the last file it moves nothing.
+    "a hybrid that ends in other padding": lambda info, raw, code: code == 213 and b"p" in info[b"files"][-1].get(b"attr", b"") if info.get(b"files") else False,
     # They get numbers, which takes linear time; libtorrent counts how often names meet.
     "many files of one name": lambda info, raw, code: code == 145 and len(info.get(b"files", [])) > 30,
 }  # fmt: skip
@@ -92,7 +102,11 @@ def compare(data: bytes) -> str:
             if known(fields, ours.info.raw, code):
                 return name
         raise Disagreement(data, f"only we take it, libtorrent says {code}")
-    if theirs.info_hashes().v1.to_bytes() != ours.info.hashes.v1:
+    hashes = theirs.info_hashes()
+    if ours.hashes.v1 is None and hashes.has_v1() and _remains(bencode.decode_with_spans(ours.info.raw)[0]):
+        return "remains of a v1 half"
+    both = hashes.v1.to_bytes() if hashes.has_v1() else None, hashes.v2.to_bytes() if hashes.has_v2() else None
+    if tuple(ours.hashes) != both:
         raise Disagreement(data, "different info-hashes")
     if theirs.num_pieces() != ours.info.layout.piece_count or theirs.piece_length() != ours.piece_length:
         raise Disagreement(data, "different pieces")
@@ -105,6 +119,8 @@ def compare(data: bytes) -> str:
         (files.file_size(n), files.file_offset(n), bool(files.file_flags(n) & pad) and files.file_size(n) > 0)
         for n in range(files.num_files())
     ]
+    if ours.hashes.v1 is None and len(listed) == len(mine) + 1 and listed[-1][2]:
+        del listed[-1]  # of v2 alone it fills the last piece too
     if mine != listed:
         raise Disagreement(data, f"different files: {mine} and {listed}")
     return SAME
@@ -133,6 +149,10 @@ def seeds() -> list[bytes]:
         total = sum(entry["length"] for entry in files)
         fields = bad_input.info("length", files=files, piece_length=length, pieces=bytes(20 * -(-total // length)))
         found.append(bad_input.torrent(fields))
+    for number in range(20):
+        sizes = [rng.choice([0, 1, 16384, 16385, 40_000, 100_000]) for _ in range(rng.randrange(1, 6))] + [20_000]
+        version: Version = "hybrid" if number % 2 else "v2"
+        found.append(made_up_torrent(rng, sizes[-number:], piece_length=32768, version=version)[0].encode())
     return found
 
 

@@ -22,6 +22,7 @@ HELLO = Handshake(b"h" * 20, b"-XX0001-" + b"p" * 12, fast=True, extended=True).
 WORDS = [
     b"\0\0\0\1\1", b"\0\0\0\5\4\0\0\0\1", b"\0\0\0\2\5\x80", b"\0\0\0\1\x0e", b"\0\0\0\1\x0f", b"\0\0\x00\x03\x14\x00d", b"ut_metadata", b"ut_pex",
     b"metadata_size", b"msg_type", b"piece", b"total_size", b"added", b"added6", b"added.f", b"dropped", b"reqq", b"yourip", b"upload_only",
+    struct.pack(">IB32s4I", 49, 21, b"r" * 32, 0, 0, 2, 1), struct.pack(">IB32s4I", 145, 22, b"r" * 32, 0, 0, 2, 1) + bytes(96),
     struct.pack(">IBIII", 13, 6, 0, 0, 16384), struct.pack(">IBII", 9 + 16384, 7, 0, 0), b"\0\0\0\3\x09\1\1",
 ]  # fmt: skip
 _EXTENDED = [
@@ -48,6 +49,9 @@ def _feed(wire: PeerWire, data: bytes) -> None:
         for message in wire.received(size):
             if isinstance(message, wm.Piece):
                 assert 0 < len(message.data) <= MAX_BLOCK
+            if isinstance(message, wm.Hashes):
+                assert len(message.hashes) == 32 * (message.length + wm.uncle_count(message.length, message.proofs))
+                assert wm.encode(message)[5:37] == message.root
             repr(message)
         at += size
         step = step * 3 % 4096 + 1

@@ -33,7 +33,7 @@ from torrentlite.tracker.client import TrackerClient
 from torrentlite.wire.address import Address, Scope
 
 _METAINFO, _DATA = made_up_torrent(random.Random("fuzz"), (4 * 32768 + 20_000,), piece_length=32768)
-REAL_HELLO = HELLO[:28] + _METAINFO.info.hashes.v1 + HELLO[48:]
+REAL_HELLO = HELLO[:28] + _METAINFO.info.hashes.wire + HELLO[48:]
 _CALLER = "8.8.4.4"
 
 

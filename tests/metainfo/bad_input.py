@@ -6,6 +6,7 @@ The tests here check the errors of the library; those of the command line take t
 from __future__ import annotations
 
 import base64
+import functools
 from typing import Any, NamedTuple
 
 from torrentlite import bencode
@@ -49,6 +50,12 @@ def hybrid(tree: Any, *, files: Any = None, layers: Any = None, **changes: Any) 
     if files is not None:
         del fields["length"]
         fields["files"] = files
+    return torrent(fields, **({} if layers is None else {"piece layers": layers}))
+
+
+def v2(tree: Any, *, layers: Any = None, **changes: Any) -> bytes:
+    """A v2-only torrent."""
+    fields = info("pieces", "length", file_tree=tree, meta_version=2, **changes)
     return torrent(fields, **({} if layers is None else {"piece layers": layers}))
 
 
@@ -166,16 +173,23 @@ TORRENTS = [
     BadInput("only a symlink", folder(entry("a", attr="l"), pieces=b""), MetainfoError, "holds no data"),
     BadInput("200 folders deep", folder(entry(*"d" * 200)), MetainfoError, "200 folders deep"),
     BadInput("Merkle", torrent(info("pieces", root_hash=b"h" * 20)), UnsupportedTorrentError, "Merkle BEP 30"),
-    BadInput(
-        "v2 only",
-        torrent(info("pieces", "length", file_tree={"file": leaf()}, meta_version=2)),
-        UnsupportedTorrentError,
-        "v2-only",
-    ),
-    BadInput("v2 without a version", torrent(info("pieces", file_tree={})), UnsupportedTorrentError, "v2-only"),
+    BadInput("v2 without a version", torrent(info("pieces", file_tree={})), MetainfoError, "piece hashes missing"),
+    BadInput("v2: no file tree", torrent(info("pieces", "length", meta_version=2)), MetainfoError, "v2 no file tree"),
+    BadInput("v2: tree is empty", v2({}), MetainfoError, "file tree empty"),
+    BadInput("v2: no bytes", v2({"file": leaf(0)}), MetainfoError, "holds no data"),
+    BadInput("v2: no layers", v2({"file": leaf()}), MetainfoError, "lacks its piece layers"),
+    BadInput("v2: wrong layer", v2({"file": leaf()}, layers={ROOT: b"l" * 96}), MetainfoError, "layer root"),
+    BadInput("v2: short layer", v2({"file": leaf()}, layers={ROOT: b"l" * 64}), MetainfoError, "wrong size"),
+    BadInput("v2: piece length", v2({"file": leaf()}, piece_length=20_000), MetainfoError, "power of two"),
+    BadInput("v2: pieces of 8 KiB", v2({"file": leaf()}, piece_length=8192), MetainfoError, "power of two"),
+    BadInput("v2: one root, two sizes", v2({"a": leaf(40_000), "b": leaf(60_000)}), MetainfoError, "different size"),
+    BadInput("v2: too long", v2({"a": leaf(1 << 60)}), MetainfoError, "without a length"),
+    BadInput("v2: too many pieces", v2({"a": leaf(1 << 45)}), MetainfoError, "pieces are allowed"),
+    BadInput("v2: padding", v2({"a": {"": {"length": 5, "pieces root": ROOT, "attr": "p"}}}), MetainfoError, "padding"),
+    BadInput("v2: too deep", v2(functools.reduce(lambda tree, _: {"d": tree}, range(200), leaf())), MetainfoError, "deep"),
     BadInput("version 3", torrent(info(meta_version=3)), UnsupportedTorrentError, "version 3 newer"),
-    BadInput("hybrid without a file tree", torrent(info(meta_version=2)), MetainfoError, "hybrid no file tree"),
-    BadInput("hybrid: tree is a list", hybrid([]), MetainfoError, "hybrid no file tree"),
+    BadInput("hybrid without a file tree", torrent(info(meta_version=2)), MetainfoError, "v2 no file tree"),
+    BadInput("hybrid: tree is a list", hybrid([]), MetainfoError, "v2 no file tree"),
     BadInput("hybrid: tree of strings", hybrid({"file": "x"}), MetainfoError, "something else than dictionaries"),
     BadInput("hybrid: other name", hybrid({"elif": leaf()}), MetainfoError, "halves different files"),
     BadInput("hybrid: other size", hybrid({"file": leaf(39_999)}), MetainfoError, "halves different files or sizes"),
@@ -228,7 +242,6 @@ LINKS = [
     BadInput("escape codes", "magnet:?xt=urn:btih:%1b%5b2J", MagnetError, "info-hash '\ufffd[2J' not whole"),
     BadInput("a hash of all digits", f"magnet:?xt=urn:btih:{'٣' * 40}", MagnetError, "info-hash not whole"),
     BadInput("two torrents", f"magnet:?xt=urn:btih:{HEX}&xt=urn:btih:{'f' * 40}", MagnetError, "several torrents"),
-    BadInput("v2 only", f"magnet:?xt=urn:btmh:1220{V2_HEX}", UnsupportedTorrentError, "v2-only"),
     BadInput("v2 hash of SHA-1", f"magnet:?xt=urn:btmh:1114{HEX}", MagnetError, "info-hash not whole"),
     BadInput("v2 hash cut short", f"magnet:?xt=urn:btih:{HEX}&xt=urn:btmh:1220{V2_HEX[2:]}", MagnetError, "not whole"),
     BadInput("files: words", f"magnet:?xt=urn:btih:{HEX}&so=first", MagnetError, "files to fetch 'first'"),
@@ -243,8 +256,8 @@ LINKS = [
 
 HASHES = [
     BadInput("39 digits", HEX[1:], MagnetError, "neither a magnet link nor an info-hash"),
-    BadInput("v2 hash", V2_HEX, UnsupportedTorrentError, "v2-only"),
-    BadInput("v2 multihash", "1220" + V2_HEX, UnsupportedTorrentError, "v2-only"),
+    BadInput("v2 hash of 63 digits", V2_HEX[1:], MagnetError, "neither a magnet link nor an info-hash"),
+    BadInput("v2 multihash of SHA-1", "1114" + V2_HEX, MagnetError, "neither a magnet link nor an info-hash"),
     BadInput("base64", base64.b64encode(b"h" * 20).decode(), MagnetError, "neither a magnet link nor an info-hash"),
     BadInput("other scheme", f"http://example.com/?xt=urn:btih:{HEX}", MagnetError, "neither a magnet link"),
     BadInput("nothing", "", MagnetError, "neither a magnet link nor an info-hash"),

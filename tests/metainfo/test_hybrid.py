@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from torrentlite import bencode
-from torrentlite.errors import MetainfoError, UnsupportedTorrentError
+from torrentlite.errors import MetainfoError
 from torrentlite.metainfo.magnet import Magnet
 from torrentlite.metainfo.metainfo import Info, Metainfo
 
@@ -96,11 +96,6 @@ def test_larger_pieces_have_layers_further_up(tree: pathlib.Path, piece_length: 
     metainfo = Metainfo.from_bytes(made_by_libtorrent(tree, piece_length=piece_length))
     assert metainfo.piece_length == piece_length
     assert metainfo.warnings == ()
-
-
-def test_v2_only(tree: pathlib.Path) -> None:
-    with pytest.raises(UnsupportedTorrentError, match="v2-only"):
-        Metainfo.from_bytes(made_by_libtorrent(tree, libtorrent.create_torrent.v2_only))
 
 
 def test_links_of_libtorrent(tree: pathlib.Path) -> None:

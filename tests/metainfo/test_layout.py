@@ -69,7 +69,7 @@ def test_bytes_of_a_set_of_pieces(layout: Layout, data: st.DataObject) -> None:
 
 def test_an_example() -> None:
     layout = Layout(32_768, [10, 0, 50_000, 20_000])
-    assert (layout.total, layout.piece_count, layout.last_piece_length) == (70_010, 3, 4474)
+    assert (layout.total, layout.piece_count, layout.piece_size(2)) == (70_010, 3, 4474)
     assert layout.blocks(0) == [Block(0, 0, 16384), Block(0, 16384, 16384)]
     assert layout.blocks(2) == [Block(2, 0, 4474)]
     assert list(layout.spans(0, 32_768)) == [Span(0, 0, 10), Span(2, 0, 32_758)]
@@ -106,7 +106,7 @@ def test_spans_outside(offset: int, length: int) -> None:
 @pytest.mark.parametrize("lengths", [[], [0], [0, 0]])
 def test_no_bytes_at_all(lengths: list[int]) -> None:
     layout = Layout(16384, lengths)
-    assert (layout.total, layout.piece_count, layout.last_piece_length) == (0, 0, 0)
+    assert (layout.total, layout.piece_count) == (0, 0)
     assert layout.bytes_of_pieces(0) == 0
     assert list(layout.spans(0, 0)) == []
     assert not layout.holds(0, 0, 1)

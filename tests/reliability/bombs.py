@@ -25,6 +25,7 @@ import trio.testing
 
 from torrentlite import bencode
 from torrentlite.errors import TorrentError
+from torrentlite.metainfo.info import InfoHashes
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -168,7 +169,7 @@ def _liars(data: bytes) -> object:
     from torrentlite.limits import MAX_METADATA, METADATA_PIECE
     from torrentlite.swarm.metadata import MetadataExchange
 
-    exchange: MetadataExchange[int] = MetadataExchange(b"h" * 20)
+    exchange: MetadataExchange[int] = MetadataExchange(InfoHashes(b"h" * 20))
     for peer in range(5):
         exchange.got_size(peer, MAX_METADATA)
     now, block, banned = 0.0, 0, set()

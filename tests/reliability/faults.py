@@ -17,13 +17,14 @@ import random
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import trio
 
 from tests.storage.worlds import FAILING
 from tests.strangers import Stranger, background, session_on
 from torrentlite.limits import DISK_RETRY
+from torrentlite.metainfo.build import Version
 from torrentlite.testing import run_simulation
 
 FAULTS = {"ENOSPC": errno.ENOSPC, "EIO": errno.EIO, "EDQUOT": errno.EDQUOT, "short write": 0}
@@ -103,37 +104,43 @@ class Shape(NamedTuple):
         piece: bytes of its pieces.
         first: the files that are wanted at first; all in the end.
         seed: of the world.
+        version: of the torrent.
     """
 
     sizes: tuple[int, ...]
     piece: int
     first: tuple[int, ...] | None
     seed: int
+    version: Version = "v1"
 
 
 def shapes() -> Iterator[Shape]:
     """One file, several, and so on for ever: the same ones each time."""
     yield Shape((300_000,), 32768, None, 0)
     yield Shape((100_000, 5, 0, 90_000, 70_001), 32768, (0, 3), 1)
+    yield Shape((100_000, 5, 0, 90_000, 70_001), 32768, (0, 3), 2, "v2")
+    yield Shape((100_000, 5, 0, 90_000, 70_001), 32768, (0, 3), 3, "hybrid")
     rng = random.Random("shapes")
-    seed = 2
+    seed = 4
     while True:
         sizes = tuple(rng.choice([0, 1, 20_000, 50_000, 150_000]) for _ in range(rng.randint(1, 6)))
         if sum(sizes) > 40_000:
             first = tuple(n for n in range(len(sizes)) if rng.random() < 0.5) if rng.random() < 0.6 else None
-            yield Shape(sizes, rng.choice([16384, 32768, 65536]), first, seed)
+            yield Shape(sizes, rng.choice([16384, 32768, 65536]), first, seed, rng.choice(get_args(Version)))
             seed += 1
 
 
 async def _story(world: Any, shape: Shape, folder: pathlib.Path, injector: Injector) -> None:
-    metainfo, data = world.torrent(*shape.sizes, piece_length=shape.piece)
+    metainfo, data = world.torrent(*shape.sizes, piece_length=shape.piece, version=shape.version)
+    real = metainfo.info.wanted_files
+    first = None if shape.first is None else [real[number] for number in shape.first]
     machine = dataclasses.replace(world.host(), storage=None)
-    every = None if shape.first is None else list(range(len(shape.sizes)))
+    every = None if shape.first is None else list(real)
 
     @contextlib.asynccontextmanager
     async def life() -> Any:
         async with session_on(machine, state_dir=folder / "state", dht=False) as session:
-            torrent = session.add(metainfo, folder / "save", select=shape.first, peers=[honest.place])
+            torrent = session.add(metainfo, folder / "save", select=first, peers=[honest.place])
             yield torrent
 
     async with background() as nursery:
@@ -158,12 +165,12 @@ async def _story(world: Any, shape: Shape, folder: pathlib.Path, injector: Injec
             again = torrent.stats().downloaded
             assert not again or injector.fired in ("fdatasync", "fsync"), f"{again} bytes are fetched again"
     lying = {str(path.relative_to(folder / "save")) for path in (folder / "save").rglob("*") if path.is_file()}
-    at = 0
-    for size, entry in zip(shape.sizes, metainfo.files, strict=True):
+    for index in real:
+        entry = metainfo.files[index]
         path = folder.joinpath("save", *entry.path)
-        assert path.read_bytes() == data[at : at + size], f"{path.name} is not what it should be"
+        right = data[entry.offset : entry.offset + entry.length]
+        assert path.read_bytes() == right, f"{path.name} is not what it should be"
         lying.discard(str(path.relative_to(folder / "save")))
-        at += size
     assert not lying, f"left behind: {lying}"
 
 

@@ -158,7 +158,7 @@ class Life(logging.Handler):
 
     async def _fetch(self, session: tl.Session, torrent: Torrent, nursery: trio.Nursery) -> None:
         fetched = session.add(torrent.metainfo, self._folder / "save", peers=[("127.0.0.1", torrent.port)])
-        await nursery.start(self._tell_of_pieces, fetched, torrent.metainfo.info.hashes.hex)
+        await nursery.start(self._tell_of_pieces, fetched, torrent.metainfo.info.hashes.wire.hex())
         await fetched.wait_complete()
 
     async def _tell_of_pieces(self, fetched: tl.Torrent, name: str, task_status: Any) -> None:
@@ -220,12 +220,12 @@ class Life(logging.Handler):
         check = disk_module.check_pieces
 
         async def check_pieces(info: Any, storage: Any, pieces: int, *rest: Any) -> int:
-            self.tell("hashed", info.hashes.hex, f"{pieces:x}")
+            self.tell("hashed", info.hashes.wire.hex(), f"{pieces:x}")
             return await check(info, storage, pieces, *rest)
 
         async def open(disk: Any, **rest: Any) -> int:
             have = await opened(disk, **rest)
-            self.tell("have", disk._info.hashes.hex, f"{have:x}")
+            self.tell("have", disk._info.hashes.wire.hex(), f"{have:x}")
             return have
 
         def say(journal: Any, pieces: int) -> None:

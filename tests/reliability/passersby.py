@@ -136,7 +136,7 @@ class Round:
         ip = int(node.addresses[0].host.rpartition(".")[2])
         peer = await self._serve(ip, metainfo.info, data, delay=16384 / self._speed)
         with trio.fail_after(60):
-            announced = await node.announce_peer(metainfo.info.hashes.v1, peer.port)
+            announced = await node.announce_peer(metainfo.info.hashes.wire, peer.port)
         self.counts["DHT nodes that stored a peer"] += announced.nodes
         return self._offer(metainfo, metainfo.magnet)
 
@@ -295,7 +295,7 @@ class Round:
         swarms[2].silent = True
         for peer in peers:
             swarms[0].announce(
-                Announce(0.0, Address(*peer.place), peer.peer_id, metainfo.info.hashes.v1, "", 0, 0, 0, 0, "http")
+                Announce(0.0, Address(*peer.place), peer.peer_id, metainfo.info.hashes.wire, "", 0, 0, 0, 0, "http")
             )
             swarms[0].announces.clear()
         urls = []

@@ -98,7 +98,7 @@ class Schedule:
         self.lasting = [0] * len(self.torrents)  # the pieces that were synced while there was power
         self.story: list[str] = []  # for whoever has to find out what went wrong
         self.before: list[int] = []  # the same, when the newest process began
-        self.hashes = [torrent.metainfo.info.hashes.hex for torrent in self.torrents]
+        self.hashes = [torrent.metainfo.info.hashes.wire.hex() for torrent in self.torrents]
         self.place = pathlib.Path(
             tempfile.mkdtemp(prefix="tl-power-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
         )

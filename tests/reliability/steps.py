@@ -129,7 +129,7 @@ async def _story(world: Any, injector: Injector) -> None:
                 seed = await Stranger(world.host(up=60_000), metainfo.info, data).serve(nursery)
                 for tracker in trackers:
                     tracker.announce(
-                        Announce(trio.current_time(), Address(*seed.place), seed.peer_id, metainfo.info.hashes.v1, "started", 0, 0, 0, 50, "http")
+                        Announce(trio.current_time(), Address(*seed.place), seed.peer_id, metainfo.info.hashes.wire, "started", 0, 0, 0, 50, "http")
                     )  # fmt: skip
         settings = tl.Settings(bootstrap=bootstrap, lsd=False, port_map=False)
         async with tl.open_session(settings, world=machine) as session:

@@ -164,7 +164,7 @@ class Rig:
         """Everything that the command may touch in its two folders."""
         save, state = self.folder / "save", self.folder / "state"
         info = self.metainfo.info
-        journal = Journal(state, info.hashes.v1, save, info.layout.piece_count).path
+        journal = Journal(state, info.hashes.wire, save, info.layout.piece_count).path
         yield from (
             save,
             save / info.name,
@@ -188,7 +188,7 @@ class Rig:
     async def _look(self, *, whole: bool) -> None:
         """A session without peers: what has to be hashed, and whether all is here."""
         info = self.metainfo.info
-        journal = Journal(self.folder / "state", info.hashes.v1, self.folder / "save", info.layout.piece_count)
+        journal = Journal(self.folder / "state", info.hashes.wire, self.folder / "save", info.layout.piece_count)
         try:
             synced = info.layout.bytes_of_pieces(journal.load().synced)
         finally:

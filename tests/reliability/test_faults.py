@@ -12,7 +12,7 @@ from tests.reliability import faults
 from torrentlite.storage import platform
 from torrentlite.storage.ledger import Ledger
 
-SHAPES = list(itertools.islice(faults.shapes(), 2))
+SHAPES = list(itertools.islice(faults.shapes(), 4))
 STEP = 23
 
 

@@ -10,12 +10,13 @@ import random
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, get_args
 
 import trio
 
 import torrentlite as tl
 from tests.scripted import ScriptedSeed
+from torrentlite.metainfo.build import Version
 from torrentlite.storage.journal import Journal
 from torrentlite.testing.torrent import made_up_torrent
 
@@ -52,19 +53,24 @@ class Torrent:
 
     @classmethod
     def made_up(cls, rng: random.Random, number: int) -> Torrent:
-        """One file, a few of very different sizes, or many small ones: a few dozen pieces together."""
+        """One file, a few of very different sizes, or many small ones: a few dozen pieces together, of any version."""
         sizes = [rng.choice([0, 1, 40_000, 300_000, 700_000]) for _ in range(rng.randint(2, 6))] + [200_000]
         if rng.random() < 0.4:
             sizes = [rng.randrange(500_000, 1_500_000)]
         elif rng.random() < 0.4:
             sizes = [rng.randrange(40_000) for _ in range(50)]
         piece = rng.choice([16384, 32768, 65536, 131072])
-        return cls(*made_up_torrent(rng, sizes, name=f"made-up {number}", piece_length=piece))
+        version: Version = rng.choice(get_args(Version))
+        return cls(*made_up_torrent(rng, sizes, name=f"made-up {number}", piece_length=piece, version=version))
+
+    def files(self) -> list[tl.FileEntry]:
+        """Those that are to lie on the disk."""
+        return [self.metainfo.files[index] for index in self.metainfo.info.wanted_files]
 
     def synced(self, folder: pathlib.Path) -> int:
         """What its journal says: the pieces that are on the disk, as bits."""
         info = self.metainfo.info
-        journal = Journal(folder / "state", info.hashes.v1, folder / "save", info.layout.piece_count)
+        journal = Journal(folder / "state", info.hashes.wire, folder / "save", info.layout.piece_count)
         try:
             return journal.load().synced if os.path.exists(journal.path) else 0  # loading would make one
         finally:
@@ -75,6 +81,9 @@ class Torrent:
         layout, files = self.metainfo.info.layout, self.metainfo.files
         at = layout.offset(piece)
         for span in layout.spans(at, layout.piece_size(piece)):
+            if files[span.file].pad:
+                at += span.length
+                continue
             final = folder.joinpath("save", *files[span.file].path)
             path = final if final.exists() else final.with_name(f"{final.name}.{self.metainfo.info_hash[:8]}.part")
             try:
@@ -90,7 +99,7 @@ class Torrent:
     def false_names(self, folder: pathlib.Path) -> int:
         """Files under their final names that are not what they are called."""
         false = 0
-        for entry in self.metainfo.files:
+        for entry in self.files():
             path = folder.joinpath("save", *entry.path)
             right = self.data[entry.offset : entry.offset + entry.length]
             false += path.exists() and path.read_bytes() != right
@@ -102,7 +111,7 @@ def compare(torrents: list[Torrent], folder: pathlib.Path) -> tuple[int, int]:
     lying = {path for path in (folder / "save").rglob("*") if path.is_file()}
     differ = 0
     for torrent in torrents:
-        for entry in torrent.metainfo.files:
+        for entry in torrent.files():
             path = folder.joinpath("save", *entry.path)
             lying.discard(path)
             right = torrent.data[entry.offset : entry.offset + entry.length]

@@ -154,7 +154,7 @@ async def test_failed_flush_is_not_asked_again(tmp_path: pathlib.Path, monkeypat
     monkeypatch.undo()
     await disk.commit(0b101)
     await disk.close(0b111)
-    journal = Journal(home.state, shape.info.hashes.v1, home.folder, 4)
+    journal = Journal(home.state, shape.info.hashes.wire, home.folder, 4)
     assert journal.load().synced == 0b101, "what may be lost is not claimed"
     journal.close()
 

@@ -196,7 +196,7 @@ async def test_more_is_wanted_afterwards(tmp_path: pathlib.Path) -> None:
         with pytest.raises(DiskFullError, match="No space"):
             await write(home, disk, rest)
     await write(home, disk, rest)
-    other = Journal(home.state, shape.info.hashes.v1, home.folder, shape.info.layout.piece_count)
+    other = Journal(home.state, shape.info.hashes.wire, home.folder, shape.info.layout.piece_count)
     with pytest.raises(StorageError, match="another session or process"):
         other.load()  # it is locked from now on
     kill(disk)

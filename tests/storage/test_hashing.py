@@ -13,6 +13,7 @@ import trio
 from tests.storage.worlds import Inline, content_of, letters, write_piece
 from torrentlite import limits
 from torrentlite.errors import MetainfoError, StorageError
+from torrentlite.metainfo.digest import SHA1, Hashing
 from torrentlite.metainfo.layout import Layout
 from torrentlite.metainfo.metainfo import Metainfo
 from torrentlite.storage import check
@@ -56,9 +57,9 @@ class Hashed:
         self.pieces: list[int] = []
         real = check.digests
 
-        def digests(storage: Any, layout: Layout, pieces: range, **kwargs: Any) -> bytes:
+        def digests(storage: Any, layout: Layout, hashing: Hashing, pieces: range, **kwargs: Any) -> bytes:
             self.pieces += pieces
-            return real(storage, layout, pieces, **kwargs)
+            return real(storage, layout, hashing, pieces, **kwargs)
 
         monkeypatch.setattr(check, "digests", digests)
 
@@ -127,9 +128,9 @@ def test_chunks_and_pieces(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPat
         layout = Layout(length, [500])
         storage = OriginStorage(layout, listing.origin)
         storage.prepare(frozenset())
-        assert check.digests(storage, layout, range(layout.piece_count)) == piece_hashes(data, length)
+        assert check.digests(storage, layout, SHA1, range(layout.piece_count)) == piece_hashes(data, length)
         last = range(layout.piece_count - 1, layout.piece_count)
-        assert check.digests(storage, layout, last) == piece_hashes(data, length)[-20:]
+        assert check.digests(storage, layout, SHA1, last) == piece_hashes(data, length)[-20:]
         storage.close()
 
 

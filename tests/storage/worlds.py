@@ -120,7 +120,7 @@ class Home:
 
     def disk(self, storage: Storage | None = None) -> Disk:
         info = self.shape.info
-        journal = Journal(self.state, info.hashes.v1, self.folder, info.layout.piece_count) if self.journal else None
+        journal = Journal(self.state, info.hashes.wire, self.folder, info.layout.piece_count) if self.journal else None
         return Disk(info, storage or self.storage(), self.offload, journal)
 
     async def open(self, disk: Disk, wanted: frozenset[int] | None = None, *, recheck: bool = False) -> int:

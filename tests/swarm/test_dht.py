@@ -25,7 +25,7 @@ async def test_a_bare_magnet_is_enough(world, ipv6):
         session_on(taker, bootstrap=nodes.bootstrap) as session,
     ):
         shared = sharing.add(metainfo)
-        await until(lambda: nodes.stored(metainfo.info.hashes.v1))
+        await until(lambda: nodes.stored(metainfo.info.hashes.wire))
         fetched = session.add(f"magnet:?xt=urn:btih:{metainfo.info_hash}")
         async with fetched.events() as events:
             with trio.fail_after(20):
@@ -42,7 +42,7 @@ async def test_a_bare_magnet_is_enough(world, ipv6):
         assert (stats.nodes6 if ipv6 else stats.nodes) >= 4
         assert f"IPv{6 if ipv6 else 4}" in stats.message
         # Whoever has the metadata announces, and says whether it is a seed.
-        await until(lambda: len(nodes.stored(metainfo.info.hashes.v1)) == 2)
+        await until(lambda: len(nodes.stored(metainfo.info.hashes.wire)) == 2)
         assert shared.sources()[0].message.endswith("know of us")
 
 
@@ -64,7 +64,7 @@ async def test_a_magnet_asks_but_does_not_announce_before_it_is_known_not_to_be_
         await trio.sleep(2 * DHT_ANNOUNCE_INTERVAL)
         asked = sum(node.stats().counters.queries_received for node in nodes)
         assert asked > 0
-        assert nodes.stored(metainfo.info.hashes.v1) == set()
+        assert nodes.stored(metainfo.info.hashes.wire) == set()
         assert torrent.why().reason is tl.Reason.NO_PEERS
 
 
@@ -76,18 +76,18 @@ async def test_it_is_announced_again_every_quarter_of_an_hour_and_not_after_a_pa
     async with dht(world) as nodes, session_on(machine, bootstrap=nodes.bootstrap) as session:
         torrent = session.add(metainfo)
         name = f"40.0.0.1:{session.port}"
-        await until(lambda: nodes.stored(metainfo.info.hashes.v1) == {name})
+        await until(lambda: nodes.stored(metainfo.info.hashes.wire) == {name})
         # Nodes forget after 45 minutes.
         await trio.sleep(5 * 3600)
-        assert nodes.stored(metainfo.info.hashes.v1) == {name}
+        assert nodes.stored(metainfo.info.hashes.wire) == {name}
         row = torrent.sources()[0]
         assert 0 <= row.next_search <= DHT_ANNOUNCE_INTERVAL
         torrent.pause()
         assert torrent.sources()[0].state == "off"
         await trio.sleep(3600)
-        assert nodes.stored(metainfo.info.hashes.v1) == set()
+        assert nodes.stored(metainfo.info.hashes.wire) == set()
         torrent.resume()
-        await until(lambda: nodes.stored(metainfo.info.hashes.v1) == {name})
+        await until(lambda: nodes.stored(metainfo.info.hashes.wire) == {name})
 
 
 @simulated(time_limit=9000)
@@ -158,8 +158,8 @@ async def test_behind_a_router_the_port_that_others_see_is_announced(world, utp)
         session_on(machine, port=7000, bootstrap=nodes.bootstrap, utp=utp) as session,
     ):
         session.add(metainfo)
-        await until(lambda: nodes.stored(metainfo.info.hashes.v1))
-        (stored,) = nodes.stored(metainfo.info.hashes.v1)
+        await until(lambda: nodes.stored(metainfo.info.hashes.wire))
+        (stored,) = nodes.stored(metainfo.info.hashes.wire)
         assert (stored == "40.0.0.1:7000") is (utp == "off")
 
 
@@ -211,7 +211,7 @@ async def test_a_private_torrent_is_never_looked_up_nor_announced(world):
         await until(lambda: session.stats().dht.state == "joined")
         await trio.sleep(3600)
         assert torrent.sources()[0].state == "off"
-        assert nodes.stored(metainfo.info.hashes.v1) == set()
+        assert nodes.stored(metainfo.info.hashes.wire) == set()
         assert not torrent._life.swarm.hello.dht
 
 
@@ -284,7 +284,7 @@ async def test_many_idle_torrents_take_turns(world):
             await trio.sleep(0.5)
             most = max(most, session.stats().dht.searches)
         assert 0 < most <= 8, "who is complete leaves seats for others"
-        assert all(nodes.stored(metainfo.info.hashes.v1) for metainfo, _ in torrents)
+        assert all(nodes.stored(metainfo.info.hashes.wire) for metainfo, _ in torrents)
 
 
 @simulated()

@@ -70,7 +70,7 @@ def test_who_goes_while_an_announce_is_under_way_says_so(wish, scheme):
             elif wish == "remove":
                 await session.remove(torrent)
         await trio.sleep(10)
-        assert tracker.peers(metainfo.info.hashes.v1) == ()
+        assert tracker.peers(metainfo.info.hashes.wire) == ()
         return [event for event, _ in told(tracker)]
 
     said = [run_simulation(run, number * 0.2) for number in range(15)]

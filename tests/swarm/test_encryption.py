@@ -234,7 +234,7 @@ async def test_who_stops_in_the_middle_is_gone_after_the_handshake_time(world):
     async with session_on(machine) as session:
         await session.add(metainfo).wait_complete()
         talks = [await Stranger(world.host(), metainfo.info).dial(where(machine, session)) for _ in range(3)]
-        caller = Caller(metainfo.info.hashes.v1, BOTH, b"", random.Random(1).randbytes)
+        caller = Caller(metainfo.info.hashes.wire, BOTH, b"", random.Random(1).randbytes)
         key = caller.received(b"")
         for talk, said in zip(talks, (key[:1], key[:95], key), strict=True):
             await talk.say(said)
@@ -257,21 +257,21 @@ async def test_what_is_inside_has_to_fit(world, inside, let_in):
         await trio.sleep(1)
         stranger = Stranger(world.host(), metainfo.info, has=0)
         talk = await stranger.dial(where(machine, session))
-        caller = Caller(metainfo.info.hashes.v1, Method.RC4, b"", random.Random(1).randbytes)
+        caller = Caller(metainfo.info.hashes.wire, Method.RC4, b"", random.Random(1).randbytes)
         said = caller.received(b"")
         while caller.done is None:
             await talk.say(said)
             said = caller.received(await receive(talk.stream))
         hello = {
             "right": stranger.hello.encode(),
-            "another torrent": Handshake(other.info.hashes.v1, bytes(20)).encode(),
+            "another torrent": Handshake(other.info.hashes.wire, bytes(20)).encode(),
             "nonsense": bytes(68),
         }[inside]
         await talk.say(caller.done.outgoing.update(hello))
         answer = await receive(talk.stream)
         assert bool(answer) is let_in
         if let_in:
-            assert caller.done.incoming.update(answer)[28:48] == metainfo.info.hashes.v1
+            assert caller.done.incoming.update(answer)[28:48] == metainfo.info.hashes.wire
             await until(torrent.peers)
             assert torrent.peers()[0].encrypted
 
@@ -286,8 +286,8 @@ async def test_a_torrent_that_takes_nobody_is_not_named(world):
             if pause:
                 torrent.pause()
             talk = await Stranger(world.host(), metainfo.info).dial(where(machine, session))
-            hello = Handshake(metainfo.info.hashes.v1, bytes(20)).encode()
-            caller = Caller(metainfo.info.hashes.v1, BOTH, hello, random.Random(1).randbytes)
+            hello = Handshake(metainfo.info.hashes.wire, bytes(20)).encode()
+            caller = Caller(metainfo.info.hashes.wire, BOTH, hello, random.Random(1).randbytes)
             await talk.say(caller.received(b""))
             await talk.say(caller.received(await receive(talk.stream)))
             assert bool(await receive(talk.stream)) is not pause

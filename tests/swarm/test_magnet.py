@@ -331,7 +331,7 @@ async def test_a_flood_of_metadata_requests_from_somebody_who_does_not_read(worl
             for peer in torrent._life.swarm.peers:
                 most = max(most, peer.sender.size)
         (peer,) = torrent._life.swarm.peers
-        assert len(peer.sender.metadata) == MAX_METADATA_QUEUED
+        assert len(peer.sender.asked) == MAX_METADATA_QUEUED
         assert most < 1 << 20, "requests wait and refusals, not what was asked for"
         await trio.sleep(PEER_IDLE_TIMEOUT + 5)
         assert torrent.peers() == ()

@@ -10,6 +10,7 @@ from torrentlite.limits import (
     METADATA_REQUESTS,
     METADATA_TIMEOUT,
 )
+from torrentlite.metainfo.info import InfoHashes
 from torrentlite.swarm.metadata import MetadataExchange
 
 RAW = bytes(range(256)) * 200  # 51,200 bytes: four pieces
@@ -17,7 +18,7 @@ PIECES = [RAW[start : start + METADATA_PIECE] for start in range(0, len(RAW), ME
 
 
 def exchange():
-    return MetadataExchange(hashlib.sha1(RAW).digest())
+    return MetadataExchange(InfoHashes(hashlib.sha1(RAW).digest()))
 
 
 def test_one_peer_gives_it_all():
@@ -90,7 +91,7 @@ def test_silent_and_refusing_peers_are_replaced_and_tried_again():
 
 def test_large_copies_come_alone_and_after_small_ones():
     large = METADATA_MEMORY + 1
-    exchange = MetadataExchange(hashlib.sha1(RAW).digest())
+    exchange = MetadataExchange(InfoHashes(hashlib.sha1(RAW).digest()))
     for peer, size in (("a", large), ("b", large), ("c", len(RAW)), ("d", large)):
         exchange.got_size(peer, size)
     assert {peer for peer, _ in exchange.requests(0)} == {"c", "a"}

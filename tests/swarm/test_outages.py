@@ -278,7 +278,7 @@ async def test_a_seed_is_back_and_a_tracker_names_it_again(world):
     metainfo, data = world.torrent(2_000_000, trackers=[tracker.url])
     async with background() as nursery, session_on(world.host()) as session:
         seed = await Stranger(world.host(up=100_000), metainfo.info, data).serve(nursery)
-        here = Address(*seed.place), seed.peer_id, metainfo.info.hashes.v1, "", 0, 0, 0, 0, "http"
+        here = Address(*seed.place), seed.peer_id, metainfo.info.hashes.wire, "", 0, 0, 0, 0, "http"
         tracker.announce(Announce(trio.current_time(), *here))
         torrent = session.add(metainfo)
         await until(lambda: torrent.stats().done)
@@ -336,7 +336,7 @@ async def test_the_dead_are_not_hammered(world):
         return await dial(address, **kinds)
 
     machine.network.connect = connect
-    hash_ = metainfo.info.hashes.v1
+    hash_ = metainfo.info.hashes.wire
     async with session_on(machine) as session:
         torrent = session.add(metainfo)
         for _ in range(HOUR):

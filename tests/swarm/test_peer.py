@@ -89,7 +89,11 @@ async def test_requests_are_answered_in_order_or_refused(world, fast):
         assert talk.all(wm.RejectRequest) == ([wm.RejectRequest(*blocks[0])] if fast else []), "it is choked"
         await talk.say(wm.Interested())
         await talk.hear(wm.Unchoke)
-        odd = [(0, 5, 1000), (1, BLOCK_SIZE - 1, BLOCK_SIZE), (layout.piece_count - 1, layout.last_piece_length - 3, 3)]
+        odd = [
+            (0, 5, 1000),
+            (1, BLOCK_SIZE - 1, BLOCK_SIZE),
+            (layout.piece_count - 1, layout.piece_size(layout.piece_count - 1) - 3, 3),
+        ]
         await talk.say(*[wm.Request(*block) for block in [*blocks, *odd]])
         await talk.hear(wm.Piece, len(blocks) + len(odd))
         for message, block in zip(talk.all(wm.Piece), [*blocks, *odd], strict=True):

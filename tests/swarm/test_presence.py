@@ -33,10 +33,12 @@ async def test_the_port_outside_is_what_others_are_told(world):
             mapped = session.stats().port_map
             assert mapped.tcp_port != 50000
             assert mapped.external_host == OUTSIDE
-            await until(lambda: nodes.stored(metainfo.info.hashes.v1))
+            await until(lambda: nodes.stored(metainfo.info.hashes.wire))
             await trio.sleep(120)
             assert tracker.announces[-1].peer.port == mapped.tcp_port
-            (stored,) = [each for each in nodes.stored(metainfo.info.hashes.v1) if each.endswith(f":{mapped.tcp_port}")]
+            (stored,) = [
+                each for each in nodes.stored(metainfo.info.hashes.wire) if each.endswith(f":{mapped.tcp_port}")
+            ]
             assert stored
             # Who is outside hears of that port too, who is at home of the real one.
             for host, port in (("50.0.0.1", mapped.tcp_port), ("192.168.1.9", 50000)):

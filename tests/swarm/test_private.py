@@ -93,7 +93,7 @@ async def test_a_private_torrent_leaves_no_trace_but_at_its_tracker(world):
     open_one, other = world.torrent(100_000, name="open")
     seed, machine = world.host(), sniffed(world.host())
     seed.put(metainfo.info, data)
-    hashes = metainfo.info.hashes.v1
+    hashes = metainfo.info.hashes.wire
     async with (
         dht(world) as nodes,
         session_on(seed) as sharing,
@@ -140,8 +140,8 @@ async def test_a_magnet_that_turns_out_to_be_private_keeps_to_its_tracker(world)
         await until(lambda: tracker.announces)
         # Somebody has announced it in the DHT all the same, and somebody is in the link.
         named = await Stranger(world.host(), metainfo.info, data, has=0, metadata=None).serve(nursery)
-        await nodes[0].announce_peer(metainfo.info.hashes.v1, 6999)
-        leaked = nodes.stored(metainfo.info.hashes.v1)
+        await nodes[0].announce_peer(metainfo.info.hashes.wire, 6999)
+        leaked = nodes.stored(metainfo.info.hashes.wire)
         assert len(leaked) == 1
         link = f"magnet:?xt=urn:btih:{metainfo.info_hash}&tr={tracker.url}&x.pe={named.place[0]}:{named.port}"
         await until(lambda: session.stats().dht.state == "joined")
@@ -152,13 +152,13 @@ async def test_a_magnet_that_turns_out_to_be_private_keeps_to_its_tracker(world)
         assert {peer.source for peer in torrent.peers()} == {"tracker"}
         assert {known.source for known in torrent._life.swarm.peerlist} <= {"tracker", "incoming"}
         dialled = len(machine.network.dialled)
-        with_hash = [data for data, _ in machine.network.datagrams if metainfo.info.hashes.v1 in data]
+        with_hash = [data for data, _ in machine.network.datagrams if metainfo.info.hashes.wire in data]
         assert with_hash, "it did ask the DHT: nobody knew"
         assert not any(b"announce_peer" in data for data in with_hash)
-        assert nodes.stored(metainfo.info.hashes.v1) == leaked, "and told it nothing"
+        assert nodes.stored(metainfo.info.hashes.wire) == leaked, "and told it nothing"
         await torrent.wait_complete()
         await trio.sleep(600)
-        with_hash_later = [data for data, _ in machine.network.datagrams if metainfo.info.hashes.v1 in data]
+        with_hash_later = [data for data, _ in machine.network.datagrams if metainfo.info.hashes.wire in data]
         assert len(with_hash_later) == len(with_hash), "and it asks no more"
         assert {address.host for address in machine.network.dialled[dialled:]} <= {"40.0.0.1", tracker.host.ip}
         peers = [sent for remote, sent in machine.network.sent.items() if remote.host == "40.0.0.1"]

@@ -24,7 +24,7 @@ async def test_the_silent_are_gone_after_the_handshake_time(world):
         for talk in silent:
             nursery.start_soon(talk.listen)
         half = await Stranger(world.host(), metainfo.info).dial(where(machine, session))
-        await half.say(Handshake(metainfo.info.hashes.v1, bytes(20)).encode()[:60])
+        await half.say(Handshake(metainfo.info.hashes.wire, bytes(20)).encode()[:60])
         await trio.sleep(HANDSHAKE_TIMEOUT - 1)
         assert session.stats().pending_handshakes == 6
         assert not any(talk.ended for talk in silent)
@@ -61,7 +61,7 @@ async def test_the_answer_comes_before_the_peer_id(world):
         talk = await stranger.dial(where(machine, session))
         hello = stranger.hello.encode()
         await talk.say(hello[:48])
-        assert (await talk.greet(None)).info_hash == metainfo.info.hashes.v1
+        assert (await talk.greet(None)).info_hash == metainfo.info.hashes.wire
         assert not torrent.peers()
         await talk.say(hello[48:])
         nursery.start_soon(talk.listen)

@@ -108,7 +108,7 @@ async def test_two_behind_routers_meet_by_the_dht_alone(world, kind, idle):
         homes[0].put(metainfo.info, data)
         async with session_on(homes[0], bootstrap=nodes.bootstrap) as sharing:
             await sharing.add(metainfo).wait_complete()
-            await until(lambda: nodes.stored(metainfo.info.hashes.v1))
+            await until(lambda: nodes.stored(metainfo.info.hashes.wire))
             await trio.sleep(idle)
             async with session_on(homes[1], bootstrap=nodes.bootstrap) as session:
                 torrent = session.add(metainfo)

@@ -16,7 +16,7 @@ PEER_ID = b"-Tl0100-abcdefghijkl"
 twenty = st.binary(min_size=20, max_size=20)
 
 
-@given(st.builds(Handshake, twenty, twenty, st.booleans(), st.booleans(), st.booleans()))
+@given(st.builds(Handshake, twenty, twenty, st.booleans(), st.booleans(), st.booleans(), st.booleans()))
 def test_round_trip(handshake: Handshake) -> None:
     data = handshake.encode()
     assert len(data) == HANDSHAKE_SIZE
@@ -29,10 +29,11 @@ def test_the_bits_are_where_the_beps_put_them() -> None:
     assert plain._replace(fast=True).encode()[20:28] == b"\0\0\0\0\0\0\0\x04"
     assert plain._replace(extended=True).encode()[20:28] == b"\0\0\0\0\0\x10\0\0"
     assert plain._replace(dht=True).encode()[20:28] == b"\0\0\0\0\0\0\0\x01"
+    assert plain._replace(v2=True).encode()[20:28] == b"\0\0\0\0\0\0\0\x10"
 
 
 def test_bits_of_others_are_ignored() -> None:
-    data = PROTOCOL + b"\xff\xff\xff\xff\xff\xef\xff\xfa" + INFO_HASH + PEER_ID
+    data = PROTOCOL + b"\xff\xff\xff\xff\xff\xef\xff\xea" + INFO_HASH + PEER_ID
     assert Handshake.parse(data) == Handshake(INFO_HASH, PEER_ID)
 
 

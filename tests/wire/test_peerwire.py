@@ -82,6 +82,13 @@ EVERY_KIND: list[m.PlainMessage] = [
     m.SuggestPiece(PIECES - 1),
     m.RejectRequest(1, 2, 3),
     m.AllowedFast(PIECES - 1),
+    m.HashRequest(b"r" * 32, 2**32 - 1, 1, 3, 2**32 - 1),
+    m.HashReject(b"r" * 32, 2**32 - 1, 1, 3, 2**32 - 1),
+    m.Hashes(b"r" * 32, 2**32 - 1, 7, 1, 0, b"h" * 64),
+    m.Hashes(b"r" * 32, 0, 512, 512, 8, bytes(512 * 32)),
+    m.Hashes(
+        b"r" * 32, 1, 2**32 - 512, 512, 8 + limits.MAX_UNCLES, bytes((limits.HASHES_ASKED + limits.MAX_UNCLES) * 32)
+    ),
 ]
 
 
@@ -111,7 +118,7 @@ def test_without_extensions_bep_3_is_all_there() -> None:
     assert receive(encode_all(messages), fast=False, extended=False) == messages
 
 
-@pytest.mark.parametrize("kind", [10, 11, 12, 18, 19, 21, 22, 23, 255])
+@pytest.mark.parametrize("kind", [10, 11, 12, 18, 19, 24, 255])
 def test_unknown_messages_are_named_and_skipped(kind: int) -> None:
     data = raw(kind) + raw(kind, b"x" * 1000) + m.encode(m.Choke())
     assert receive(data) == [m.Unknown(kind), m.Unknown(kind), m.Choke()]
@@ -146,6 +153,19 @@ def test_what_it_has_may_be_said_anew_at_any_time(news: m.PlainMessage) -> None:
 INDEXES = st.integers(0, PIECES - 1)
 BEGINS = st.integers(0, 2**32 - 1)
 BITS = st.integers(0, bitfield.full(PIECES)).map(lambda bits: m.Bitfield(bitfield.to_wire(bits, PIECES)))
+ROOTS = st.binary(min_size=32, max_size=32)
+
+
+@st.composite
+def hashes(draw: st.DrawFn) -> m.Hashes:
+    length = 1 << draw(st.integers(0, 9))
+    proofs = draw(st.integers(0, 20))
+    index = length * draw(st.integers(0, 2**20))
+    return m.Hashes(
+        draw(ROOTS), draw(BEGINS), index, length, proofs, b"hash" * 8 * (length + m.uncle_count(length, proofs))
+    )
+
+
 DATA = (st.binary(min_size=1, max_size=40) | st.integers(1, limits.MAX_BLOCK).map(bytes)).map(memoryview)
 PLAIN = st.one_of(
     st.sampled_from([m.KeepAlive(), m.Choke(), m.Unchoke(), m.Interested(), m.NotInterested()]),
@@ -157,6 +177,9 @@ PLAIN = st.one_of(
     st.builds(m.SuggestPiece, INDEXES),
     st.builds(m.RejectRequest, INDEXES, BEGINS, BEGINS),
     st.builds(m.AllowedFast, INDEXES),
+    st.builds(m.HashRequest, ROOTS, *[BEGINS] * 4),
+    st.builds(m.HashReject, ROOTS, *[BEGINS] * 4),
+    hashes(),
     BITS,
     st.just(m.HaveAll()),
 )
@@ -305,6 +328,11 @@ class Illegal:
     piece_count: int | None = PIECES
 
 
+def hashes_of(index: int, length: int, proofs: int, count: int) -> bytes:
+    """An answer that says one thing and holds another."""
+    return m.encode(m.Hashes(b"r" * 32, 0, index, length, proofs, bytes(32 * count)))
+
+
 HEADER = 5  # length and id
 INDEX = 9  # and the piece
 ILLEGAL = [
@@ -360,6 +388,21 @@ ILLEGAL = [
     Illegal("have all of 2", raw(14, b"x"), HEADER),
     Illegal("allowed fast of 1", raw(17), HEADER),
     Illegal("unknown and too long", raw(99, length=limits.MAX_EXTENSION + 2), HEADER),
+    Illegal("hash request of 48", raw(21, bytes(47)), HEADER),
+    Illegal("hash request of 50", raw(21, bytes(49)), HEADER),
+    Illegal("hash reject of 48", raw(23, bytes(47)), HEADER),
+    Illegal("hash reject of 81", raw(23, bytes(80)), HEADER),
+    Illegal("hashes without a hash", raw(22, bytes(48)), HEADER),
+    Illegal("hashes and a part of one", raw(22, length=49 + 64 + 31), HEADER),
+    Illegal("a hash too many", raw(22, length=49 + 32 * (limits.HASHES_ASKED + limits.MAX_UNCLES + 1)), HEADER),
+    Illegal("hashes said to be none", hashes_of(0, 0, 0, 2), 117),
+    Illegal("hashes, three of them", hashes_of(0, 3, 0, 3), 149),
+    Illegal("hashes that do not begin where they may", hashes_of(1, 2, 0, 2), 117),
+    Illegal("hashes of which there are fewer", hashes_of(0, 4, 0, 2), 117),
+    Illegal("hashes of which there are four thousand millions", hashes_of(0, 2**31, 0, 2), 117),
+    Illegal("hashes without their uncle", hashes_of(0, 2, 1, 2), 117),
+    Illegal("hashes with an uncle in excess", hashes_of(0, 2, 0, 3), 149),
+    Illegal("hashes with uncles without end", hashes_of(0, 2, 2**32 - 1, 3), 149),
     Illegal("extended without the extension", extended(0, b"de"), HEADER, extended=False),
     Illegal("extended without an id", raw(20), HEADER),
     Illegal("extended and too long", raw(20, length=limits.MAX_EXTENSION + 3), HEADER),

@@ -210,6 +210,9 @@ def _create(add: CommandParser) -> None:
     add.add_argument(
         "--piece-size", metavar="SIZE", type=values.PIECE_SIZE, help="a power of two, 16k to 16M (default: by size)"
     )
+    version = add.add_mutually_exclusive_group()
+    version.add_argument("--hybrid", action="store_true", help="for clients of version 1 and 2 (BEP 52)")
+    version.add_argument("--v2", action="store_true", help="for clients of version 2 alone")
     add.add_argument("--private", action="store_true", help="peers from the trackers only")
     add.add_argument("--comment", metavar="TEXT", default="", help="kept in the .torrent, for people")
     add.add_argument("--magnet", action="store_true", help="print the magnet link too")

@@ -32,6 +32,7 @@ async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) ->
             private=args.private,
             comment=args.comment,
             piece_length=args.piece_size,
+            version="v2" if args.v2 else "hybrid" if args.hybrid else "v1",
         )
         await trio.to_thread.run_sync(_write, target, metainfo.encode(), args.overwrite)
         magnet = metainfo.magnet

@@ -44,7 +44,7 @@ async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) ->
 
 def _parse(text: str) -> bytes:
     try:
-        return Magnet.parse(text.strip()).hashes.v1
+        return Magnet.parse(text.strip()).hashes.wire
     except MagnetError as error:
         raise UsageError(
             f"'{text}' is no info-hash", hint="40 hex or 32 base32 characters, or a magnet link"

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import trio
 
 from .. import Metainfo, create
+from ..metainfo.build import Version
 from ..metainfo.text import display
 from ..stats import Reason, Why
 from . import units
@@ -68,6 +69,7 @@ async def hash_path(
     private: bool = False,
     comment: str = "",
     piece_length: int | None = None,
+    version: Version = "v1",
 ) -> Metainfo:
     """Make the metainfo of a file or folder, showing how far it is.
 
@@ -89,6 +91,7 @@ async def hash_path(
             private=private,
             comment=comment,
             piece_length=piece_length,
+            version=version,
             progress=tally,
             state_dir=state_dir,
         )

@@ -43,7 +43,7 @@ def facts(metainfo: Metainfo) -> list[tuple[str, str]]:
     pieces = f"{info.layout.piece_count:,} × {units.size(info.piece_length)}"
     rows = [
         ("name", display(metainfo.name)),
-        ("info-hash", metainfo.info_hash),
+        ("info-hash", info.hashes.v1.hex() if info.hashes.v1 else ""),
         ("v2 hash", info.hashes.v2.hex() if info.hashes.v2 else ""),
         ("size", f"{describe_size(metainfo)} ({metainfo.total:,} bytes)"),
         ("pieces", pieces),

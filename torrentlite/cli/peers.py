@@ -56,7 +56,7 @@ class _Asking:
     """
 
     def __init__(self, found: Metainfo | Magnet, args: argparse.Namespace, output: Output) -> None:
-        self.info_hash = found.hashes.v1
+        self.info_hash = found.hashes.wire
         self.peers: dict[Address, list[str]] = {}
         for host, port in found.peers if isinstance(found, Magnet) else ():
             self._add([Address(host, port)], "magnet")

@@ -44,7 +44,7 @@ else:
 
 T = TypeVar("T")
 
-_HASH: Final = re.compile(r"(?:torrent://)?/?([0-9a-fA-F]{40})(?:/|$)")
+_HASH: Final = re.compile(r"(?:torrent://)?/?([0-9a-fA-F]{64}|[0-9a-fA-F]{40})(?:/|$)")
 _AT_ONCE: Final = 16
 """Parts of files that are read at the same time (``cat_ranges``)."""
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from typing import Final
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Final, Literal, NamedTuple
 
 from .. import bencode, limits
 from ..errors import MetainfoError
+from . import merkle
+from .filetree import too_deep
 from .info import Info
-from .layout import BLOCK_SIZE
+from .layout import BLOCK_SIZE, aligned
 from .metainfo import Metainfo, Origin
 from .urls import clean_url
 
@@ -43,6 +45,10 @@ def check_piece_length(length: int) -> int:
             hint=f"a power of two from {BLOCK_SIZE >> 10} KiB to {limits.MAX_PIECE_LENGTH >> 20} MiB",
         )
     return length
+
+
+Version = Literal["v1", "v2", "hybrid"]
+"""Who can use a torrent: everybody (BEP 3), who speaks version 2 (BEP 52), or both."""
 
 
 def build_info(
@@ -91,9 +97,98 @@ def build_info(
     return Info.from_bytes(bencode.encode(fields))
 
 
+class V2File(NamedTuple):
+    """A file for the file tree.
+
+    Attributes:
+        path: components; of a torrent that is one file its name.
+        length: bytes.
+        layer: the roots of the trees of its pieces, each as small as holds the piece (``digest.ROOTS``).
+    """
+
+    path: tuple[bytes, ...]
+    length: int
+    layer: bytes
+
+
+def build_v2_info(
+    name: str | bytes,
+    files: Sequence[V2File],
+    *,
+    piece_length: int,
+    pieces: bytes = b"",
+    single: bool = False,
+    private: bool = False,
+) -> tuple[Info, dict[bytes, bytes]]:
+    """An info dictionary of version 2, or a hybrid, and the layers that belong beside it.
+
+    Args:
+        name: of the file or the folder, as it is on the disk.
+        files: in the order of their paths.
+        piece_length: bytes, a power of two from 16 KiB.
+        pieces: for a hybrid, the SHA-1 digests of v1, where the gaps between files are zeros and so is the rest of the
+            last piece (but not where a torrent is one file).
+        single: one file without a folder.
+        private: peers come from its trackers only (BEP 27).
+
+    Raises:
+        MetainfoError: what ``Info.from_bytes`` would not take.
+    """
+    base = merkle.height(piece_length // BLOCK_SIZE)
+    tree: dict[bytes, object] = {}
+    layers: dict[bytes, bytes] = {}
+    for file in files:
+        if len(file.path) > limits.MAX_TREE_DEPTH:
+            raise too_deep()
+        properties: dict[str, object] = {"length": file.length}
+        if file.length:
+            root = file.layer
+            if file.length > piece_length:
+                rest = -(-(file.length % piece_length or piece_length) // BLOCK_SIZE)  # blocks of the last piece
+                last = merkle.grown(file.layer[-merkle.DIGEST :], merkle.height(rest), base)
+                layer = file.layer[: -merkle.DIGEST] + last
+                root = merkle.root_of(layer, base)
+                layers[root] = layer
+            properties["pieces root"] = root
+        folder = tree
+        for part in file.path[:-1]:
+            folder = folder.setdefault(part, {})  # type: ignore[assignment]  # no file has the name of a folder
+        folder[file.path[-1]] = {b"": properties}
+    fields: dict[str, object] = {"file tree": tree, "meta version": 2, "name": _bytes(name)}
+    fields["piece length"] = piece_length
+    if pieces and single:
+        fields |= {"pieces": pieces, "length": files[0].length}
+    elif pieces:
+        fields |= {"pieces": pieces, "files": [_v1_entry(*entry) for entry in padded(files, piece_length)]}
+    if private:
+        fields["private"] = 1
+    info = Info.from_bytes(bencode.encode(fields))
+    return (info if pieces else info.with_layers(layers)), layers
+
+
+def padded(files: Sequence[V2File], piece_length: int) -> Iterator[tuple[V2File | None, int]]:
+    """The files of a hybrid's v1 half with the padding between them, and behind the last: that is None, and a length.
+
+    BEP 52: "a multifile torrent must use BEP 47 padding files to achieve identical alignment".
+    """
+    total = 0
+    for index, length in aligned((file.length for file in files), piece_length):
+        yield None if index is None else files[index], length
+        total += length
+    if total % piece_length:
+        yield None, -total % piece_length
+
+
+def _v1_entry(file: V2File | None, length: int) -> dict[str, object]:
+    if file is None:
+        return {"attr": "p", "length": length, "path": [".pad", str(length)]}
+    return {"length": length, "path": list(file.path)}
+
+
 def build_metainfo(
     info: Info,
     *,
+    layers: Mapping[bytes, bytes] | None = None,
     trackers: Iterable[str | Iterable[str]] = (),
     web_seeds: Iterable[str] = (),
     comment: str = "",
@@ -105,6 +200,7 @@ def build_metainfo(
 
     Args:
         info: what is shared.
+        layers: of a hybrid, the piece layers of its v2 half.
         trackers: URLs, each a tier of its own, or tiers of URLs (BEP 12).
         web_seeds: URLs (BEP 19).
         comment: for people.
@@ -124,6 +220,7 @@ def build_metainfo(
         comment=_bytes(comment).decode(errors="replace"),
         created_by=created_by,
         creation_date=creation_date,
+        extra=((b"piece layers", bencode.encode(layers)),) if layers is not None and info.hashes.v1 is not None else (),
         origin=origin,
     )
 

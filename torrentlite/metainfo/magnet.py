@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from .. import limits
-from ..errors import MagnetError, UnsupportedTorrentError
+from ..errors import MagnetError
 from ..wire.address import parse_host
-from .info import V2_HINT, V2_ONLY, InfoHashes
+from .info import InfoHashes
 from .link import V1_BASE32, V1_HEX, V2
 from .text import display
 from .urls import UrlFilter
@@ -27,7 +27,7 @@ class Magnet(NamedTuple):
     Exact and acceptable sources (``xs``, ``as``) are never fetched: a link must not make us ask hosts of its choice.
 
     Attributes:
-        hashes: v1, and of a hybrid v2 too.
+        hashes: v1, v2, or of a hybrid both.
         name: what to show until the metadata is there; one line, fit to be shown, empty for none.
         trackers: URLs.
         peers: host (an IP address in its shortest form, or a name) and port.
@@ -44,10 +44,9 @@ class Magnet(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Magnet:
-        """Read a magnet link, or an info-hash of 40 hex digits or 32 base32 characters.
+        """Read a magnet link, or an info-hash: 40 hex digits or 32 base32 characters, of v2 64 hex digits.
 
         Raises:
-            UnsupportedTorrentError: it names a v2-only torrent.
             MagnetError: it is neither, or has no usable info-hash, or asks for files in a way that cannot be read.
         """
         text = text.strip()
@@ -57,7 +56,7 @@ class Magnet(NamedTuple):
         if digest is not None:
             return cls(InfoHashes(digest))
         if V2.fullmatch(text):
-            raise UnsupportedTorrentError(V2_ONLY, hint=V2_HINT)
+            return cls(InfoHashes(None, bytes.fromhex(text[-64:])))
         scheme, _, query = text.partition("?")
         if scheme.lower() != "magnet:":
             raise MagnetError(f"neither a magnet link nor an info-hash: '{display(text, limit=60)}'", hint=_HINT)
@@ -73,11 +72,11 @@ class Magnet(NamedTuple):
 
     @property
     def info_hash(self) -> str:
-        """The v1 info-hash in 40 hex digits."""
+        """The v1 info-hash in 40 hex digits; of a v2-only torrent the v2 hash in 64."""
         return self.hashes.hex
 
     def __str__(self) -> str:
-        parts = [f"xt=urn:btih:{self.info_hash}"]
+        parts = [f"xt=urn:btih:{self.hashes.v1.hex()}"] if self.hashes.v1 is not None else []
         if self.hashes.v2 is not None:
             parts.append(f"xt=urn:btmh:1220{self.hashes.v2.hex()}")
         if self.name:
@@ -128,11 +127,9 @@ def _hashes(topics: list[str]) -> InfoHashes:
     v1, v2 = found["btih"], found["btmh"]
     if len(v1) > 1 or len(v2) > 1:
         raise MagnetError("the link names several torrents")
-    if v2 and not v1:
-        raise UnsupportedTorrentError(V2_ONLY, hint=V2_HINT)
-    if not v1:
+    if not v1 and not v2:
         raise MagnetError("the link has no info-hash (xt=urn:btih:)", hint=_HINT)
-    return InfoHashes(v1.pop(), v2.pop() if v2 else None)
+    return InfoHashes(v1.pop() if v1 else None, v2.pop() if v2 else None)
 
 
 def _peers(texts: list[str]) -> Iterator[tuple[str, int]]:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from .. import bencode, limits
 from ..bencode import Value
 from ..errors import BencodeError, MetainfoError
-from . import hybrid
+from .filetree import check_layers
 from .info import FileEntry, Info, InfoHashes
 from .magnet import Magnet
 from .urls import UrlFilter
@@ -75,7 +75,7 @@ class Metainfo:
         The info dictionary must be right in all it says. Around it, what cannot be used is left out with a warning.
 
         Raises:
-            UnsupportedTorrentError: valid, but of another kind (v2 only, Merkle).
+            UnsupportedTorrentError: valid, but of another kind (a later version, Merkle).
             MetainfoError: no usable .torrent.
         """
         if not data:
@@ -94,11 +94,15 @@ class Metainfo:
         info = Info.from_fields(data[slice(*spans[b"info"])], fields)
 
         warnings: list[str] = []
-        if info.hashes.v2 is not None:
-            if b"piece layers" in top:
-                hybrid.check_layers(top[b"piece layers"], fields.get(b"file tree"), info.piece_length)
-            else:
-                warnings.append("the v2 half of this hybrid lacks its piece layers")
+        if b"piece layers" in top and info.hashes.v2 is not None:
+            layers = check_layers(top[b"piece layers"], info.layers_needed, info.piece_length)
+            if info.lacks_layers:
+                info = info.with_layers(layers)
+        elif info.lacks_layers:
+            raise MetainfoError("this v2 torrent lacks its piece layers", hint="use its magnet link: peers have them")
+        elif info.layers_needed:
+            warnings.append("the v2 half of this hybrid lacks its piece layers")
+        known = _KNOWN if info.hashes.v1 is not None else _KNOWN | {b"piece layers"}
         return cls(
             info=info,
             trackers=_trackers(top, warnings),
@@ -107,7 +111,7 @@ class Metainfo:
             comment=_text(top, b"comment", warnings),
             created_by=_text(top, b"created by", warnings),
             creation_date=_date(top.get(b"creation date"), warnings),
-            extra=tuple((key, data[slice(*span)]) for key, span in spans.items() if key not in _KNOWN),
+            extra=tuple((key, data[slice(*span)]) for key, span in spans.items() if key not in known),
             warnings=tuple(warnings),
         )
 
@@ -126,6 +130,8 @@ class Metainfo:
         if self.creation_date is not None:
             top[b"creation date"] = self.creation_date
         top[b"info"] = bencode.Raw(self.info.raw)
+        if self.info.hashes.v1 is None:
+            top[b"piece layers"] = {root: bytes(self.info.layer(root) or b"") for root in self.info.layers_needed}
         if self.nodes:
             top[b"nodes"] = self.nodes
         if self.web_seeds:
@@ -161,7 +167,7 @@ class Metainfo:
 
     @property
     def info_hash(self) -> str:
-        """The v1 info-hash in 40 hex digits."""
+        """The v1 info-hash in 40 hex digits; of a v2-only torrent the v2 hash in 64."""
         return self.info.hashes.hex
 
     @property
@@ -176,7 +182,7 @@ class Metainfo:
 
     @property
     def piece_length(self) -> int:
-        """Bytes of each piece but the last."""
+        """Bytes of each piece but short ones: the last, of v2 the last of each file."""
         return self.info.piece_length
 
     @property

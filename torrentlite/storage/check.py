@@ -9,7 +9,8 @@ import trio
 
 from .. import limits
 from ..errors import StorageError
-from ..metainfo.info import HASH_SIZE, Info
+from ..metainfo.digest import Hashing
+from ..metainfo.info import Info
 from ..metainfo.layout import BLOCK_SIZE, Layout
 from ..wire import bitfield
 from .offload import Offload
@@ -17,30 +18,31 @@ from .runs import batches
 from .storage import Buffer, Storage
 
 
-def digests(storage: Storage, layout: Layout, pieces: range, *, aside: bool = False) -> bytes:
-    """The SHA-1 digests of consecutive pieces, one after the other. Blocks; runs in a thread.
+def digests(storage: Storage, layout: Layout, hashing: Hashing, pieces: range, *, aside: bool = False) -> bytes:
+    """The digests of consecutive pieces, one after the other. Blocks; runs in a thread.
 
     Raises:
         StorageError: the bytes cannot be read.
     """
     result = []
     buffer = memoryview(bytearray(min(limits.READ_CHUNK, len(pieces) * layout.piece_length)))
-    position = layout.offset(pieces.start)
-    stop = layout.offset(pieces.stop - 1) + layout.piece_size(pieces.stop - 1)
-    piece, missing = pieces.start, layout.piece_size(pieces.start)
-    sha = hashlib.sha1(usedforsecurity=False)
-    while position < stop:
-        rest = buffer[: stop - position]
-        storage.pread_into(position, [rest], aside=aside)
-        position += len(rest)
-        while rest:
-            head, rest = rest[:missing], rest[missing:]
-            sha.update(head)
-            missing -= len(head)
-            if not missing:
-                result.append(sha.digest())
-                piece += 1
-                sha, missing = hashlib.sha1(usedforsecurity=False), layout.piece_size(piece)
+    for run in layout.unbroken(pieces):
+        position = layout.offset(run.start)
+        stop = layout.offset(run.stop - 1) + layout.piece_size(run.stop - 1)
+        piece, missing = run.start, layout.piece_size(run.start)
+        digest = hashing.new()
+        while position < stop:
+            rest = buffer[: stop - position]
+            storage.pread_into(position, [rest], aside=aside)
+            position += len(rest)
+            while rest:
+                head, rest = rest[:missing], rest[missing:]
+                digest.update(head)
+                missing -= len(head)
+                if not missing:
+                    result.append(digest.digest())
+                    piece += 1
+                    digest, missing = hashing.new(), layout.piece_size(piece)
     return b"".join(result)
 
 
@@ -55,23 +57,30 @@ def block_digests(data: Buffer) -> list[bytes]:
 
 def right_ones(info: Info, pieces: range, found: bytes) -> list[int]:
     """Which of these pieces have the digests they should have."""
-    if found == info.pieces[pieces.start * HASH_SIZE : pieces.stop * HASH_SIZE]:
+    size = info.hashing.size
+    if found == info.pieces[pieces.start * size : pieces.stop * size]:
         return list(pieces)
     return [
         piece
         for index, piece in enumerate(pieces)
-        if found[index * HASH_SIZE : (index + 1) * HASH_SIZE] == info.piece_hash(piece)
+        if found[index * size : (index + 1) * size] == info.piece_hash(piece)
     ]
 
 
 async def hash_pieces(
-    storage: Storage, layout: Layout, pieces: int, offload: Offload, got: Callable[[range, bytes], None]
+    storage: Storage,
+    layout: Layout,
+    hashing: Hashing,
+    pieces: int,
+    offload: Offload,
+    got: Callable[[range, bytes], None],
 ) -> None:
     """Hash a set of pieces (bit ``i`` is piece ``i``) on all cores.
 
     Args:
         storage: where they are.
         layout: of the torrent.
+        hashing: likewise.
         pieces: which.
         offload: where to hash.
         got: called in the loop with some consecutive pieces and their digests; batches come in any order.
@@ -85,7 +94,7 @@ async def hash_pieces(
     async def work() -> None:
         for batch in todo:
             try:
-                found = await offload.run(digests, storage, layout, batch, abandon=True)
+                found = await offload.run(digests, storage, layout, hashing, batch, abandon=True)
             except StorageError as error:
                 failures.append(error)
                 nursery.cancel_scope.cancel()
@@ -132,5 +141,5 @@ async def check_pieces(
 
     if progress is not None:
         progress(0, total)
-    await hash_pieces(storage, layout, pieces, offload, got)
+    await hash_pieces(storage, layout, info.hashing, pieces, offload, got)
     return bitfield.of(right)

@@ -8,7 +8,6 @@ in its thread.
 from __future__ import annotations
 
 import enum
-import hashlib
 import itertools
 import logging
 import pathlib
@@ -17,7 +16,9 @@ from typing import TypeVar, TypeVarTuple
 
 import trio
 
+from .. import limits
 from ..errors import DiskFullError, StorageError
+from ..metainfo import merkle
 from ..metainfo.info import Info
 from ..metainfo.layout import Block
 from ..wire import bitfield
@@ -44,8 +45,6 @@ class Verdict(enum.Enum):
 
     RIGHT = enum.auto()
     WRONG = enum.auto()
-    NEED_HASHES = enum.auto()
-    """Its hashes have to be fetched first (BEP 52). Never said of v1 torrents."""
 
 
 class Disk:
@@ -166,6 +165,26 @@ class Disk:
         """The SHA-1 digest of each block of a piece, to find out who sent a wrong one."""
         return await self._offload.run(block_digests, data, abandon=True)
 
+    async def leaves(self, piece: int) -> bytes:
+        """The hashes of the blocks of a verified piece (BEP 52).
+
+        Raises:
+            StorageError: a file was changed or removed, or the disk failed.
+        """
+        async with self._turns.using():
+            return await self._offload.run(self._leaves, piece, abandon=True)
+
+    def _leaves(self, piece: int) -> bytes:
+        position, found = self._layout.offset(piece), []
+        stop = position + self._layout.piece_size(piece)
+        buffer = memoryview(bytearray(limits.READ_CHUNK))
+        while position < stop:
+            view = buffer[: stop - position]
+            self._storage.pread_into(position, [view])
+            found.append(merkle.leaves(view))
+            position += len(view)
+        return b"".join(found)
+
     async def spill(self, piece: int, runs: Sequence[tuple[int, Buffer]]) -> None:
         """Write parts of an unfinished piece, as (begin, data), to have their memory back. Nothing is verified."""
         self._spilled.place(piece)
@@ -214,11 +233,8 @@ class Disk:
     # -- in threads --------------------------------------------------------------------------------------------------
 
     def _write(self, pieces: Sequence[tuple[int, Buffer]]) -> list[Verdict]:
-        right = {
-            piece: data
-            for piece, data in pieces
-            if hashlib.sha1(data, usedforsecurity=False).digest() == self._info.piece_hash(piece)
-        }
+        digest = self._info.hashing.of
+        right = {piece: data for piece, data in pieces if digest(data) == self._info.piece_hash(piece)}
         if self._journal:
             self._journal.written(right)
         for piece, data in right.items():
@@ -231,7 +247,7 @@ class Disk:
     def capacity(self) -> int | None:
         """Bytes that fit in here; None where the whole torrent does."""
         capacity = self._storage.capacity
-        return None if capacity is None or capacity >= self._layout.total else capacity
+        return None if capacity is None or capacity >= self._layout.stored else capacity
 
     async def discard(self, pieces: Sequence[int]) -> None:
         """Forget these pieces, which nobody may count as had any more."""

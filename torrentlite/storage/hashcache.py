@@ -1,8 +1,8 @@
 """Results of hashing, kept so that sharing the same files again begins at once.
 
-A file each, named after the path and the piece length. It holds a fingerprint of all files (name, size, time, inode)
-and the digests of all pieces, and is worth something only if the fingerprint fits. It is a cache: whatever is wrong
-with it or its folder, the answer is to hash.
+A file each, named after the path, the piece length and the kind of hash. It holds a fingerprint of all files (name,
+size, time, inode) and the digests of all pieces, and is worth something only if the fingerprint fits. It is a cache:
+whatever is wrong with it or its folder, the answer is to hash.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import time
 from typing import Final
 
 from .. import limits
+from ..metainfo.digest import SHA1, Hashing
 from . import platform
 from .walk import Listing
 
@@ -34,10 +35,10 @@ class HashCache:
     def __init__(self, state_dir: str | os.PathLike[str]) -> None:
         self._folder = os.path.join(os.fspath(state_dir), "hashes")
 
-    def load(self, listing: Listing, piece_length: int, size: int) -> bytes | None:
-        """The digests of all pieces (``size`` bytes together), or None."""
-        path = self._path(listing, piece_length)
-        expected = len(_MAGIC) + _DIGEST + size + _DIGEST
+    def load(self, listing: Listing, piece_length: int, hashing: Hashing, count: int) -> bytes | None:
+        """The digests of all pieces (``count`` of them), or None."""
+        path = self._path(listing, piece_length, hashing)
+        expected = len(_MAGIC) + _DIGEST + count * hashing.size + _DIGEST
         try:
             with open(path, "rb") as file:
                 if os.fstat(file.fileno()).st_size != expected:
@@ -52,14 +53,14 @@ class HashCache:
             return None
         return body[len(head) :]
 
-    def save(self, listing: Listing, piece_length: int, digests: bytes) -> None:
+    def save(self, listing: Listing, piece_length: int, hashing: Hashing, digests: bytes) -> None:
         """Remember them, unless a file was changed so lately that another change could go unnoticed."""
         now = time.time_ns()
         doubt = int(limits.HASH_CACHE_DOUBT * 1e9)
         if any(file is not None and abs(now - file.mtime_ns) < doubt for file in listing.origin.files):
             return
         body = _MAGIC + _fingerprint(listing, piece_length) + digests
-        path = self._path(listing, piece_length)
+        path = self._path(listing, piece_length, hashing)
         temporary = f"{path}.{os.getpid()}.new"
         try:
             os.makedirs(self._folder, exist_ok=True)
@@ -83,8 +84,10 @@ class HashCache:
         for _, path in sorted(files)[: -limits.MAX_HASH_CACHE]:
             os.unlink(path)
 
-    def _path(self, listing: Listing, piece_length: int) -> str:
-        name = hashlib.sha256(b"%d:" % piece_length + os.fsencode(os.path.realpath(listing.origin.root))).hexdigest()
+    def _path(self, listing: Listing, piece_length: int, hashing: Hashing) -> str:
+        root = os.fsencode(os.path.realpath(listing.origin.root))
+        kind = b"" if hashing is SHA1 else hashing.name.encode() + b" "
+        name = hashlib.sha256(kind + b"%d:" % piece_length + root).hexdigest()
         return os.path.join(self._folder, name[:32] + _SUFFIX)
 
 

@@ -109,6 +109,8 @@ class MemoryStorage(Storage):
         while size:
             piece, begin = divmod(offset, self._layout.piece_length)
             length = min(size, self._layout.piece_size(piece) - begin)
+            if length <= 0:
+                raise ValueError(f"byte {offset} lies in a gap between two files")
             parts.append((piece, begin, length))
             offset += length
             size -= length
@@ -133,7 +135,7 @@ class CacheStorage(MemoryStorage):
 
     def __init__(self, info: Info, *, limit: int = 64 << 20) -> None:
         super().__init__(info)
-        needed = min(4 * info.layout.piece_length, info.layout.total)
+        needed = min(4 * info.layout.piece_length, info.layout.stored)
         if limit < needed:
             raise StorageError(
                 f"a cache of {limit} bytes is too small for {info.name}",
@@ -154,4 +156,4 @@ class CacheStorage(MemoryStorage):
 
     def finish(self, files: Iterable[int]) -> list[int]:
         """See ``Storage.finish``: no file is ever whole for good."""
-        return super().finish(files) if self._layout.total <= (self.capacity or 0) else []
+        return super().finish(files) if self._layout.stored <= (self.capacity or 0) else []

@@ -72,7 +72,8 @@ class Spilled:
     def check(self, piece: int) -> bool:
         """Whether a whole piece is right; then it is in its place, too."""
         aside = piece in self._aside
-        if digests(self._storage, self._layout, range(piece, piece + 1), aside=aside) != self._info.piece_hash(piece):
+        found = digests(self._storage, self._layout, self._info.hashing, range(piece, piece + 1), aside=aside)
+        if found != self._info.piece_hash(piece):
             return False
         if aside:
             self._move(self._layout.offset(piece), self._layout.piece_size(piece))

@@ -188,7 +188,7 @@ class Choice(Generic[P]):
 
     def _scarce(self, asker: Asker[P]) -> Iterator[PieceDownload[P]]:
         """New pieces that are SCARCER times as rare as the open ones, while not too many are open."""
-        if self._partials.starved or self._partials.lacks(self._least()):
+        if self._partials.starved or self._partials.lacks(self._layout.least_of(self._wants.fresh)):
             return  # before the search, as in ``_begin_fresh``: nothing could be begun
         shared = bitfield.of(download.piece for download in self._shared(asker, slow=False))
         rarity = self._availability.lowest(shared) if shared else 0
@@ -218,7 +218,7 @@ class Choice(Generic[P]):
         # Before the search for the best, which is dear, and of two in a crowd one found that memory was full again.
         if self._partials.starved:
             return
-        if self._partials.lacks(self._least()):
+        if self._partials.lacks(self._layout.least_of(self._wants.fresh)):
             if self._has_fresh(asker):
                 self._partials.memory.full = True
             return
@@ -240,11 +240,6 @@ class Choice(Generic[P]):
             fresh &= asker.only
         # As a rule its witness is one, and a high one: a shift of few digits, not an int of all that it has.
         return (witness >= 0 and bool(fresh >> witness & 1)) or bool(fresh & asker.hand.holdings.bits)
-
-    def _least(self) -> int:
-        """Bytes of the smallest fresh piece: only the last one can be short."""
-        last = self._layout.piece_count - 1
-        return self._layout.piece_size(last if self._wants.fresh >> last & 1 else 0)
 
     def _begin(self, piece: int, asker: Asker[P], owner: P | None, *, urgent: bool = False) -> PieceDownload[P] | None:
         size = self._layout.piece_size(piece)

@@ -304,7 +304,7 @@ class Picker(Generic[P]):
         self._now = now
         hand = self._hands[peer]
         asker = Asker(hand, now, self._wants.permitted(only), room=count, slow=slow, alone=whole_piece)
-        pieces = max(1, count // self.layout.block_count(0))
+        pieces = max(1, count // self.layout.blocks_per_piece)
         for downloads in self._choice.runs(asker, pieces, follow=follow, in_order=in_order):
             blocks: list[Block] = []
             for download in downloads:

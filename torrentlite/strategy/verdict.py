@@ -18,6 +18,7 @@ class Facts(NamedTuple):
         error: the disk's or another error in its own words, or empty.
         disk: whether that error is the disk's, and may pass.
         left: wanted bytes that are not here.
+        hashes: whether of a magnet's metadata only the hashes of the pieces are missing (BEP 52).
         quiet: seconds since the last progress: a block, a piece of metadata, or the start.
         limited: whether a download limit is what holds it back.
         trackers: how many there are; ``trackers_failed`` of them failed when last asked, ``tracker_message`` says how;
@@ -38,6 +39,7 @@ class Facts(NamedTuple):
     error: str = ""
     disk: bool = False
     left: int = 0
+    hashes: bool = False
     quiet: float = 0.0
     limited: bool = False
     trackers: int = 0
@@ -123,7 +125,7 @@ def _moving(facts: Facts) -> Verdict:
             return Reason.WEB_SEEDS_FAIL, _web_seeds_fail(facts)
         return Reason.FINE, _looking(facts)
     if facts.state is State.METADATA:
-        return Reason.FINE, "fetching the metadata"
+        return Reason.FINE, f"fetching the {_lacking(facts)}"
     if not facts.interesting:
         return Reason.FINE, f"connected to {_count(facts.peers, 'peer')}, none has anything for us yet"
     if not facts.unchoked:
@@ -136,7 +138,8 @@ def _standing(facts: Facts) -> Verdict:
     if not facts.peers:
         return _alone(facts)
     if facts.state is State.METADATA:
-        return Reason.NO_METADATA, f"no metadata from {_count(facts.peers, 'peer')} for {_duration(facts.quiet)}"
+        who = _count(facts.peers, "peer")
+        return Reason.NO_METADATA, f"no {_lacking(facts)} from {who} for {_duration(facts.quiet)}"
     if not facts.interesting:
         needed = _count(facts.needed, "piece")
         return Reason.MISSING_PIECES, f"{_count(facts.peers, 'peer')} connected, none with any of the {needed} needed"
@@ -145,6 +148,10 @@ def _standing(facts: Facts) -> Verdict:
     if facts.limited:
         return Reason.LIMITED, "held back by its download limit"
     return Reason.SLOW, f"asked {_count(facts.unchoked, 'peer')}, and nothing came for {_duration(facts.quiet)}"
+
+
+def _lacking(facts: Facts) -> str:
+    return "hashes of the pieces" if facts.hashes else "metadata"
 
 
 def _alone(facts: Facts) -> Verdict:

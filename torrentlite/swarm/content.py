@@ -107,7 +107,7 @@ class Content:
                 log.warning("%s", error)
             self._kept = 0  # whatever comes of it, nothing is claimed that was not found
             self.recount()
-            await self._commons.wait_gone(self.info.hashes.v1)
+            await self._commons.wait_gone(self.info.hashes.wire)
             disk = self._disk = self._make_disk(self._metainfo)
             self.checked = self.check_total = 0
             self._bound(disk.capacity)

@@ -62,14 +62,14 @@ class Extensions:
     def handshake(self, peer: Peer) -> bytes:
         """What we tell this peer of ourselves."""
         swarm = self._swarm
-        raw = swarm.owner.info_raw
+        info = swarm.owner.info
         return peer.wire.encode_extended_handshake(
             wm.ExtendedHandshake(
                 extensions=self._offered(),
                 client=swarm.commons.user_agent,
                 reqq=swarm.commons.settings.request_queue,
                 port=swarm.commons.port_for(peer.address),
-                metadata_size=len(raw) if raw else None,
+                metadata_size=len(info.raw) if info else None,
                 your_ip=peer.address.host,
                 upload_only=swarm.complete,
             )
@@ -97,6 +97,8 @@ class Extensions:
             peer.listen_port = message.port
             if not self._swarm.owner.private:  # BEP 27: only its tracker's peers are called
                 self._swarm.dialler.called_from(Address(peer.address.host, message.port), peer)
+        peer.has_metadata = peer.has_metadata or bool(message.metadata_size)
+        self._swarm.layers.can_have(peer)
         if message.metadata_size and self.exchange is not None:
             self.exchange.got_size(peer, message.metadata_size)
             self.ask_metadata()
@@ -130,7 +132,7 @@ class Extensions:
             return
         for peer in self._swarm.peers:
             peer.wire.hears_pex = self._pex.listens(peer, now)
-        if self._swarm.owner.info_raw is None:
+        if self._swarm.owner.info is None:
             return  # without the metadata nobody knows whether it is private: we listen, and tell nothing
         peers = self._swarm.peers
         by_address = {address: peer for peer in peers if (address := peer.callable_at) is not None}
@@ -165,17 +167,18 @@ class Extensions:
         The request is kept, not the answer: of that, who does not read would make us hold 16 KiB for 30 bytes of his.
         """
         peer.metadata_requests += 1
-        asked = peer.sender.metadata
+        asked = peer.sender.asked
         if peer.metadata_requests > MAX_METADATA_REQUESTS or len(asked) >= MAX_METADATA_QUEUED:
             peer.sender.send(peer.wire.encode_metadata_reject(message.piece) or b"")
         else:
-            asked.append(message.piece)
+            asked.append(message)
             peer.sender.wake()
 
     def metadata_piece(self, peer: Peer, piece: int) -> bytes:
         """What answers a request for this piece of the info dictionary."""
-        raw = self._swarm.owner.info_raw
-        if raw is None or not 0 <= piece < -(-len(raw) // METADATA_PIECE):
+        info = self._swarm.owner.info
+        raw = info.raw if info is not None else b""
+        if not 0 <= piece < -(-len(raw) // METADATA_PIECE):
             answer = peer.wire.encode_metadata_reject(piece)
         else:
             part = raw[piece * METADATA_PIECE : (piece + 1) * METADATA_PIECE]

@@ -23,7 +23,7 @@ class Finding:
     @property
     def info_hash_bytes(self) -> bytes:
         """What it is known by."""
-        return self._life.hashes.v1
+        return self._life.hashes.wire
 
     @property
     def private(self) -> bool:

@@ -50,7 +50,7 @@ class Holepunch:
         say that only the tracker names peers (BEP 27).
         """
         swarm = self._swarm
-        return swarm.commons.utp is not None and swarm.extensions.speaks_pex and swarm.owner.info_raw is not None
+        return swarm.commons.utp is not None and swarm.extensions.speaks_pex and swarm.owner.info is not None
 
     def joined(self, peer: Peer, now: float) -> None:
         """A peer is connected."""

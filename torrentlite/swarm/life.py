@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import trio
 
@@ -25,6 +25,7 @@ from ..strategy.verdict import PATIENCE, why
 from ..tracker.tiers import Tiers
 from ..wire.address import Address, Scope
 from ..wire.mse import marked
+from .beginning import Beginning
 from .commons import Commons
 from .content import Content, DiskFactory
 from .discovery import Discovery
@@ -32,7 +33,6 @@ from .eventstream import Streams
 from .finding import Finding
 from .finishing import Finishing
 from .looks import torrent_facts, torrent_stats
-from .metadata import MetadataExchange
 from .opening import Opening
 from .pieces import Pieces
 from .reading import Reading
@@ -55,6 +55,7 @@ class Life:
         metainfo: what is shared; None until a magnet's metadata has come.
         state: what it is doing.
         error: why its state is ERROR, or what holds it up for now (a full disk); None where all is well.
+        beginning: what of a magnet's torrent is known so far.
         content: its files, once it is known which.
         swarm: its peers.
         reading: who reads from it, and the order in which pieces are fetched.
@@ -81,7 +82,7 @@ class Life:
         magnet = source if isinstance(source, Magnet) else None
         self.metainfo: Metainfo | None = source if isinstance(source, Metainfo) else None
         self.hashes: InfoHashes = source.hashes
-        self.mark = marked(self.hashes.v1)
+        self.mark = marked(self.hashes.wire)
         self.save_to = save_to
         self.state = State.PAUSED
         self.error: TorrentError | None = None
@@ -96,7 +97,8 @@ class Life:
         self.up = TokenBucket(0, now)
         self.down = TokenBucket(0, now, burst=DOWNLOAD_BURST)
         throttle = Throttle((commons.up_bucket, self.up), (commons.down_bucket, self.down))
-        self.swarm = Swarm(self, self.hashes.v1, commons, self._crew, throttle)
+        self.swarm = Swarm(self, self.hashes.wire, commons, self._crew, throttle)
+        self.beginning = Beginning(self.hashes, self.swarm)
         self.reading = Reading(self, self.swarm, sequential=sequential)
         self.finding = Finding(self)
         self.discovery = Discovery(self.finding, Tiers(self._tier_urls(), commons.world.rng), commons, self._crew)
@@ -125,8 +127,8 @@ class Life:
 
     @property
     def info_hash(self) -> str:
-        """40 hex digits."""
-        return self.hashes.v1.hex()
+        """40 hex digits; of a v2-only torrent 64."""
+        return self.hashes.hex
 
     @property
     def magnet(self) -> str:
@@ -136,12 +138,13 @@ class Life:
     @property
     def private(self) -> bool:
         """Whether only its trackers may name peers (BEP 27)."""
-        return self.metainfo is not None and self.metainfo.info.private
+        info = self.info or self.beginning.info
+        return info is not None and info.private
 
     @property
-    def info_raw(self) -> bytes | None:
-        """The info dictionary as received, once it is here."""
-        return self.metainfo.info.raw if self.metainfo is not None else None
+    def info(self) -> Info | None:
+        """The info dictionary, once it is here, with all hashes."""
+        return self.metainfo.info if self.metainfo is not None else None
 
     def _tier_urls(self) -> tuple[tuple[str, ...], ...]:
         if self.metainfo is not None:
@@ -252,9 +255,13 @@ class Life:
         """Start, or go on, with whatever comes next."""
         self.swarm.open = True
         if self.metainfo is None:
-            self.swarm.extensions.exchange = MetadataExchange(self.hashes.v1)
             self._set_state(State.METADATA)
-            self._meet()
+            known = self.beginning.info
+            if known is None or known.lacks_layers:
+                self.beginning.ask()
+                self._meet()
+            else:  # only what was to be selected of it was not there
+                self._begin_with(known)
         elif self.content is not None and self.content.pieces is not None and not self._stale:
             self._run(self.content.pieces)
         else:
@@ -325,17 +332,31 @@ class Life:
 
     def metadata_received(self, raw: bytes) -> None:
         """The info dictionary came from a peer, and matches the info-hash."""
-        assert self._magnet is not None
         try:
-            info = Info.from_bytes(raw)
-            self._know(Metainfo(info=info, trackers=self._tier_urls(), web_seeds=self._magnet.web_seeds))
-        except (MetainfoError, NoSuchFileError) as error:
+            self._begin_with(self.beginning.metadata_received(raw))
+        except MetainfoError as error:
             self._fail(error)
-            return
+
+    def layers_received(self, layers: Mapping[bytes, bytes]) -> None:
+        """The hashes of the pieces came from peers, and lead to the roots in the info dictionary (BEP 52)."""
+        self._begin_with(self.beginning.layers_received(layers))
+
+    def _begin_with(self, info: Info) -> None:
+        assert self._magnet is not None
+        if not info.lacks_layers:
+            try:
+                self._know(Metainfo(info=info, trackers=self._tier_urls(), web_seeds=self._magnet.web_seeds))
+            except (MetainfoError, NoSuchFileError) as error:
+                self._fail(error)
+                return
         if info.private:
             # What the DHT, the network around us and peers have heard is not to be taken back; but from here on only
             # the tracker says who belongs to the swarm (BEP 27).
+            self.discovery.tiers.exclusive = True
             self.swarm.keep_only(TRACKER, BY_HAND)
+        if info.lacks_layers:
+            self.beginning.ask()
+            return
         self.streams.put(ev.MetadataReceived(self.name, info.total, len(info.wanted_files)))
         self._start_opening()
 

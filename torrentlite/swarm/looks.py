@@ -23,8 +23,7 @@ def torrent_stats(torrent: Life, content: Content | None, swarm: Swarm) -> Torre
     pieces = content.pieces if content else None
     total, left = (content.selection.total, content.left) if content else (0, 0)
     totals = content.totals() if content else Totals()
-    exchange = swarm.extensions.exchange
-    metadata_done, metadata_total = exchange.progress() if exchange else (0, 0)
+    metadata_done, metadata_total = torrent.beginning.progress()
     return TorrentStats(
         info_hash=torrent.info_hash,
         name=torrent.name,
@@ -99,7 +98,7 @@ def torrent_facts(torrent: Life, content: Content | None, swarm: Swarm) -> Facts
     needed = pieces.picker.wanted & ~pieces.picker.have if pieces else 0
     node = swarm.dht
     dht = node.stats() if node is not None and (node.hopeful or node.node.joined) else None
-    moved_at = max(torrent.moved_at, pieces.block_at) if pieces else torrent.moved_at
+    moved_at = max(torrent.moved_at, pieces.block_at if pieces else torrent.beginning.moved_at)
     left = content.left if content else 0
     state = torrent.state
     if state is State.SEEDING and torrent.reading.waiting and needed:
@@ -111,6 +110,7 @@ def torrent_facts(torrent: Life, content: Content | None, swarm: Swarm) -> Facts
         error=str(torrent.error) if torrent.error else "",
         disk=isinstance(torrent.error, DiskTroubleError),
         left=left,
+        hashes=torrent.beginning.lacks_hashes,
         quiet=now - moved_at,
         limited=swarm.throttle.holds_back(swarm.commons.down_meter.rate(now), pieces.down_meter.rate(now))
         if pieces

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
@@ -14,6 +13,7 @@ from ..limits import (
     METADATA_REQUESTS,
     METADATA_TIMEOUT,
 )
+from ..metainfo.info import InfoHashes
 
 P = TypeVar("P", bound=Hashable)
 
@@ -39,14 +39,18 @@ class MetadataExchange(Generic[P]):
     bytes that do not hash to the info-hash is named, and the others go on.
 
     Args:
-        info_hash: SHA-1 of the info dictionary.
+        hashes: what the info dictionary is to hash to.
+
+    Attributes:
+        moved_at: when a piece of it last came.
     """
 
-    def __init__(self, info_hash: bytes) -> None:
-        self._info_hash = info_hash
+    def __init__(self, hashes: InfoHashes) -> None:
+        self._hashes = hashes
         self._sizes: dict[P, int] = {}
         self._attempts: dict[P, _Attempt] = {}
         self._failed: dict[P, float] = {}
+        self.moved_at = 0.0
 
     def got_size(self, peer: P, size: int) -> None:
         """The peer's extension handshake said ``metadata_size``."""
@@ -113,14 +117,12 @@ class MetadataExchange(Generic[P]):
             raise ValueError(f"metadata piece of {len(data)} bytes where {expected} were due")
         del attempt.waiting[piece]
         attempt.blocks[piece] = data
-        attempt.moved_at = now
+        attempt.moved_at = self.moved_at = now
         if len(attempt.blocks) < attempt.count:
             return None
         del self._attempts[peer]
-        sha1 = hashlib.sha1(usedforsecurity=False)  # block by block: joined, a wrong copy would take its memory twice
-        for index in range(attempt.count):
-            sha1.update(attempt.blocks[index])
-        if sha1.digest() != self._info_hash:
+        # Hashed block by block: joined, a wrong copy would take its memory twice.
+        if not self._hashes.name(attempt.blocks[index] for index in range(attempt.count)):
             del self._sizes[peer]
             raise ValueError("metadata that does not match the info-hash")
         return b"".join(attempt.blocks[index] for index in range(attempt.count))

@@ -54,6 +54,7 @@ class Peer:
         follows: it was told of pieces that may go again, and will be told when they do.
         allowed_fast: pieces that it lets us ask for while it chokes us (BEP 6).
         offered: those that it ever named as such.
+        has_metadata: it has said that it has the info dictionary.
     """
 
     def __init__(self, swarm: Swarm, stream: Stream, theirs: Handshake, *, incoming: bool, source: str) -> None:
@@ -95,6 +96,8 @@ class Peer:
         self.up_meter = RateMeter()
         self.unwanted = 0
         self.metadata_requests = 0
+        self.hash_requests = 0
+        self.has_metadata = False
         self.renounced = 0
         self.follows = False
         self._early = Early()
@@ -286,6 +289,18 @@ class Peer:
         """An extended message (BEP 10)."""
         self.swarm.extensions.got(self, message)
 
+    def got_hash_request(self, message: wm.HashRequest) -> None:
+        """It wants hashes of a file's tree (BEP 52)."""
+        self.swarm.layers.got_request(self, message)
+
+    def got_hashes(self, message: wm.Hashes) -> None:
+        """It tells some."""
+        self.swarm.layers.got_hashes(self, message)
+
+    def got_hash_reject(self, message: wm.HashReject) -> None:
+        """It will not tell."""
+        self.swarm.layers.got_reject(self, message)
+
     def got_port(self, message: wm.Port) -> None:
         """It has a DHT node (BEP 5). One is enough: nobody shall make us knock at many doors."""
         dht = self.swarm.dht
@@ -311,6 +326,9 @@ class Peer:
         wm.AllowedFast: asking.got_allowed_fast,
         wm.SuggestPiece: got_nothing,
         wm.Port: got_port,
+        wm.HashRequest: got_hash_request,
+        wm.Hashes: got_hashes,
+        wm.HashReject: got_hash_reject,
         wm.ExtendedHandshake: got_extended,
         wm.UploadOnly: got_extended,
         wm.DontHave: got_extended,

@@ -119,7 +119,7 @@ class Reception:
         return Called(self._find_marked, self._commons.encryption.choose, self._commons.world.secret)
 
     def _find_marked(self, mark: bytes) -> bytes | None:
-        return next((life.hashes.v1 for life in self._torrents() if life.mark == mark and life.knows()), None)
+        return next((life.hashes.wire for life in self._torrents() if life.mark == mark and life.knows()), None)
 
     async def _greet(self, stream: Stream) -> None:
         kept = False

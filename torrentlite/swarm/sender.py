@@ -24,12 +24,12 @@ class Sender:
     Others only append (sync) and go on. Blocks are read when their turn has come, not when they are asked for.
 
     Attributes:
-        metadata: pieces of the metadata that it waits for; each is made when the one before it has gone.
+        asked: what it wants to know of the torrent itself; each answer is made when the one before it has gone.
     """
 
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
-        self.metadata: deque[int] = deque()
+        self.asked: deque[wm.MetadataRequest | wm.HashRequest] = deque()
         self._outbox = bytearray()
         self._sending_since = math.inf
         self._wake = trio.Event()
@@ -73,8 +73,8 @@ class Sender:
         peer = self._peer
         try:
             while True:
-                if self.metadata and not self._outbox:
-                    self.send(peer.swarm.extensions.metadata_piece(peer, self.metadata.popleft()))
+                if self.asked and not self._outbox:
+                    self.send(await self._answer(self.asked.popleft()))
                 if peer.uploads and self._may_send(trio.current_time()):
                     await self._send_blocks()
                 elif self._outbox:
@@ -89,6 +89,11 @@ class Sender:
                         await self._wake.wait()
         finally:
             self._unbook()
+
+    async def _answer(self, request: wm.MetadataRequest | wm.HashRequest) -> bytes:
+        if isinstance(request, wm.HashRequest):
+            return await self._peer.swarm.layers.answer(self._peer, request)
+        return self._peer.swarm.extensions.metadata_piece(self._peer, request.piece)
 
     async def _flush(self, views: list[memoryview | bytearray]) -> None:
         while len(self._outbox) > OUTBOX_PART:

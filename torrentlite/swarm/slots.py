@@ -27,7 +27,7 @@ class Slots:
 
     def begin(self, layout: Layout) -> None:
         """It is known how much there is to be had."""
-        self.choker.total = layout.total
+        self.choker.total = layout.stored
         self.choker.quota = QUOTA_PIECES * layout.piece_length
 
     def wants(self, peer: Peer) -> None:

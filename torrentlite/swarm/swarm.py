@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 import trio
 
 from ..errors import DiskTroubleError, ProtocolError, StorageError
 from ..limits import MOST_IN_VAIN_ASKED, PEER_TICK
+from ..metainfo.info import Info, InfoHashes
 from ..net.network import Stream
 from ..strategy.peerlist import PeerList
 from ..wire import bitfield, messages as wm
@@ -25,6 +27,7 @@ from .eventstream import Streams
 from .extensions import Extensions
 from .gone import follow, tell
 from .hurry import hurry
+from .layers import Layers
 from .peer import Peer
 from .slots import Slots
 from .throttle import Throttle
@@ -41,17 +44,20 @@ class SwarmOwner(Protocol):
 
     Attributes:
         streams: the readers of its events.
+        hashes: its info-hashes.
     """
 
     streams: Streams
 
-    @property
-    def info_hash(self) -> str:
-        """For the log: 40 hex digits."""
+    hashes: InfoHashes
 
     @property
-    def info_raw(self) -> bytes | None:
-        """The info dictionary as received, once it is here."""
+    def info_hash(self) -> str:
+        """For the log."""
+
+    @property
+    def info(self) -> Info | None:
+        """The info dictionary, once it is here, with all hashes."""
 
     @property
     def private(self) -> bool:
@@ -59,6 +65,9 @@ class SwarmOwner(Protocol):
 
     def metadata_received(self, raw: bytes) -> None:
         """The info dictionary came from a peer, and matches the info-hash."""
+
+    def layers_received(self, layers: Mapping[bytes, bytes]) -> None:
+        """The hashes of its pieces came from peers, and are right (BEP 52)."""
 
     def storage_failed(self, error: StorageError) -> None:
         """The disk refuses for good."""
@@ -99,6 +108,7 @@ class Swarm:
         self.admission = Admission(self)
         self.slots = Slots(self)
         self.extensions = Extensions(self)
+        self.layers = Layers(self)
         self.web = WebSeeds(self)
         self.downloading = False
         self.complete = False
@@ -132,7 +142,14 @@ class Swarm:
     @property
     def hello(self) -> Handshake:
         """What we say first."""
-        return Handshake(self.info_hash, self.commons.peer_id, fast=True, extended=True, dht=self.dht is not None)
+        return Handshake(
+            self.info_hash,
+            self.commons.peer_id,
+            fast=True,
+            extended=True,
+            dht=self.dht is not None,
+            v2=self.owner.hashes.v2 is not None and self.owner.hashes.v1 is None,
+        )
 
     def welcome(self, stream: Stream, theirs: Handshake) -> None:
         """Somebody connected to us and said hello: the stream is ours from here on."""
@@ -163,6 +180,7 @@ class Swarm:
             leaving.callback(commons.left, address.host)
             self.extensions.joined(peer, trio.current_time())
             leaving.callback(self.extensions.left, peer)
+            leaving.callback(self.layers.left, peer)
             if not incoming:
                 self.peerlist.connected(address)
             await peer.run()
@@ -213,6 +231,7 @@ class Swarm:
         """The pieces are known and checked: those who came before (for the metadata) take part from now on."""
         self.pieces = pieces
         self.extensions.exchange = None
+        self.layers.exchange = None
         self.slots.begin(pieces.layout)
         for peer in list(self.peers):
             try:
@@ -356,6 +375,7 @@ class Swarm:
                 self.extensions.tell_of_peers(now)
         self.slots.tick(now)
         self.extensions.ask_metadata()
+        self.layers.ask()
         if self.downloading and self.throttle.download_limited:
             # A limit may have let everything run dry, and then no block comes that would make us ask for more.
             self.request_all(now)

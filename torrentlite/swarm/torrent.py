@@ -60,7 +60,7 @@ class Torrent:
 
     @property
     def info_hash(self) -> str:
-        """40 hex digits."""
+        """40 hex digits; of a torrent of version 2 alone 64."""
         return self._life.info_hash
 
     @property

@@ -114,7 +114,7 @@ class WebFetch:
         # Towards the end ranges get shorter, so that all connections have something to do until then.
         share = self._pieces.picker.missing * self._layout.piece_length // (2 * self._seed.most)
         size = max(limits.WEB_SEED_LEAST, min(size, share, limits.WEB_SEED_RANGE))
-        count = max(self._layout.block_count(0), size // BLOCK_SIZE)
+        count = max(self._layout.blocks_per_piece, size // BLOCK_SIZE)
         if self._seed.ranges:
             return self._pieces.pick_run(self._seed, count, now, follow=self._follow, in_order=False)
         if self._http.left:  # on with the file that is being read, if there is more to come of use
@@ -167,7 +167,7 @@ class WebFetch:
         began = trio.current_time()
         filler = _Filler(blocks, self._deliver)
         start = self._layout.offset(blocks[0].piece, blocks[0].begin)
-        size = sum(block.length for block in blocks)
+        size = self._layout.offset(blocks[-1].piece, blocks[-1].begin) + blocks[-1].length - start
         with trio.CancelScope() as self._request:
             await trio.lowlevel.checkpoint()  # padding alone would wait for nobody
             try:
@@ -187,6 +187,8 @@ class WebFetch:
     async def _get_span(self, span: Span, filler: _Filler) -> None:
         entry = self._info.files[span.file]
         self._now = trio.current_time()
+        if span.file in self._layout.gaps:
+            return
         if entry.pad:  # BEP 47: zeros, which no server has to have
             left = span.length
             while left:

@@ -54,7 +54,7 @@ class SimulatedDisk:
 
     def storage(self, info: Info) -> SimulatedStorage:
         """A torrent's place on this disk: what is written there stays, whoever asks for it next."""
-        return self._torrents.setdefault(info.hashes.v1, SimulatedStorage(info, self))
+        return self._torrents.setdefault(info.hashes.wire, SimulatedStorage(info, self))
 
     def use(self, doing: str, path: str, size: int = 0) -> None:
         """A call begins that reads or writes so many bytes.
@@ -100,7 +100,10 @@ class SimulatedStorage(Storage):
         """
         if len(data) != self._info.layout.total:
             raise ValueError(f"a torrent of {self._info.layout.total} bytes cannot be filled with {len(data)}")
-        self._memory.pwrite(0, data)
+        layout = self._info.layout
+        for run in layout.unbroken(range(layout.piece_count)):
+            start, stop = layout.offset(run.start), layout.offset(run.stop - 1) + layout.piece_size(run.stop - 1)
+            self._memory.pwrite(start, data[start:stop])
 
     def content(self) -> bytes:
         """All its bytes, zeros where nothing was written; without a call that could fail."""

@@ -6,7 +6,8 @@ import hashlib
 import random
 from collections.abc import Iterable, Sequence
 
-from ..metainfo.build import build_info, build_metainfo
+from ..metainfo.build import V2File, Version, build_info, build_metainfo, build_v2_info, padded
+from ..metainfo.digest import ROOTS
 from ..metainfo.metainfo import Metainfo
 
 
@@ -18,6 +19,7 @@ def made_up_torrent(
     piece_length: int = 64 << 10,
     private: bool = False,
     trackers: Iterable[str | Iterable[str]] = (),
+    version: Version = "v1",
 ) -> tuple[Metainfo, bytes]:
     """A torrent of random bytes, and these bytes.
 
@@ -28,13 +30,41 @@ def made_up_torrent(
         piece_length: bytes of each piece.
         private: peers come from its trackers only.
         trackers: URLs, each a tier of its own, or tiers of URLs.
+        version: "v2" (BEP 52), or "hybrid" for both: then the bytes have zeros where there are gaps between files.
     """
     data = rng.randbytes(sum(sizes))
-    pieces = b"".join(
-        hashlib.sha1(data[start : start + piece_length]).digest() for start in range(0, len(data), piece_length)
-    )
     files: list[tuple[list[bytes], int]] = [([b"%d.bin" % number], size) for number, size in enumerate(sizes)]
     if len(sizes) == 1:
         files = [([], sizes[0])]
-    info = build_info(name, files, piece_length=piece_length, pieces=pieces, private=private)
-    return build_metainfo(info, trackers=trackers), data
+    if version == "v1":
+        info = build_info(name, files, piece_length=piece_length, pieces=_digests(data, piece_length), private=private)
+        return build_metainfo(info, trackers=trackers), data
+    entries, contents, at = [], {}, 0
+    for path, size in sorted(files):  # the order of a file tree
+        entry = V2File(tuple(path) or (name.encode(),), size, _roots(data[at : at + size], piece_length))
+        contents[entry] = data[at : at + size]
+        entries.append(entry)
+        at += size
+    parts = [bytes(size) if entry is None else contents[entry] for entry, size in padded(entries, piece_length)]
+    data = b"".join(parts)
+    if len(sizes) == 1:
+        data = data[: sizes[0]]
+    info, layers = build_v2_info(
+        name,
+        entries,
+        piece_length=piece_length,
+        pieces=_digests(data, piece_length) if version == "hybrid" else b"",
+        single=len(sizes) == 1,
+        private=private,
+    )
+    return build_metainfo(info, layers=layers, trackers=trackers), data[: info.layout.total]
+
+
+def _digests(data: bytes, piece_length: int) -> bytes:
+    return b"".join(
+        hashlib.sha1(data[start : start + piece_length]).digest() for start in range(0, len(data), piece_length)
+    )
+
+
+def _roots(data: bytes, piece_length: int) -> bytes:
+    return b"".join(ROOTS.of(data[start : start + piece_length]) for start in range(0, len(data), piece_length))

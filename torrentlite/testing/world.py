@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 
 import trio
 
+from ..metainfo.build import Version
 from ..metainfo.info import Info
 from ..metainfo.metainfo import Metainfo
 from ..swarm.world import World
@@ -98,6 +99,7 @@ class SimulatedWorld:
         piece_length: int = 64 << 10,
         private: bool = False,
         trackers: Iterable[str | Iterable[str]] = (),
+        version: Version = "v1",
     ) -> tuple[Metainfo, bytes]:
         """A torrent of random bytes, and these bytes (a MiB if no sizes are given); other bytes for each name.
 
@@ -107,6 +109,7 @@ class SimulatedWorld:
             piece_length: bytes of each piece.
             private: peers come from its trackers only.
             trackers: URLs, each a tier of its own, or tiers of URLs.
+            version: see ``made_up_torrent``.
         """
         return made_up_torrent(
             self.dice.rng(f"torrent {name}"),
@@ -115,6 +118,7 @@ class SimulatedWorld:
             piece_length=piece_length,
             private=private,
             trackers=trackers,
+            version=version,
         )
 
     def tracker(self, *addresses: str, name: str = "") -> SimulatedTracker:

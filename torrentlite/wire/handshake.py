@@ -21,6 +21,7 @@ HANDSHAKE_SIZE: Final = 68
 _FAST: Final = 0x04  # BEP 6: reserved[7] |= 0x04
 _EXTENDED: Final = 0x10 << 16  # BEP 10: reserved[5] & 0x10
 _DHT: Final = 0x01  # BEP 5: "the last bit of the 8-byte reserved flags"
+_V2: Final = 0x10  # BEP 52: "the 4th most significant bit in the last byte"
 
 
 class Handshake(NamedTuple):
@@ -32,6 +33,8 @@ class Handshake(NamedTuple):
         fast: it speaks the fast extension (BEP 6), which holds if both sides say so.
         extended: it speaks the extension protocol (BEP 10), which holds if both sides say so.
         dht: it has a DHT node (BEP 5).
+        v2: it knows the v2 half of this torrent too (BEP 52), although ``info_hash`` is that of the v1 half. Whoever is
+            called so may answer with the v2 one, and then both speak of that.
     """
 
     info_hash: bytes
@@ -39,6 +42,7 @@ class Handshake(NamedTuple):
     fast: bool = False
     extended: bool = False
     dht: bool = False
+    v2: bool = False
 
     def encode(self) -> bytes:
         """The 68 bytes.
@@ -48,7 +52,7 @@ class Handshake(NamedTuple):
         """
         if len(self.info_hash) != 20 or len(self.peer_id) != 20:
             raise ValueError("info_hash and peer_id are 20 bytes each")
-        reserved = _FAST * self.fast | _EXTENDED * self.extended | _DHT * self.dht
+        reserved = _FAST * self.fast | _EXTENDED * self.extended | _DHT * self.dht | _V2 * self.v2
         return PROTOCOL + reserved.to_bytes(8, "big") + self.info_hash + self.peer_id
 
     @classmethod
@@ -68,6 +72,7 @@ class Handshake(NamedTuple):
             fast=bool(bits & _FAST),
             extended=bool(bits & _EXTENDED),
             dht=bool(bits & _DHT),
+            v2=bool(bits & _V2),
         )
 
 

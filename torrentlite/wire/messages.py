@@ -1,4 +1,4 @@
-"""The messages of the peer wire as values, and their bytes (BEP 3, "peer messages"; BEP 5, 6, 10).
+"""The messages of the peer wire as values, and their bytes (BEP 3, "peer messages"; BEP 5, 6, 10, 52).
 
 What one side encodes is the object that the other side receives. ``peerwire.py`` turns bytes into these values;
 extended messages (BEP 10) get their bytes in ``extensions.py``, because their ids belong to the receiver.
@@ -38,6 +38,9 @@ class MessageId(enum.IntEnum):
     REJECT_REQUEST = 16
     ALLOWED_FAST = 17
     EXTENDED = 20
+    HASH_REQUEST = 21
+    HASHES = 22
+    HASH_REJECT = 23
 
 
 # -- the frequent ones ------------------------------------------------------------------------------------------------
@@ -73,7 +76,7 @@ class Piece(NamedTuple):
 class _Rare:
     """A frozen dataclass to whoever reads or checks it, without methods of its own.
 
-    To compile the methods of one dataclass takes 0.25 ms; of the 22 messages, 5.5 ms of every start.
+    To compile the methods of one dataclass takes 0.25 ms; of the 25 messages, 6 ms of every start.
     """
 
     __match_args__: ClassVar[tuple[str, ...]] = ()
@@ -173,6 +176,70 @@ class AllowedFast(_Rare):
     """Requests for this piece are answered even while choked. Does not say that the sender has it."""
 
     piece: int
+
+
+# -- BEP 52, hashes of a file's tree ----------------------------------------------------------------------------------
+
+
+class HashRequest(_Rare):
+    """The sender wants hashes of a file's tree. Nothing about them is checked by whoever reads the stream."""
+
+    root: bytes
+    """Of the file, 32 bytes."""
+    base: int
+    """The height of the hashes: 0 are those of blocks."""
+    index: int
+    """Of the first; a multiple of ``length``."""
+    length: int
+    """How many, a power of two."""
+    proofs: int
+    """The layers above them from which an uncle is wanted, those counted that the hashes themselves make up for."""
+
+    @property
+    def refusal(self) -> HashReject:
+        """That it will not be answered with hashes."""
+        return HashReject(self.root, self.base, self.index, self.length, self.proofs)
+
+
+class Hashes(_Rare):
+    """The answer to such a request, whose five values it repeats."""
+
+    root: bytes
+    base: int
+    index: int
+    length: int
+    proofs: int
+    hashes: bytes
+    """Those asked for and then their uncles, the lowest first: as many as the five values say."""
+
+    @property
+    def request(self) -> HashRequest:
+        """What it answers."""
+        return HashRequest(self.root, self.base, self.index, self.length, self.proofs)
+
+
+class HashReject(_Rare):
+    """Such a request will not be answered with hashes. It has the same five values."""
+
+    root: bytes
+    base: int
+    index: int
+    length: int
+    proofs: int
+
+    @property
+    def request(self) -> HashRequest:
+        """What it answers."""
+        return HashRequest(self.root, self.base, self.index, self.length, self.proofs)
+
+
+def uncle_count(length: int, proofs: int) -> int:
+    """How many uncles follow ``length`` hashes (a power of two) where ``proofs`` layers were asked for.
+
+    BEP 52: "the first log2(length)-1 proof layers are ommitted", for they can be worked out. So a hash that comes
+    alone has one more than there are layers: its own sibling. libtorrent asks for such a one at the end of a file.
+    """
+    return max(0, proofs + 2 - length.bit_length())
 
 
 # -- BEP 10 and what it carries ---------------------------------------------------------------------------------------
@@ -305,6 +372,9 @@ PlainMessage: TypeAlias = (
     | HaveNone
     | RejectRequest
     | AllowedFast
+    | HashRequest
+    | Hashes
+    | HashReject
 )
 ExtendedMessage: TypeAlias = (
     ExtendedHandshake
@@ -327,6 +397,7 @@ _INDEX: Final = struct.Struct(">IBI")
 _BLOCK: Final = struct.Struct(">IBIII")
 _PIECE: Final = struct.Struct(">IBII")
 _PORT: Final = struct.Struct(">IBH")
+_HASHES: Final = struct.Struct(">IB32s4I")
 
 
 def encode(message: PlainMessage) -> bytes:
@@ -368,6 +439,12 @@ def encode(message: PlainMessage) -> bytes:
             return _BLOCK.pack(13, MessageId.REJECT_REQUEST, piece, begin, length)
         case AllowedFast(piece):
             return _INDEX.pack(5, MessageId.ALLOWED_FAST, piece)
+        case HashRequest(root, base, index, length, proofs):
+            return _HASHES.pack(49, MessageId.HASH_REQUEST, root, base, index, length, proofs)
+        case Hashes(root, base, index, length, proofs, hashes):
+            return _HASHES.pack(49 + len(hashes), MessageId.HASHES, root, base, index, length, proofs) + hashes
+        case HashReject(root, base, index, length, proofs):
+            return _HASHES.pack(49, MessageId.HASH_REJECT, root, base, index, length, proofs)
         case _:
             assert_never(message)
 

@@ -1,13 +1,14 @@
-"""The stream of messages after the handshake, sans-I/O (BEP 3, "peer messages"; BEP 6; BEP 10).
+"""The stream of messages after the handshake, sans-I/O (BEP 3, "peer messages"; BEP 6; BEP 10; BEP 52).
 
 Fill what ``free()`` gives, say how much to ``received()``, get messages; what is sent is made by ``messages.encode``
 and, where the bytes depend on what the peer said, by the ``encode_…`` methods here.
 
 Checked here, each by a ProtocolError: everything that can be told from the stream alone, and as soon as it can be told.
 A message is refused by its first five bytes where its length does not fit its kind, so nothing is ever waited for, or
-stored, that could not be used. Left to the owner, who knows what was agreed on and asked for: blocks and rejects that
-answer no request, requests outside a piece or while choked, and how many messages that say nothing (KeepAlive, Unknown,
-UnknownExtended, repeated handshakes) it will bear.
+stored, that could not be used. Left to the owner, who knows what was agreed on and asked for: blocks, hashes and
+rejects that answer no request, requests outside a piece or while choked, requests for hashes (which torrents have such
+is not known here), and how many messages that say nothing (KeepAlive, Unknown, UnknownExtended, repeated handshakes) it
+will bear.
 
 How the buffer works: messages are parsed where they lie, and a block's data is a view of it. What is left over is at
 most one message; it moves to the front before the next fill, so each byte is moved at most once, and with a full buffer
@@ -31,6 +32,9 @@ from .messages import (
     Choke,
     ExtendedHandshake,
     ExtendedMessage,
+    Hashes,
+    HashReject,
+    HashRequest,
     Have,
     HaveAll,
     HaveNone,
@@ -49,6 +53,7 @@ from .messages import (
     Unchoke,
     Unknown,
     UnknownExtended,
+    uncle_count,
 )
 
 _FIRST_SIZE: Final = 32 * 1024
@@ -58,6 +63,7 @@ _HEAD: Final = struct.Struct(">IBII")  # length, id, piece, begin: of the freque
 _NUMBER: Final = struct.Struct(">I")
 _NUMBERS: Final = struct.Struct(">III")
 _SHORT: Final = struct.Struct(">H")
+_TREE: Final = struct.Struct(">32s4I")
 _HEAD_SIZE: Final = _HEAD.size
 
 # Plain ints: to look up a member of an enum costs as much as all the rest of a Have.
@@ -67,6 +73,7 @@ _REQUEST: Final = int(MessageId.REQUEST)
 _PIECE: Final = int(MessageId.PIECE)
 _PORT: Final = int(MessageId.PORT)
 _EXTENDED: Final = int(MessageId.EXTENDED)
+_HASHES: Final = int(MessageId.HASHES)
 
 _BARE: Final[dict[int, Message]] = {
     MessageId.CHOKE: Choke(),
@@ -85,6 +92,10 @@ _BLOCKS: Final[dict[int, Callable[[int, int, int], Message]]] = {
     MessageId.CANCEL: Cancel,
     MessageId.REJECT_REQUEST: RejectRequest,
 }
+_TREES: Final[dict[int, Callable[[bytes, int, int, int, int], Message]]] = {
+    MessageId.HASH_REQUEST: HashRequest,
+    MessageId.HASH_REJECT: HashReject,
+}
 _KEEP_ALIVE: Final = KeepAlive()
 
 _LONGEST_PIECE: Final = 9 + limits.MAX_BLOCK
@@ -92,11 +103,13 @@ _LENGTHS: Final[dict[int, tuple[int, int]]] = {
     **dict.fromkeys(_BARE, (1, 1)),
     **dict.fromkeys(_INDEXED, (5, 5)),
     **dict.fromkeys(_BLOCKS, (13, 13)),
+    **dict.fromkeys(_TREES, (49, 49)),
     _BITFIELD: (2, limits.MAX_MESSAGE),
     _REQUEST: (13, 13),
     _PIECE: (10, _LONGEST_PIECE),
     _PORT: (3, 3),
     _EXTENDED: (2, 2 + limits.MAX_EXTENSION),
+    _HASHES: (49 + 32, 49 + 32 * (limits.HASHES_ASKED + limits.MAX_UNCLES)),
 }
 """The shortest and the longest that a message of each kind may be, its id included."""
 _UNKNOWN_LENGTHS: Final = (1, 1 + limits.MAX_EXTENSION)
@@ -104,7 +117,7 @@ _UNKNOWN_LENGTHS: Final = (1, 1 + limits.MAX_EXTENSION)
 _NAMES: Final[dict[int, str]] = {kind.value: kind.name.lower() for kind in MessageId}
 _FAST: Final = frozenset(range(MessageId.SUGGEST_PIECE, MessageId.ALLOWED_FAST + 1))
 _HAVE_NONE: Final = int(MessageId.HAVE_NONE)
-_SETTLING: Final = frozenset(_NAMES) - {_PORT, _EXTENDED}
+_SETTLING: Final = frozenset(_NAMES) - {_PORT, _EXTENDED, _HASHES, *_TREES}
 """What makes it too late for HaveNone, which BEP 6 wants "immediately after the handshake". Most clients put the
 extension handshake before it, and who began with a magnet link has it only after the metadata, so these may precede.
 Bitfield and HaveAll are taken at any time, against BEP 3 and 6: aria2 sends them in place of many Haves."""
@@ -285,7 +298,7 @@ class PeerWire:
     def _check_start(self, kind: int, length: int) -> None:
         """Refuse a message by its length and id, before the rest of it is waited for."""
         shortest, longest = self._bitfield_lengths if kind == _BITFIELD else _LENGTHS.get(kind, _UNKNOWN_LENGTHS)
-        if not shortest <= length <= longest:
+        if not shortest <= length <= longest or (kind == _HASHES and length % 32 != 49 % 32):
             raise ProtocolError(f"{_name(kind)} of {length} bytes")
         if kind in self._refused:
             raise ProtocolError(f"{_name(kind)} of an extension that was not agreed on")
@@ -316,6 +329,10 @@ class PeerWire:
             return self._parse_bitfield(body)
         if kind == _PORT:
             return Port(*_SHORT.unpack(body))
+        if kind in _TREES:
+            return _TREES[kind](*_TREE.unpack(body))
+        if kind == _HASHES:
+            return self._parse_hashes(body)
         return Unknown(kind)
 
     def _parse_bitfield(self, body: memoryview) -> Bitfield:
@@ -323,6 +340,15 @@ class PeerWire:
         if spare and body[-1] & ((1 << spare) - 1):
             raise ProtocolError("bitfield with spare bits set")
         return Bitfield(bytes(body))
+
+    def _parse_hashes(self, body: memoryview) -> Hashes:
+        root, base, index, length, proofs = _TREE.unpack_from(body)
+        count = (len(body) - _TREE.size) // 32
+        if length & (length - 1) or not 0 < length <= count or index % length:
+            raise ProtocolError(f"{length} hashes from {index} on, in an answer of {count}")
+        if count != length + uncle_count(length, proofs):
+            raise ProtocolError(f"{length} hashes and {proofs} proof layers in an answer of {count}")
+        return Hashes(root, base, index, length, proofs, bytes(body[_TREE.size :]))
 
     def _parse_extended(self, body: memoryview) -> ExtendedMessage:
         number = body[0]

@@ -104,7 +104,7 @@ def values(stats: tl.TorrentStats, why: tl.Why, piece: tl.PieceStats) -> None:
 def about(info: tl.Info, hashes: tl.InfoHashes, entry: tl.FileEntry, magnet: tl.Magnet, world: tl.World) -> None:
     """What is shared."""
     assert_type(info.hashes, tl.InfoHashes)
-    assert_type(hashes.v1, bytes)
+    assert_type(hashes.wire, bytes)
     assert_type(entry.length, int)
     assert_type(magnet.name, str)
     assert_type(tl.Magnet.parse("magnet:"), tl.Magnet)

@@ -1,0 +1,347 @@
+"""Torrents of v2 (BEP 52) in a swarm: pieces that end with their files, and a magnet whose hashes come from peers."""
+
+import functools
+
+import pytest
+import trio
+
+import torrentlite as tl
+from tests.strangers import Stranger, background, session_on, simulated, spoil, until, where
+from tests.swarm.test_webseeds import files_of
+from torrentlite.limits import MAX_HASH_REQUESTS, METADATA_TIMEOUT
+from torrentlite.metainfo import merkle
+from torrentlite.wire import messages as wm
+from torrentlite.wire.address import Address, Scope
+
+PIECE = 64 << 10
+SIZES = 300_000, 5, 100_000, 0, PIECE, 3 * PIECE + 1
+
+
+def made(world, *sizes, **torrent):
+    metainfo, data = world.torrent(*(sizes or SIZES), version="v2", **torrent)
+    seed = world.host()
+    seed.put(metainfo.info, data)
+    return metainfo, data, seed
+
+
+@simulated()
+async def test_files_are_fetched_and_nothing_of_their_gaps(world):
+    metainfo, data, seed = made(world)
+    middle, last = world.host(), world.host()
+    async with session_on(seed) as sharing, session_on(middle) as one, session_on(last) as other:
+        sharing.add(metainfo)
+        first = one.add(metainfo, peers=[where(seed, sharing)])
+        second = other.add(metainfo, peers=[where(middle, one), where(seed, sharing)])
+        for torrent, machine in ((first, middle), (second, last)):
+            await torrent.wait_complete()
+            assert machine.disk.storage(metainfo.info).content() == data
+            stats = torrent.stats()
+            assert (stats.done, stats.total, stats.downloaded - stats.wasted) == (sum(SIZES),) * 3
+            assert [file.done for file in torrent.files()] == [file.size for file in torrent.files()]
+        assert torrent.info_hash == metainfo.info_hash == metainfo.hashes.v2.hex()
+
+
+@simulated()
+async def test_from_link_to_files(world):
+    metainfo, data, seed = made(world)
+    machine, last = world.host(), world.host()
+    async with session_on(machine) as session, session_on(last) as other:
+        async with session_on(seed) as sharing:
+            sharing.add(metainfo)
+            torrent = session.add(metainfo.magnet, peers=[where(seed, sharing)])
+            async with torrent.events() as events:
+                assert (await torrent.wait_metadata()).info.pieces == metainfo.info.pieces
+                await torrent.wait_complete()
+                kinds = []
+                async for event in events:
+                    kinds.append(type(event))
+                    if isinstance(event, tl.Completed):
+                        break
+            assert kinds.count(tl.MetadataReceived) == 1
+        assert machine.disk.storage(metainfo.info).content() == data
+        assert torrent.magnet == metainfo.magnet
+        assert torrent.metainfo.encode() == metainfo.encode()
+        # Who has them from a peer gives them on.
+        second = other.add(metainfo.info_hash, peers=[where(machine, session)])
+        await second.wait_complete()
+        assert last.disk.storage(metainfo.info).content() == data
+
+
+@simulated()
+async def test_who_lies_about_hashes_is_banned_and_the_others_go_on(world):
+    metainfo, data, seed = made(world, 2000 * 16_384, piece_length=16_384)
+
+    async def lie(talk, message):
+        if isinstance(message, wm.HashRequest):
+            answer = wm.Hashes(message.root, message.base, message.index, message.length, message.proofs, b"h" * 16_448)
+            await talk.say(answer)
+        return isinstance(message, wm.HashRequest)
+
+    async with background() as nursery, session_on(world.host()) as session, session_on(seed) as sharing:
+        sharing.add(metainfo)
+        liar = await Stranger(world.host(), metainfo.info, data, react=lie).serve(nursery)
+        torrent = session.add(metainfo.magnet, peers=[liar.place])
+        with pytest.raises(trio.TooSlowError), trio.fail_after(30):
+            await torrent.wait_metadata()
+        assert liar.talk.ended
+        again = len(liar.talks)
+        torrent.add_peer(*liar.place)
+        await trio.sleep(30)
+        assert len(liar.talks) == again
+        torrent.add_peer(*where(seed, sharing))
+        await torrent.wait_complete()
+
+
+@pytest.mark.parametrize("how", ["silent", "refusing"])
+@simulated()
+async def test_who_gives_no_hashes_holds_nobody_up(world, how):
+    metainfo, data, seed = made(world)
+
+    async def refuse(talk, message):
+        if isinstance(message, wm.HashRequest) and how == "refusing":
+            await talk.say(message.refusal)
+        return isinstance(message, wm.HashRequest)
+
+    async with background() as nursery, session_on(world.host()) as session, session_on(seed) as sharing:
+        sharing.add(metainfo)
+        others = [await Stranger(world.host(), metainfo.info, data, react=refuse).serve(nursery) for _ in range(5)]
+        torrent = session.add(metainfo.magnet, peers=[other.place for other in others])
+        await until(lambda: all(other.talks and other.talk.all(wm.HashRequest) for other in others[:1]))
+        torrent.add_peer(*where(seed, sharing))
+        with trio.fail_after(METADATA_TIMEOUT):
+            await torrent.wait_metadata()
+
+
+@simulated()
+async def test_a_pause_between_metadata_and_hashes(world):
+    metainfo, data, seed = made(world)
+
+    async def later(talk, message):
+        return isinstance(message, wm.HashRequest)
+
+    async with background() as nursery, session_on(world.host()) as session, session_on(seed) as sharing:
+        sharing.add(metainfo)
+        silent = await Stranger(world.host(), metainfo.info, data, react=later).serve(nursery)
+        torrent = session.add(metainfo.magnet, peers=[silent.place])
+        await until(lambda: silent.talks and silent.talk.all(wm.HashRequest))
+        assert torrent.state is tl.State.METADATA
+        assert torrent.metainfo is None
+        torrent.pause()
+        await silent.talk.wait_ended()
+        torrent.resume()
+        assert torrent.state is tl.State.METADATA
+        torrent.add_peer(*where(seed, sharing))
+        await torrent.wait_complete()
+        asked = [message for talk in silent.talks for message in talk.all(wm.MetadataRequest)]
+        assert len(asked) == 1, "the metadata is not fetched twice"
+
+
+@simulated()
+async def test_a_private_magnet_keeps_to_its_tracker_before_it_has_hashes(world):
+    metainfo, data, _ = made(world, private=True)
+
+    async def later(talk, message):
+        return isinstance(message, wm.HashRequest)
+
+    async with background() as nursery, session_on(world.host()) as session:
+        chosen = await Stranger(world.host(), metainfo.info, data, react=later).serve(nursery)
+        other = await Stranger(world.host(), metainfo.info, data, react=later, metadata=None).serve(nursery)
+        torrent = session.add(metainfo.magnet, peers=[chosen.place])
+        torrent._life.finding.peers_found((Address(*other.place),), "pex", Scope.LOOPBACK)
+        await until(lambda: chosen.talks and chosen.talk.all(wm.HashRequest))
+        assert torrent.metainfo is None
+        await until(lambda: not other.talks or other.talk.ended)
+        assert not chosen.talk.ended
+
+
+@simulated()
+async def test_wrong_pieces_and_who_sent_them(world):
+    metainfo, data, seed = made(world)
+    async with background() as nursery, session_on(world.host()) as session, session_on(seed) as sharing:
+        sharing.add(metainfo)
+        spoiler = Stranger(world.host(), metainfo.info, data, answer=lambda request, right: spoil(right))
+        await spoiler.serve(nursery)
+        torrent = session.add(metainfo, peers=[spoiler.place, where(seed, sharing)])
+        await torrent.wait_complete()
+        assert spoiler.spoiled
+        assert torrent.stats().hash_failures
+        await until(lambda: spoiler.talk.ended)
+
+
+@pytest.mark.parametrize("storage", [tl.MemoryStorage, functools.partial(tl.CacheStorage, limit=8 * PIECE)])
+@simulated()
+async def test_reading_across_the_files(world, storage):
+    metainfo, data, seed = made(world)
+    async with session_on(seed) as sharing, session_on(world.host()) as session:
+        sharing.add(metainfo)
+        torrent = session.add(metainfo.magnet, storage=storage, peers=[where(seed, sharing)])
+        await torrent.wait_metadata()
+        for index in metainfo.info.wanted_files:
+            entry = metainfo.files[index]
+            async with torrent.open(index) as file:
+                assert await file.read() == data[entry.offset : entry.offset + entry.length]
+
+
+@simulated()
+async def test_only_wanted_files_are_fetched(world):
+    metainfo, data, seed = made(world)
+    async with session_on(seed) as sharing, session_on(world.host()) as session:
+        sharing.add(metainfo)
+        torrent = session.add(metainfo, peers=[where(seed, sharing)], select=["made-up/0.bin", "made-up/1.bin"])
+        await torrent.wait_complete()
+        assert torrent.stats().downloaded == sum(SIZES[:2]), "no piece holds bytes of a neighbour"
+        torrent.select_files(None)
+        await torrent.wait_complete()
+        assert torrent.stats().downloaded == sum(SIZES)
+
+
+@simulated()
+async def test_web_seeds(world):
+    """Ranges end with their files: nothing is asked for that lies between two."""
+    metainfo, data, _ = made(world)
+    server = world.web_server(files_of(metainfo, data))
+    machine = world.host()
+    async with session_on(machine) as session:
+        torrent = session.add(metainfo, web_seeds=[server.url])
+        with trio.fail_after(60):
+            await torrent.wait_complete()
+        assert machine.disk.storage(metainfo.info).content() == data
+        stats = torrent.stats()
+        assert (stats.downloaded, stats.wasted, server.sent) == (sum(SIZES), 0, sum(SIZES))
+
+
+# -- who asks us -------------------------------------------------------------------------------------------------------
+
+
+async def asker(world, nursery, sharing, seed, metainfo):
+    """Somebody connected to the seed, who may ask for blocks."""
+    stranger = Stranger(world.host(), metainfo.info, b"", has=0)
+    return await stranger.call(nursery, where(seed, sharing))
+
+
+@simulated()
+async def test_hashes_of_blocks_for_who_may_ask_for_them(world):
+    metainfo, data, seed = made(world)
+    async with background() as nursery, session_on(seed) as sharing:
+        await sharing.add(metainfo).wait_complete()
+        talk = await asker(world, nursery, sharing, seed, metainfo)
+        root = next(iter(metainfo.info.layers_needed))
+        piece = metainfo.info.first_piece(root)
+        request = wm.HashRequest(root, 0, 0, 4, 4)
+        await talk.say(request)
+        assert await talk.hear(wm.HashReject) == request.refusal, "choked"
+        await talk.say(wm.Interested())
+        await talk.hear(wm.Unchoke)
+        await talk.say(request)
+        answer = await talk.hear(wm.Hashes)
+        start = metainfo.info.layout.offset(piece)
+        assert answer.hashes[:128] == merkle.leaves(data[start : start + 4 * 16_384])
+
+
+@simulated()
+async def test_hash_requests_that_make_no_sense_are_refused(world):
+    metainfo, _, seed = made(world)
+    v1, data = world.torrent(300_000, name="of v1")
+    seed.put(v1.info, data)
+    async with background() as nursery, session_on(seed) as sharing:
+        for each in (metainfo, v1):
+            await sharing.add(each).wait_complete()
+            talk = await asker(world, nursery, sharing, seed, each)
+            asked = [wm.HashRequest(b"r" * 32, 2, 0, 2, 0), wm.HashRequest(b"r" * 32, 0, 2**32 - 2, 512, 2**32 - 1)]
+            await talk.say(*asked)
+            await talk.hear(wm.HashReject, 2)
+            assert talk.all(wm.HashReject) == [request.refusal for request in asked]
+            await talk.say(wm.Hashes(b"r" * 32, 0, 0, 2, 0, bytes(64)), wm.HashReject(b"r" * 32, 0, 0, 2, 0))
+            await trio.sleep(1)
+            assert not talk.ended, "nobody asked, and nothing came of it"
+
+
+@simulated()
+async def test_a_flood_of_hash_requests(world):
+    metainfo, _, seed = made(world)
+    async with background() as nursery, session_on(seed) as sharing:
+        torrent = sharing.add(metainfo)
+        await torrent.wait_complete()
+        talk = await asker(world, nursery, sharing, seed, metainfo)
+        root, count = next(iter(metainfo.info.layers_needed.items()))
+        request = wm.HashRequest(root, 2, 0, 1 << merkle.height(count), 0)
+        for _ in range(MAX_HASH_REQUESTS // 128 + 6):
+            await talk.say(wm.encode(request) * 128)
+            await trio.sleep(0.5)
+        await until(lambda: len(talk.all(wm.HashReject)) >= 256)
+        assert len(talk.all(wm.Hashes)) <= MAX_HASH_REQUESTS + 100
+        assert not talk.ended
+
+
+@simulated()
+async def test_without_a_free_thread_hashes_are_refused(world):
+    metainfo, _, seed = made(world)
+    async with background() as nursery, session_on(seed) as sharing:
+        await sharing.add(metainfo).wait_complete()
+        talk = await asker(world, nursery, sharing, seed, metainfo)
+
+        async def none_is_free(*args, **kwargs):
+            raise tl.DiskTroubleError("no thread is free")
+
+        seed.offload.run = none_is_free
+        root, count = next(iter(metainfo.info.layers_needed.items()))
+        await talk.say(wm.HashRequest(root, 2, 0, 1 << merkle.height(count), 0))
+        await talk.hear(wm.HashReject)
+        del seed.offload.run
+        await talk.say(wm.HashRequest(root, 2, 0, 1 << merkle.height(count), 0))
+        await talk.hear(wm.Hashes)
+
+
+@simulated()
+async def test_hashes_that_come_slowly_are_progress(world):
+    metainfo, data, _ = made(world, *[2 * 16_384] * 40, piece_length=16_384)
+
+    async def slowly(talk, message):
+        if isinstance(message, wm.HashRequest):
+            await trio.sleep(3)
+        return False
+
+    async with background() as nursery, session_on(world.host()) as session:
+        slow = await Stranger(world.host(), metainfo.info, data, react=slowly).serve(nursery)
+        torrent = session.add(metainfo.magnet, peers=[slow.place])
+        await until(lambda: slow.talks and slow.talk.all(wm.HashRequest))
+        seen = []
+        while torrent.state is tl.State.METADATA:
+            stats, why = torrent.stats(), torrent.why()
+            seen.append(stats.metadata_done)
+            assert stats.metadata_total == len(metainfo.info.raw) + 40 * 2 * 32
+            assert (why.reason, why.message) == (tl.Reason.FINE, "fetching the hashes of the pieces")
+            await trio.sleep(1)
+        assert len(seen) > 60
+        assert seen == sorted(seen)
+        assert len(set(seen)) > 30
+
+
+@simulated()
+async def test_who_refuses_all_hashes_is_why_it_stands_still(world):
+    metainfo, data, _ = made(world)
+
+    async def refuse(talk, message):
+        if isinstance(message, wm.HashRequest):
+            await talk.say(message.refusal)
+        return isinstance(message, wm.HashRequest)
+
+    async with background() as nursery, session_on(world.host()) as session:
+        stranger = await Stranger(world.host(), metainfo.info, data, react=refuse).serve(nursery)
+        torrent = session.add(metainfo.magnet, peers=[stranger.place])
+        await until(lambda: stranger.talks and stranger.talk.all(wm.HashRequest))
+        await trio.sleep(60)
+        why = torrent.why()
+        assert why.reason is tl.Reason.NO_METADATA
+        assert why.message.startswith("no hashes of the pieces from 1 peer for ")
+
+
+@simulated()
+async def test_small_files_fit_into_a_cache_though_their_gaps_would_not(world):
+    metainfo, data, seed = made(world, *[10] * 50, piece_length=1 << 20)
+    async with session_on(seed) as sharing, session_on(world.host()) as session:
+        sharing.add(metainfo)
+        storage = functools.partial(tl.CacheStorage, limit=1000)
+        torrent = session.add(metainfo, storage=storage, peers=[where(seed, sharing)])
+        await torrent.wait_complete()
+        assert torrent.stats().done == 500

@@ -1,0 +1,68 @@
+"""A magnet link on its way to be a torrent: its metadata comes first (BEP 9), of v2 then the hashes of its pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ..metainfo.info import Info, InfoHashes
+from .metadata import MetadataExchange
+
+if TYPE_CHECKING:
+    from .swarm import Swarm
+
+
+class Beginning:
+    """What of a magnet's torrent is known so far.
+
+    Attributes:
+        info: its info dictionary, once it is here.
+    """
+
+    def __init__(self, hashes: InfoHashes, swarm: Swarm) -> None:
+        self._hashes = hashes
+        self._swarm = swarm
+        self.info: Info | None = None
+
+    @property
+    def lacks_hashes(self) -> bool:
+        """Whether only the hashes of the pieces are missing."""
+        return self.info is not None and self.info.lacks_layers
+
+    @property
+    def moved_at(self) -> float:
+        """When something last came of it, on Trio's clock."""
+        metadata, layers = self._swarm.extensions.exchange, self._swarm.layers
+        return max(layers.moved_at, metadata.moved_at if metadata is not None else 0.0)
+
+    def progress(self) -> tuple[int, int]:
+        """Bytes received and in all: of the metadata, then also of the hashes."""
+        metadata, layers = self._swarm.extensions.exchange, self._swarm.layers.exchange
+        if metadata is not None:
+            return metadata.progress()
+        if self.info is None or layers is None:
+            return 0, 0
+        done, total = layers.progress()
+        return len(self.info.raw) + done, len(self.info.raw) + total
+
+    def ask(self) -> None:
+        """Ask peers for what comes next."""
+        if self.info is None:
+            self._swarm.extensions.exchange = MetadataExchange(self._hashes)
+        else:
+            self._swarm.layers.need(self.info)
+
+    def metadata_received(self, raw: bytes) -> Info:
+        """The info dictionary came, which matches the info-hash. It may lack the hashes of its pieces.
+
+        Raises:
+            MetainfoError: it is of no use.
+        """
+        self.info = Info.from_bytes(raw, v2=self._hashes.v1 is None)
+        return self.info
+
+    def layers_received(self, layers: Mapping[bytes, bytes]) -> Info:
+        """The hashes of its pieces came, and lead to the roots in it."""
+        assert self.info is not None
+        self.info = self.info.with_layers(layers)
+        return self.info
