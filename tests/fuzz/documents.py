@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 
 import bencode2
@@ -18,7 +19,9 @@ from torrentlite.metainfo.paths import safe_paths
 from torrentlite.metainfo.text import display
 from torrentlite.metainfo.urls import clean_url
 from torrentlite.net.url import parse_url, punycode
+from torrentlite.testing.torrent import made_up_torrent
 from torrentlite.tracker.redact import redact, scrub
+from torrentlite.wire import bitfield
 
 # Written out once more, and by numbers, not taken from the code that it is to check.
 _DRAWS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
@@ -30,6 +33,9 @@ _TORRENTS = [case.data for case in bad_input.TORRENTS if isinstance(case.data, b
     bad_input.folder(bad_input.entry("a", "b.txt", length=20_000), bad_input.entry("c", length=20_000, attr="x")),
     bad_input.folder(bad_input.entry("a"), bad_input.entry(".pad", "0", length=0, attr="p"), bad_input.entry("l", length=0, attr="l")),
     bad_input.hybrid({"file": bad_input.leaf()}),
+    made_up_torrent(random.Random(1), [20_000, 5, 70_000], piece_length=16384, version="v2")[0].encode(),
+    made_up_torrent(random.Random(2), [40_000], piece_length=32768, version="v2")[0].encode(),
+    made_up_torrent(random.Random(3), [20_000, 5, 0, 40_000], piece_length=16384, version="hybrid")[0].encode(),
 ]  # fmt: skip
 _BENCODED = [case.data for case in bad_input.BENCODED if isinstance(case.data, bytes) and len(case.data) < 4096] + [
     b"de", b"le", b"i0e", b"0:", b"d1:ai-1e1:bl1:ci5eee", b"d1:a0:1:bd1:cleee",
@@ -112,7 +118,8 @@ def _info(data: bytes) -> None:
 
 def _check_info(info: Info) -> None:
     layout = info.layout
-    assert len(info.pieces) == 20 * layout.piece_count
+    assert len(info.pieces) == (0 if info.lacks_layers else info.hashing.size * layout.piece_count)
+    assert layout.bytes_of_pieces(bitfield.full(layout.piece_count)) == layout.stored
     assert sum(layout.piece_size(piece) for piece in (0, layout.piece_count - 1)) <= 2 * info.piece_length
     assert sum(entry.length for entry in info.files) == layout.total
     assert len(info.files) <= MAX_FILES
