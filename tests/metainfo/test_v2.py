@@ -9,7 +9,7 @@ import pathlib
 import pytest
 from hypothesis import given, strategies as st
 
-from torrentlite import bencode
+from torrentlite import bencode, limits
 from torrentlite.errors import MetainfoError
 from torrentlite.metainfo import digest, merkle
 from torrentlite.metainfo.info import Info, InfoHashes
@@ -205,3 +205,16 @@ def test_a_small_file_with_the_root_of_a_large_one(tree: pathlib.Path) -> None:
     assert metainfo.encode() == data
     assert bytes(metainfo.info.layer(root) or b"") == layer
     assert metainfo.info.pieces == layer + root
+
+
+@pytest.mark.parametrize("depth", [limits.MAX_TREE_DEPTH, limits.MAX_TREE_DEPTH + 1])
+def test_how_deep_a_tree_may_be(depth: int) -> None:
+    tree: dict[bytes, object] = {b"": {b"length": 5, b"pieces root": b"r" * 32}}
+    for _ in range(depth):
+        tree = {b"d": tree}
+    raw = bencode.encode({b"file tree": tree, b"meta version": 2, b"name": b"n", b"piece length": 16_384})
+    if depth > limits.MAX_TREE_DEPTH:
+        with pytest.raises(MetainfoError, match="deeper than the 96 folders"):
+            Info.from_bytes(raw)
+    else:
+        assert len(Info.from_bytes(raw).files[0].path) == 1 + depth

@@ -92,19 +92,26 @@ async def test_who_lies_about_hashes_is_banned_and_the_others_go_on(world):
         await torrent.wait_complete()
 
 
-@pytest.mark.parametrize("how", ["silent", "refusing"])
-@simulated()
-async def test_who_gives_no_hashes_holds_nobody_up(world, how):
-    metainfo, data, seed = made(world)
+async def refuse(talk, message):
+    """Who gives no hashes, and says so."""
+    if isinstance(message, wm.HashRequest):
+        await talk.say(message.refusal)
+    return isinstance(message, wm.HashRequest)
 
-    async def refuse(talk, message):
-        if isinstance(message, wm.HashRequest) and how == "refusing":
-            await talk.say(message.refusal)
-        return isinstance(message, wm.HashRequest)
+
+async def say_nothing(talk, message):
+    """Who gives no hashes."""
+    return isinstance(message, wm.HashRequest)
+
+
+@pytest.mark.parametrize("react", [say_nothing, refuse])
+@simulated()
+async def test_who_gives_no_hashes_holds_nobody_up(world, react):
+    metainfo, data, seed = made(world)
 
     async with background() as nursery, session_on(world.host()) as session, session_on(seed) as sharing:
         sharing.add(metainfo)
-        others = [await Stranger(world.host(), metainfo.info, data, react=refuse).serve(nursery) for _ in range(5)]
+        others = [await Stranger(world.host(), metainfo.info, data, react=react).serve(nursery) for _ in range(5)]
         torrent = session.add(metainfo.magnet, peers=[other.place for other in others])
         await until(lambda: all(other.talks and other.talk.all(wm.HashRequest) for other in others[:1]))
         torrent.add_peer(*where(seed, sharing))
@@ -116,12 +123,9 @@ async def test_who_gives_no_hashes_holds_nobody_up(world, how):
 async def test_a_pause_between_metadata_and_hashes(world):
     metainfo, data, seed = made(world)
 
-    async def later(talk, message):
-        return isinstance(message, wm.HashRequest)
-
     async with background() as nursery, session_on(world.host()) as session, session_on(seed) as sharing:
         sharing.add(metainfo)
-        silent = await Stranger(world.host(), metainfo.info, data, react=later).serve(nursery)
+        silent = await Stranger(world.host(), metainfo.info, data, react=say_nothing).serve(nursery)
         torrent = session.add(metainfo.magnet, peers=[silent.place])
         await until(lambda: silent.talks and silent.talk.all(wm.HashRequest))
         assert torrent.state is tl.State.METADATA
@@ -140,12 +144,9 @@ async def test_a_pause_between_metadata_and_hashes(world):
 async def test_a_private_magnet_keeps_to_its_tracker_before_it_has_hashes(world):
     metainfo, data, _ = made(world, private=True)
 
-    async def later(talk, message):
-        return isinstance(message, wm.HashRequest)
-
     async with background() as nursery, session_on(world.host()) as session:
-        chosen = await Stranger(world.host(), metainfo.info, data, react=later).serve(nursery)
-        other = await Stranger(world.host(), metainfo.info, data, react=later, metadata=None).serve(nursery)
+        chosen = await Stranger(world.host(), metainfo.info, data, react=say_nothing).serve(nursery)
+        other = await Stranger(world.host(), metainfo.info, data, react=say_nothing, metadata=None).serve(nursery)
         torrent = session.add(metainfo.magnet, peers=[chosen.place])
         torrent._life.finding.peers_found((Address(*other.place),), "pex", Scope.LOOPBACK)
         await until(lambda: chosen.talks and chosen.talk.all(wm.HashRequest))
@@ -321,11 +322,6 @@ async def test_hashes_that_come_slowly_are_progress(world):
 async def test_who_refuses_all_hashes_is_why_it_stands_still(world):
     metainfo, data, _ = made(world)
 
-    async def refuse(talk, message):
-        if isinstance(message, wm.HashRequest):
-            await talk.say(message.refusal)
-        return isinstance(message, wm.HashRequest)
-
     async with background() as nursery, session_on(world.host()) as session:
         stranger = await Stranger(world.host(), metainfo.info, data, react=refuse).serve(nursery)
         torrent = session.add(metainfo.magnet, peers=[stranger.place])
@@ -345,3 +341,16 @@ async def test_small_files_fit_into_a_cache_though_their_gaps_would_not(world):
         torrent = session.add(metainfo, storage=storage, peers=[where(seed, sharing)])
         await torrent.wait_complete()
         assert torrent.stats().done == 500
+
+
+@simulated()
+async def test_web_seeds_pass_over_the_gaps_in_a_range(world):
+    metainfo, data, _ = made(world, *[20_000] * 60, piece_length=32_768)
+    server = world.web_server(files_of(metainfo, data))
+    machine = world.host()
+    async with session_on(machine, web_seed_connections=1) as session:
+        torrent = session.add(metainfo, web_seeds=[server.url])
+        with trio.fail_after(60):
+            await torrent.wait_complete()
+        assert machine.disk.storage(metainfo.info).content() == data
+        assert torrent.stats().hash_failures == 0

@@ -101,7 +101,7 @@ class V2File(NamedTuple):
     """A file for the file tree.
 
     Attributes:
-        path: components; of a torrent that is one file its name.
+        path: components below the folder; none where the torrent is this one file.
         length: bytes.
         layer: the roots of the trees of its pieces, each as small as holds the piece (``digest.ROOTS``).
     """
@@ -117,7 +117,6 @@ def build_v2_info(
     *,
     piece_length: int,
     pieces: bytes = b"",
-    single: bool = False,
     private: bool = False,
 ) -> tuple[Info, dict[bytes, bytes]]:
     """An info dictionary of version 2, or a hybrid, and the layers that belong beside it.
@@ -128,7 +127,6 @@ def build_v2_info(
         piece_length: bytes, a power of two from 16 KiB.
         pieces: for a hybrid, the SHA-1 digests of v1, where the gaps between files are zeros and so is the rest of the
             last piece (but not where a torrent is one file).
-        single: one file without a folder.
         private: peers come from its trackers only (BEP 27).
 
     Raises:
@@ -151,12 +149,13 @@ def build_v2_info(
                 layers[root] = layer
             properties["pieces root"] = root
         folder = tree
-        for part in file.path[:-1]:
+        *folders, last_part = file.path or (_bytes(name),)
+        for part in folders:
             folder = folder.setdefault(part, {})  # type: ignore[assignment]  # no file has the name of a folder
-        folder[file.path[-1]] = {b"": properties}
+        folder[last_part] = {b"": properties}
     fields: dict[str, object] = {"file tree": tree, "meta version": 2, "name": _bytes(name)}
     fields["piece length"] = piece_length
-    if pieces and single:
+    if pieces and not files[0].path:
         fields |= {"pieces": pieces, "length": files[0].length}
     elif pieces:
         fields |= {"pieces": pieces, "files": [_v1_entry(*entry) for entry in padded(files, piece_length)]}

@@ -30,7 +30,6 @@ class Plan:
     def __init__(self, listing: Listing, piece_length: int, version: Version) -> None:
         self._listing = listing
         self._version = version
-        self._single = not listing.paths[0]
         files = listing.origin.files
         lengths = [file.size if file is not None else 0 for file in files]
         places: list[tuple[int | None, int]] = (
@@ -42,7 +41,8 @@ class Plan:
         self.origin: Final = Origin(
             listing.origin.root, tuple(None if index is None else files[index] for index, _ in places)
         )
-        self.hashing: Final = {"v1": SHA1, "v2": ROOTS, "hybrid": both(0 if self._single else piece_length)}[version]
+        fill = piece_length if listing.paths[0] else 0  # one file alone has no padding behind it
+        self.hashing: Final = {"v1": SHA1, "v2": ROOTS, "hybrid": both(fill)}[version]
 
     def build(
         self, name: str | bytes, digests: bytes, *, private: bool
@@ -68,14 +68,11 @@ class Plan:
             step = self.hashing.size
             sha1s = b"".join([digests[at : at + SHA1.size] for at in range(0, len(digests), step)])
             roots = b"".join([digests[at + SHA1.size : at + step] for at in range(0, len(digests), step)])
-        first = name if isinstance(name, bytes) else name.encode(errors="surrogateescape")
         files = []
         for path, length, place in zip(self._listing.paths, lengths, self._places, strict=True):
             pieces = layout.pieces_of_file(place)
             layer = roots[pieces.start * merkle.DIGEST : pieces.stop * merkle.DIGEST]
-            files.append(V2File(path or (first,), length, layer))
-        info, layers = build_v2_info(
-            name, files, piece_length=layout.piece_length, pieces=sha1s, single=self._single, private=private
-        )
+            files.append(V2File(path, length, layer))
+        info, layers = build_v2_info(name, files, piece_length=layout.piece_length, pieces=sha1s, private=private)
         rest = len(info.files) - len(self.origin.files)  # the padding behind the last file
         return info, layers, self.origin._replace(files=self.origin.files + (None,) * rest)

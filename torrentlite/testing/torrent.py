@@ -41,7 +41,7 @@ def made_up_torrent(
         return build_metainfo(info, trackers=trackers), data
     entries, contents, at = [], {}, 0
     for path, size in sorted(files):  # the order of a file tree
-        entry = V2File(tuple(path) or (name.encode(),), size, _roots(data[at : at + size], piece_length))
+        entry = V2File(tuple(path), size, _roots(data[at : at + size], piece_length))
         contents[entry] = data[at : at + size]
         entries.append(entry)
         at += size
@@ -54,7 +54,6 @@ def made_up_torrent(
         entries,
         piece_length=piece_length,
         pieces=_digests(data, piece_length) if version == "hybrid" else b"",
-        single=len(sizes) == 1,
         private=private,
     )
     return build_metainfo(info, layers=layers, trackers=trackers), data[: info.layout.total]

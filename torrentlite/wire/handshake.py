@@ -33,8 +33,8 @@ class Handshake(NamedTuple):
         fast: it speaks the fast extension (BEP 6), which holds if both sides say so.
         extended: it speaks the extension protocol (BEP 10), which holds if both sides say so.
         dht: it has a DHT node (BEP 5).
-        v2: it knows the v2 half of this torrent too (BEP 52), although ``info_hash`` is that of the v1 half. Whoever is
-            called so may answer with the v2 one, and then both speak of that.
+        v2: it knows the torrent as one of v2 (BEP 52). Where ``info_hash`` is that of v1 the other side may answer with
+            the v2 one, and then both speak of that; ours say so of torrents that they know by their v2 hash alone.
     """
 
     info_hash: bytes

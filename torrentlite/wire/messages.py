@@ -82,7 +82,8 @@ class _Rare:
     __match_args__: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
-        cls.__match_args__ = tuple(cls.__annotations__)  # type: ignore[misc]  # of the class, not of a message
+        # Of the class, not of a message.
+        cls.__match_args__ = (*cls.__match_args__, *cls.__annotations__)  # type: ignore[misc]
 
     def __init__(self, *values: object, **named: object) -> None:
         self.__dict__.update(zip(self.__match_args__, values, strict=False), **named)
@@ -181,9 +182,7 @@ class AllowedFast(_Rare):
 # -- BEP 52, hashes of a file's tree ----------------------------------------------------------------------------------
 
 
-class HashRequest(_Rare):
-    """The sender wants hashes of a file's tree. Nothing about them is checked by whoever reads the stream."""
-
+class _OfTree(_Rare):
     root: bytes
     """Of the file, 32 bytes."""
     base: int
@@ -196,41 +195,29 @@ class HashRequest(_Rare):
     """The layers above them from which an uncle is wanted, those counted that the hashes themselves make up for."""
 
     @property
+    def request(self) -> HashRequest:
+        """The request that it is, or answers."""
+        return HashRequest(self.root, self.base, self.index, self.length, self.proofs)
+
+    @property
     def refusal(self) -> HashReject:
-        """That it will not be answered with hashes."""
+        """What says that this will not be answered with hashes."""
         return HashReject(self.root, self.base, self.index, self.length, self.proofs)
 
 
-class Hashes(_Rare):
+class HashRequest(_OfTree):
+    """The sender wants hashes of a file's tree. Nothing about them is checked by whoever reads the stream."""
+
+
+class Hashes(_OfTree):
     """The answer to such a request, whose five values it repeats."""
 
-    root: bytes
-    base: int
-    index: int
-    length: int
-    proofs: int
     hashes: bytes
     """Those asked for and then their uncles, the lowest first: as many as the five values say."""
 
-    @property
-    def request(self) -> HashRequest:
-        """What it answers."""
-        return HashRequest(self.root, self.base, self.index, self.length, self.proofs)
 
-
-class HashReject(_Rare):
+class HashReject(_OfTree):
     """Such a request will not be answered with hashes. It has the same five values."""
-
-    root: bytes
-    base: int
-    index: int
-    length: int
-    proofs: int
-
-    @property
-    def request(self) -> HashRequest:
-        """What it answers."""
-        return HashRequest(self.root, self.base, self.index, self.length, self.proofs)
 
 
 def uncle_count(length: int, proofs: int) -> int:
