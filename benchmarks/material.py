@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import trio
 
 import torrentlite
+from torrentlite.metainfo.build import Version
 
 from .sizes import size
 
@@ -29,7 +30,9 @@ class Material:
         size: bytes.
     """
 
-    def __init__(self, root: pathlib.Path, total: int, piece_size: int, files: int = 1) -> None:
+    def __init__(
+        self, root: pathlib.Path, total: int, piece_size: int, files: int = 1, version: Version = "v1"
+    ) -> None:
         self.root = root
         self.data = root / "data"
         self.torrent = root / "file.torrent"
@@ -49,7 +52,7 @@ class Material:
                 folder.mkdir(exist_ok=True)
                 (folder / f"{number:06}.bin").write_bytes(rng.randbytes(total // files))
             self.size = total // files * files
-        metainfo = trio.run(lambda: torrentlite.create(shared, piece_length=piece_size))
+        metainfo = trio.run(lambda: torrentlite.create(shared, piece_length=piece_size, version=version))
         self.torrent.write_bytes(metainfo.encode())
 
     def fresh(self) -> pathlib.Path:
@@ -61,10 +64,10 @@ class Material:
 
 
 @contextlib.contextmanager
-def material(folder: str, total: int, piece_size: int, files: int = 1) -> Iterator[Material]:
+def material(folder: str, total: int, piece_size: int, files: int = 1, version: Version = "v1") -> Iterator[Material]:
     """Make it below ``folder``."""
     with tempfile.TemporaryDirectory(dir=folder, prefix="torrentlite-") as root:
-        yield Material(pathlib.Path(root), total, piece_size, files)
+        yield Material(pathlib.Path(root), total, piece_size, files, version)
 
 
 def words(name: str, doc: str | None, *, total: str = "", runs: int = 5) -> argparse.ArgumentParser:

@@ -28,6 +28,7 @@ WHOLE = (
     ("Start-up", "start"),
     ("Small pieces: 1 GiB in pieces of 16 KiB", "transfer --size 1G --piece-size 16K"),
     ("Small files: 1 GiB in 10,000 of them", "transfer --size 1G --files 10000"),
+    ("A torrent of v2: 1 GiB", "transfer --size 1G --version v2"),
     ("Many connections", "crowd --peers 50 200 --fetchers 50"),
     ("Hashing", "hashing"),
     ("The picker", "picking"),

@@ -21,6 +21,9 @@ How libtorrent is set up: once with its defaults, once with its high-performance
 counts. For all, encryption is off (RC4 would be measured, and not who uses it), uTP, DHT and local discovery are off,
 and torrents are not auto-managed (they would begin half a second later).
 
+What disturbs most is a machine that gives free memory back to its host: a page that comes from there again costs four
+times as much to write. So: several rounds, medians, and ratios of rows that ran one after the other.
+
 The figures of the [DHT](dht.md), of [asyncio](asyncio.md), of [reading](reading.md) and of [web seeds](web-seeds.md)
 stand there.
 """

@@ -28,10 +28,11 @@ def main(arguments: list[str]) -> None:
     parser = words("transfer", __doc__, total="256M")
     parser.add_argument("--files", type=int, default=1, help="so many files instead of one")
     parser.add_argument("--pairs", default="", help="only these, e.g. tl-tl,lt-tl (default: all)")
+    parser.add_argument("--version", choices=("v1", "v2", "hybrid"), default="v1", help="of the torrent")
     args = parser.parse_args(arguments)
     if args.quick:
         args.size, args.runs = size("16M"), 1
-    with material(args.folder, args.size, args.piece_size, args.files) as what:
+    with material(args.folder, args.size, args.piece_size, args.files, args.version) as what:
         run = functools.partial(one_pair, what=what)
         first = {preset: run(preset, preset)["seconds"] for preset in PRESETS}  # also warms everything up
         theirs = min(first, key=lambda preset: first[preset])
