@@ -13,6 +13,7 @@ from tests.swarm.dhtworld import dht
 from torrentlite.errors import NetworkError
 from torrentlite.limits import (
     DHT_JOIN_RETRY,
+    DHT_VOTERS,
     MIN_ANNOUNCE_INTERVAL,
     OUTAGE,
     OUTAGE_PAUSE,
@@ -348,3 +349,35 @@ async def test_the_dead_are_not_hammered(world):
         assert torrent.why().reason is tl.Reason.UNREACHABLE
     assert len(asked) <= HOUR / MIN_ANNOUNCE_INTERVAL + 2
     assert 10 < len(dialled) <= HOUR / RETRY_ANEW + 2
+
+
+@simulated()
+async def test_our_router_has_dialled_in_anew_and_nodes_tell(world):
+    """Our own address is the same, and nobody failed: but trackers would send others to the old one for half an hour."""
+    router = world.network.router("12.1.1.1")
+    machine = world.host(router=router)
+    async with dht(world, DHT_VOTERS + 1) as nodes, session_on(machine, bootstrap=nodes.bootstrap) as session:
+        torrents = await all_night(world, machine, session, fails=False)
+        assert session.stats().dht.external_hosts == ("12.1.1.1",)
+        await first(lambda: all(tracker.announces[-1].moment > OUT for _, tracker in torrents))  # none is due
+        router.renumber("12.2.2.2")
+        await first(lambda: session.stats().dht.external_hosts == ("12.2.2.2",))
+        took = await first(lambda: all(tracker.announces[-1].peer.host == "12.2.2.2" for _, tracker in torrents))
+        assert took <= ROUTE_CHECK + MIN_ANNOUNCE_INTERVAL
+
+
+@simulated()
+async def test_who_says_what_address_we_have(world):
+    outage, now = Outage(world.host(), 0.0), 0.0
+
+    def moved(*said):
+        nonlocal now
+        now += 11 * OUTAGE
+        for teller, host in said:
+            outage.seen_as(teller, host)
+        return outage.moved(now)
+
+    assert not moved(("gateway", "12.1.1.1"), ("4", "12.1.1.1"), ("6", "2a00::1")), "the first is no news"
+    assert not moved(("gateway", "12.1.1.1"))
+    assert moved(("4", "12.2.2.2"))
+    assert not moved(("gateway", "12.2.2.2")), "told already"

@@ -6,6 +6,7 @@ import torrentlite as tl
 from tests.net.portmap.scripted import ALL, OUTSIDE, ScriptedGateway
 from tests.strangers import Stranger, background, session_on, simulated, until, where
 from tests.swarm.dhtworld import dht
+from torrentlite.limits import MAP_GATEWAY_CHECK, OUTAGE, ROUTE_CHECK
 from torrentlite.wire import messages as wm
 
 
@@ -59,6 +60,28 @@ async def test_the_port_outside_is_what_others_are_told(world):
 async def heard(talk, kind):
     await until(lambda: any(isinstance(message, kind) for message in talk.heard))
     return [message for message in talk.heard if isinstance(message, kind)]
+
+
+@simulated()
+async def test_the_gateway_has_restarted_while_we_slept(world):
+    """It has no port open any more, and another address: it is asked soon, and trackers are told when it has said so."""
+    tracker = world.tracker()
+    metainfo, _ = world.torrent(300_000, trackers=[tracker.url])
+    slept = 0.0
+    async with background() as nursery:
+        gateway, machine = await behind(world, nursery)
+        machine.asleep = lambda: slept
+        async with session_on(machine, dht=False) as session:
+            session.add(metainfo)
+            await until(lambda: session.stats().port_map.state == "mapped")
+            await trio.sleep(OUTAGE)
+            gateway.mappings.clear()
+            gateway.external = "12.9.9.9"
+            slept = 8 * 3600.0
+            await until(lambda: session.stats().port_map.external_host == "12.9.9.9", within=MAP_GATEWAY_CHECK + 30)
+            assert gateway.mappings
+            count = len(tracker.announces)
+            await until(lambda: len(tracker.announces) > count, within=2 * OUTAGE + ROUTE_CHECK)
 
 
 @simulated()

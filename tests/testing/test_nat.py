@@ -72,6 +72,28 @@ async def test_datagrams_pass_a_router(world):
 
 
 @simulated()
+async def test_a_router_that_has_dialled_in_anew(world):
+    router = world.network.router("12.1.1.1")
+    inside, outside = world.network.host(router=router), world.network.host()
+    (one,), (two,) = await inside.open_datagrams("", 6881), await outside.open_datagrams("", 6881)
+    one.send(b"before", two.address._replace(host=outside.ip))
+    assert await two.receive() == [(b"before", Address("12.1.1.1", 6881))]
+    router.renumber("12.2.2.2")
+    for host in ("12.1.1.1", "12.2.2.2"):
+        two.send(b"who is there", Address(host, 6881))
+    await trio.sleep(1)
+    assert router.nat.refused == 1, "nobody has the old address, and by the new one nobody was sent to"
+    one.send(b"after", two.address._replace(host=outside.ip))
+    assert await two.receive() == [(b"after", Address("12.2.2.2", 6881))]
+    two.send(b"there you are", Address("12.2.2.2", 6881))
+    assert await one.receive() == [(b"there you are", two.address._replace(host=outside.ip))]
+    for wrong in (outside.ip, "12.2.2.2", "2a00::1", ""):
+        with pytest.raises(ValueError):
+            router.renumber(wrong)
+    world.network.router("12.1.1.1")  # is free again
+
+
+@simulated()
 async def test_two_behind_routers_meet_by_sending_at_the_same_time(world):
     """The hole punching that a PORT message, or a tracker, makes possible."""
     routers = [world.network.router() for _ in range(2)]

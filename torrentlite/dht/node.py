@@ -336,6 +336,11 @@ class Node:
         return self._core.cut_off
 
     @property
+    def external_hosts(self) -> tuple[str, ...]:
+        """Our IP addresses as several nodes see them (BEP 42), one of each family at most."""
+        return tuple(side.voting.host for side in self._core.sides.values() if side.voting.host)
+
+    @property
     def addresses(self) -> tuple[Address, ...]:
         """Where it receives."""
         return self._own

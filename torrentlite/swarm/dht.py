@@ -130,7 +130,7 @@ class Dht:
             message=message,
             nodes=counts.get(False, 0),
             nodes6=counts.get(True, 0),
-            external_hosts=tuple(side.external for side in stats.sides if side.external),
+            external_hosts=self.node.external_hosts,
             searches=self.plan.running,
             stored=sum(side.torrents for side in stats.sides),
             read_only=stats.read_only,
@@ -139,7 +139,7 @@ class Dht:
     @property
     def external_hosts(self) -> tuple[str, ...]:
         """Our IP addresses as several nodes see them, one of each family at most."""
-        return self.stats().external_hosts
+        return self.node.external_hosts
 
     @property
     def internal_errors(self) -> int:

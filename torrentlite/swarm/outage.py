@@ -1,8 +1,9 @@
-"""Whether it is our own network that is away, or our machine that slept: then who failed is worth another try."""
+"""Whether our own network is away, or another one, or our machine slept: then who failed is worth another try."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from typing import Final
 
 from ..errors import NetworkError
@@ -33,6 +34,7 @@ class Outage:
         self._changed = False
         self._moved_at, self._pause = -math.inf, OUTAGE
         self._places = self._ways()
+        self._seen_as: dict[Hashable, str] = {}
         self._next_look = now + ROUTE_CHECK
         self._asleep = world.asleep()
 
@@ -51,6 +53,17 @@ class Outage:
         """Whether somebody has been heard of after such a silence; said once."""
         over, self._over = self._over, False
         return over
+
+    def seen_as(self, teller: Hashable, host: str) -> None:
+        """The address by which others see us, behind a router, as this teller says.
+
+        A router that dials in anew may have another one than before, of which our own system notices nothing. The
+        first address is no news, nor is one that another teller has told already.
+        """
+        before = self._seen_as.get(teller, "")
+        if host != before:
+            self._changed |= bool(before) and host not in self._seen_as.values()
+            self._seen_as[teller] = host
 
     def moved(self, now: float) -> bool:
         """Whether our network is another one than before, or there again, or the machine has slept; said once.

@@ -89,10 +89,14 @@ class Presence:
             outage.heard(commons.dht.node.heard_at)
             if commons.dht.node.cut_off:
                 outage.missed(now)
+            for host in commons.dht.external_hosts:
+                outage.seen_as(":" in host, host)
         outage.heard(commons.heard_at)  # what is only connected still may be dead
         if outage.over():
             self._back()
         if not commons.loopback and outage.moved(now):
+            if self._mapper is not None:
+                self._mapper.doubt()
             self._moved()
 
     @property
@@ -133,6 +137,7 @@ class Presence:
         commons.port_map = stats = self._mapper.stats()
         commons.mapped_address = None
         if stats.mapped and stats.external_host:
+            commons.outage.seen_as("gateway", stats.external_host)
             # Some gateways lead back inside who calls them from there.
             ourselves = Address(stats.external_host, stats.tcp_port)
             if ourselves.scope is not Scope.FORBIDDEN:

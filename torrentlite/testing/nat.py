@@ -90,6 +90,12 @@ class Nat:
             return None
         return mapping.inner
 
+    def renumber(self, host: str) -> None:
+        """It has another public address: nobody who was sent to by the old one gets in by the new one."""
+        self.host = host
+        self._by_port.clear()
+        self._by_inner.clear()
+
     def connection(self) -> int:
         """The outer port of a new TCP connection from inside."""
         return self._free_port(0, float("-inf"))  # no mapping of datagrams is forgotten for it

@@ -129,14 +129,24 @@ class SimulatedNetwork:
         Raises:
             ValueError: an address that is taken, or numbers that make no sense.
         """
-        literal = parse_host(address or self._unused_address())
-        if literal is None or ":" in literal or self._taken(literal, None):
-            raise ValueError(f"{address} is taken, or not an IPv4 address")
+        literal = self._free(address or self._unused_address())
         if min(latency, lifetime) < 0 or not 0 <= loss < 1:
             raise ValueError("latency and lifetime must not be negative, loss is 0 to below 1")
         router = SimulatedRouter(self, Nat(literal, kind, lifetime=lifetime), latency=latency, loss=loss)
         self._routers[literal] = router
         return router
+
+    def move_router(self, router: SimulatedRouter, address: str) -> None:
+        """Give it another public address; called by ``SimulatedRouter.renumber``."""
+        literal = self._free(address)
+        del self._routers[router.ip]
+        self._routers[literal] = router
+
+    def _free(self, address: str) -> str:
+        literal = parse_host(address)
+        if literal is None or ":" in literal or self._taken(literal, None):
+            raise ValueError(f"{address} is taken, or not an IPv4 address")
+        return literal
 
     def _taken(self, address: str, router: SimulatedRouter | None) -> bool:
         if router is not None and ":" not in address:

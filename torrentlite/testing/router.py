@@ -50,6 +50,15 @@ class SimulatedRouter:
         """
         self.nat.forwards[port] = Address(host.ip, inner_port or port)
 
+    def renumber(self, address: str) -> None:
+        """Its line was cut, and has this public address from now on; connections that there are go on all the same.
+
+        Raises:
+            ValueError: the address is taken, or not an IPv4 address.
+        """
+        self._network.move_router(self, address)
+        self.nat.renumber(address)
+
     def find(self, address: str) -> SimulatedHost | None:
         """The host behind it that has this private address."""
         return self._hosts.get(address)

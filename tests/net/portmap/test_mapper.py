@@ -241,6 +241,38 @@ async def test_moving_to_another_network(world, home):
         assert here.mapper.stats().gateway == "192.168.1.77"
 
 
+@pytest.mark.parametrize("speaks", NAMES)
+@simulated()
+async def test_in_doubt_it_is_asked_soon(world, home, speaks):
+    async with home(world, speaks=(speaks,)) as here:
+        here.start()
+        await here.until("mapped")
+        await trio.sleep(limits.MAP_RETRY)
+        here.router.mappings.clear()
+        here.router.external = "12.9.9.9"
+        here.mapper.doubt()
+        await trio.sleep(limits.MAP_GATEWAY_CHECK + 5)
+        assert here.router.mappings == BOTH
+        assert here.told[-1].external_host == "12.9.9.9"
+        what = "AddPortMapping TCP" if speaks == "upnp" else "map TCP"
+        before = here.asked(speaks).count(what)
+        for _ in range(600):
+            here.mapper.doubt()
+            await trio.sleep(1)
+        asked = here.asked(speaks).count(what) - before
+        assert 0 < asked <= 600 / limits.MAP_RETRY, "nobody is hammered"
+
+
+@simulated()
+async def test_in_doubt_a_gateway_that_failed_is_asked_again_too(world, home):
+    async with home(world, speaks=()) as here:
+        here.start()
+        await here.until("failed")
+        here.router.speaks = ("natpmp",)
+        here.mapper.doubt()
+        await here.until("mapped", seconds=limits.MAP_GATEWAY_CHECK + 5)
+
+
 @simulated()
 async def test_another_nat_outside_is_told(world, home):
     async with home(world, speaks=("natpmp",)) as here:

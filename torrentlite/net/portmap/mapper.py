@@ -67,6 +67,7 @@ class PortMapper:
         self._changed = changed
         self._leases: dict[Transport, Lease] = {}
         self._stats = PortMapStats()
+        self._doubt = False
 
     def stats(self) -> PortMapStats:
         """How it stands."""
@@ -75,6 +76,12 @@ class PortMapper:
         expires = min(lease.expires for lease in self._leases.values())
         left = -1.0 if expires == math.inf else max(0.0, expires - trio.current_time())
         return self._stats._replace(expires=left)
+
+    def doubt(self) -> None:
+        """The gateway may have closed the port (we slept), or have another address outside: it is asked again soon."""
+        self._doubt = True
+        for lease in self._leases.values():
+            lease.forgotten(trio.current_time())
 
     async def run(self) -> None:
         """Search, open, renew; when it is cancelled, close again (2 seconds at most)."""
@@ -112,8 +119,9 @@ class PortMapper:
             return str(error)
 
     async def _stay(self, place: _Place | str, until: float) -> bool:
-        """Wait, with an eye on where we are. True: we are somewhere else, before the time."""
-        while (now := trio.current_time()) < until:
+        """Wait, in doubt less long, with an eye on where we are. True: we are somewhere else, before the time."""
+        self._doubt = False
+        while not self._doubt and (now := trio.current_time()) < until:
             await trio.sleep_until(min(until, now + limits.MAP_GATEWAY_CHECK))
             if self._place() != place:
                 return True
