@@ -219,7 +219,7 @@ def build_metainfo(
         comment=_bytes(comment).decode(errors="replace"),
         created_by=created_by,
         creation_date=creation_date,
-        extra=((b"piece layers", bencode.encode(layers)),) if layers is not None and info.hashes.v1 is not None else (),
+        extra=((b"piece layers", bencode.encode(layers)),) if layers is not None and not info.hashes.only_v2 else (),
         origin=origin,
     )
 

@@ -33,6 +33,11 @@ class InfoHashes(NamedTuple):
     v2: bytes | None = None
 
     @property
+    def only_v2(self) -> bool:
+        """Whether it is used as a torrent of v2: it has no other hash."""
+        return self.v1 is None
+
+    @property
     def wire(self) -> bytes:
         """20 bytes: how peers, trackers and the DHT know it. BEP 52: "For some uses … it is truncated to 20 bytes"."""
         if self.v1 is not None:
@@ -230,7 +235,7 @@ class Info:
     @functools.cached_property
     def layout(self) -> Layout:
         """How the bytes fall into pieces, blocks and files."""
-        gaps = [i for i, entry in enumerate(self.files) if entry.pad] if self.hashes.v1 is None else []
+        gaps = [i for i, entry in enumerate(self.files) if entry.pad] if self.hashes.only_v2 else []
         return Layout(self.piece_length, [entry.length for entry in self.files], gaps)
 
     @functools.cached_property

@@ -102,7 +102,7 @@ class Metainfo:
             raise MetainfoError("this v2 torrent lacks its piece layers", hint="use its magnet link: peers have them")
         elif info.layers_needed:
             warnings.append("the v2 half of this hybrid lacks its piece layers")
-        known = _KNOWN if info.hashes.v1 is not None else _KNOWN | {b"piece layers"}
+        known = _KNOWN | {b"piece layers"} if info.hashes.only_v2 else _KNOWN
         return cls(
             info=info,
             trackers=_trackers(top, warnings),
@@ -130,7 +130,7 @@ class Metainfo:
         if self.creation_date is not None:
             top[b"creation date"] = self.creation_date
         top[b"info"] = bencode.Raw(self.info.raw)
-        if self.info.hashes.v1 is None:
+        if self.info.hashes.only_v2:
             top[b"piece layers"] = {root: bytes(self.info.layer(root) or b"") for root in self.info.layers_needed}
         if self.nodes:
             top[b"nodes"] = self.nodes

@@ -58,7 +58,7 @@ class Beginning:
         Raises:
             MetainfoError: it is of no use.
         """
-        self.info = Info.from_bytes(raw, v2=self._hashes.v1 is None)
+        self.info = Info.from_bytes(raw, v2=self._hashes.only_v2)
         return self.info
 
     def layers_received(self, layers: Mapping[bytes, bytes]) -> Info:

@@ -120,7 +120,7 @@ class Layers:
         """What answers it."""
         info = self._swarm.owner.info
         found: wm.Hashes | None = None
-        if info is not None and info.hashes.v1 is None:
+        if info is not None and info.hashes.only_v2:
             self._server = self._server or HashServer(info.layer, _base(info))
             try:
                 found = await self._answer(peer, request, info, self._server)

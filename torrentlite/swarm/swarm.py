@@ -148,7 +148,7 @@ class Swarm:
             fast=True,
             extended=True,
             dht=self.dht is not None,
-            v2=self.owner.hashes.v1 is None,
+            v2=self.owner.hashes.only_v2,
         )
 
     def welcome(self, stream: Stream, theirs: Handshake) -> None:
