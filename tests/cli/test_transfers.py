@@ -102,6 +102,10 @@ def test_a_folder_of_another_version(place: Place, version: str) -> None:
         assert digits is not None
         peer = re.search(r"x\.pe=([0-9.:]+)", link)
         assert peer is not None
+        if version == "--hybrid":
+            mixed = place.tl("fetch", link.replace(digits[1], "11" * 32), "-o", "mixed", *LOOPBACK)
+            assert (mixed.code, mixed.out) == (4, "")
+            assert "the link's two hashes are not of one torrent" in mixed.err
         if version == "--v2":
             alone = place.tl("fetch", digits[1], "-o", "alone", "--peer", peer[1], *LOOPBACK)
             assert (alone.code, alone.out) == (0, f"{place / 'alone/photos'}\n")

@@ -45,6 +45,31 @@ async def test_from_link_to_files(world):
         assert torrent.magnet == metainfo.magnet
 
 
+@pytest.mark.parametrize("version", ["v1", "hybrid"])
+@simulated()
+async def test_the_two_hashes_of_a_link_are_of_one_torrent(world, version):
+    metainfo, data = world.torrent(300_000, version=version)
+    other, _ = world.torrent(300_000, version="v2", name="other")
+    seed = world.host()
+    seed.put(metainfo.info, data)
+    async with session_on(seed) as sharing, session_on(world.host()) as session:
+        sharing.add(metainfo)
+        wrong = tl.Magnet(metainfo.hashes._replace(v2=other.hashes.v2))
+        torrent = session.add(wrong, peers=[where(seed, sharing)])
+        async with torrent.events() as events:
+            with pytest.raises(tl.MetainfoError, match="two hashes are not of one torrent"):
+                await torrent.wait_metadata()
+            torrent.resume()  # it is no other torrent by that
+            with pytest.raises(tl.MetainfoError, match="two hashes are not of one torrent"):
+                await torrent.wait_complete()
+            assert torrent.metainfo is None
+            await session.remove(torrent)
+            assert not [event async for event in events if isinstance(event, tl.PeerBanned)]
+        # The peer's SHA-1 was right.
+        right = session.add(tl.Magnet(metainfo.hashes), peers=[where(seed, sharing)])
+        await right.wait_complete()
+
+
 @simulated()
 async def test_metadata_goes_both_ways(world):
     """Who got it from a peer serves it to the next."""

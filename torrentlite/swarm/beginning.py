@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from ..errors import MetainfoError
 from ..metainfo.info import Info, InfoHashes
 from .metadata import MetadataExchange
 
@@ -56,10 +57,17 @@ class Beginning:
         """The info dictionary came, which matches the info-hash. It may lack the hashes of its pieces.
 
         Raises:
-            MetainfoError: it is of no use.
+            MetainfoError: it is of no use, or not what the link means by its other hash.
         """
-        self.info = Info.from_bytes(raw, v2=self._hashes.only_v2)
-        return self.info
+        info = Info.from_bytes(raw, v2=self._hashes.only_v2)
+        if self._hashes.v2 not in (None, info.hashes.v2):
+            # Not the peer's fault: by its SHA-1 it is what was asked for.
+            raise MetainfoError(
+                "the link's two hashes are not of one torrent",
+                hint="leave one of them out of the link: xt=urn:btih: or xt=urn:btmh:",
+            )
+        self.info = info
+        return info
 
     def layers_received(self, layers: Mapping[bytes, bytes]) -> Info:
         """The hashes of its pieces came, and lead to the roots in it."""
