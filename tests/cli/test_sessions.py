@@ -8,10 +8,11 @@ import pytest
 import trio
 
 import torrentlite as tl
-from tests.strangers import Stranger, background, session_on, simulated
+from tests.strangers import Stranger, Talk, background, session_on, simulated
 from torrentlite.cli import sessions
 from torrentlite.cli.output import Output
 from torrentlite.cli.terminal import Mode
+from torrentlite.wire import messages as wm
 
 
 async def look(output: Output) -> None:
@@ -32,9 +33,35 @@ async def test_the_session_forgets_the_magnet_however_that_ends(world, end: str)
         args = argparse.Namespace(peer=[stranger.place] if end == "there" else [], tracker=[], timeout=5.0)
         with trio.move_on_after(2 if end == "cancelled" else 60) as waiting:
             if end == "given up":
-                with pytest.raises(tl.NoPeersError, match=r"no metadata for .*: .*nobody"):
+                with pytest.raises(tl.NoPeersError, match=r"^made-up: no peers for .*: .*nobody"):
                     await sessions.metadata_in(session, magnet, args, output)
             else:
                 assert (await sessions.metadata_in(session, magnet, args, output)).info == metainfo.info
         assert waiting.cancelled_caught is (end == "cancelled")
+        assert session.torrents == ()
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        (wm.MetadataRequest, r"^[0-9a-f]{64}: no metadata from 1 peer for \d+ s$"),
+        (wm.HashRequest, r"^made-up: no hashes of the pieces from 1 peer for \d+ s$"),
+    ],
+    ids=["metadata", "hashes"],
+)
+@simulated()
+async def test_what_of_a_magnet_is_missing_is_said(world, held: type, said: str) -> None:  # type: ignore[no-untyped-def]
+    """Of v2 the metadata may be here, its name with it, and the hashes of the pieces not (BEP 52)."""
+    metainfo, data = world.torrent(100_000, version="v2")
+    output = Output(Mode.QUIET)
+
+    async def keep_back(talk: Talk, message: object) -> bool:
+        return isinstance(message, held)
+
+    async with background() as nursery, session_on(world.host()) as session:
+        nursery.start_soon(look, output)
+        stranger = await Stranger(world.host(), metainfo.info, data, react=keep_back).serve(nursery)
+        args = argparse.Namespace(peer=[stranger.place], tracker=[], timeout=5.0)
+        with pytest.raises(tl.NoPeersError, match=said):
+            await sessions.metadata_in(session, tl.Magnet(metainfo.hashes), args, output)
         assert session.torrents == ()

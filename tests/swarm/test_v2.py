@@ -324,8 +324,10 @@ async def test_who_refuses_all_hashes_is_why_it_stands_still(world):
 
     async with background() as nursery, session_on(world.host()) as session:
         stranger = await Stranger(world.host(), metainfo.info, data, react=refuse).serve(nursery)
-        torrent = session.add(metainfo.magnet, peers=[stranger.place])
+        torrent = session.add(metainfo.info_hash, peers=[stranger.place])
+        assert torrent.name == metainfo.info_hash
         await until(lambda: stranger.talks and stranger.talk.all(wm.HashRequest))
+        assert torrent.name == torrent.stats().name == metainfo.name
         await trio.sleep(60)
         why = torrent.why()
         assert why.reason is tl.Reason.NO_METADATA

@@ -158,12 +158,9 @@ async def metadata_in(session: Session, magnet: Magnet, args: argparse.Namespace
         try:
             with output.showing(job), job.scope:
                 return await torrent.wait_metadata()
+            raise gave_up(torrent, job, args)  # while the torrent still knows
         finally:
             await session.remove(torrent)
-    raise NoPeersError(
-        f"{magnet.info_hash}: no metadata for {units.duration(timeout(args) or 0)}: {display(job.why.message)}",
-        hint=no_peers_hint(args),
-    )
 
 
 def gave_up(torrent: Torrent, job: Job, args: argparse.Namespace) -> TorrentError:
@@ -171,13 +168,13 @@ def gave_up(torrent: Torrent, job: Job, args: argparse.Namespace) -> TorrentErro
     stats, why = torrent.stats(), job.why
     if why.reason is Reason.DISK:
         return torrent.error or StorageError(why.message)
-    what = "metadata" if stats.peers and torrent.metainfo is None else "progress"
-    if not stats.peers and not (torrent.web_seeds() and torrent.metainfo is not None):
-        what = "peers"
-    message = f"{display(torrent.name)}: no {what} for {units.duration(timeout(args) or 0)}"
-    if why.reason is not Reason.FINE:
+    able = stats.peers or (torrent.web_seeds() and torrent.metainfo is not None)
+    message = f"no {'progress' if able else 'peers'} for {units.duration(timeout(args) or 0)}"
+    if why.reason is Reason.NO_METADATA:
+        message = display(why.message)  # "no hashes of the pieces from 2 peers for 30 s" says it all
+    elif why.reason is not Reason.FINE:
         message += f": {display(why.message)}"
-    return NoPeersError(message, hint=no_peers_hint(args))
+    return NoPeersError(f"{display(torrent.name)}: {message}", hint=no_peers_hint(args))
 
 
 def no_peers_hint(args: argparse.Namespace) -> str:

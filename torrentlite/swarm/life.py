@@ -121,8 +121,9 @@ class Life:
     @property
     def name(self) -> str:
         """Its name; a magnet's ``dn`` (or its info-hash) before the metadata."""
-        if self.metainfo is not None:
-            return self.metainfo.name
+        info = self.info or self.beginning.info
+        if info is not None:
+            return info.display_name
         return (self._magnet.name if self._magnet else "") or self.info_hash
 
     @property
