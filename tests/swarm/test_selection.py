@@ -68,6 +68,59 @@ def test_counts_agree_with_counting_every_byte(torrent, data):
         assert (file.size, file.done, file.wanted) == (files[number][0], done, number in wanted)
 
 
+PIECE = 16_384
+
+
+def make_v2_info(lengths):
+    """An info dictionary of version 2 (BEP 52), with a symlink for each length of None; pieces of 16 KiB."""
+    tree = {}
+    for number, length in enumerate(lengths):
+        entry = {"attr": "l", "length": 0, "symlink path": ["0.bin"]} if length is None else {"length": length}
+        if length:
+            entry["pieces root"] = b"%032d" % number
+        tree[f"{number:02}.bin"] = {"": entry}
+    return Info.from_bytes(encode({"file tree": tree, "meta version": 2, "name": "x", "piece length": PIECE}))
+
+
+aligned = st.lists(
+    st.none() | st.sampled_from([0, 1, 5, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE]), min_size=1, max_size=9
+)
+
+
+@given(aligned.filter(any), st.data())
+def test_counts_agree_where_every_file_begins_at_a_piece(lengths, data):
+    info = make_v2_info(lengths)
+    real = [index for index, entry in enumerate(info.files) if not (entry.pad or entry.symlink)]
+    chosen = data.draw(st.none() | st.sets(st.sampled_from(real)))
+    have = data.draw(st.sets(st.integers(0, info.layout.piece_count - 1)))
+    sizes, wanted = [], set()
+    for index, length in zip(real, (length for length in lengths if length is not None), strict=True):
+        parts = [PIECE] * (length // PIECE) + [length % PIECE] * (length % PIECE > 0)
+        if chosen is None or index in chosen:
+            wanted.update(range(len(sizes), len(sizes) + len(parts)))
+        sizes += parts
+    selection = Selection(info, chosen)
+    assert len(sizes) == info.layout.piece_count
+    assert set(bitfield.members(selection.pieces)) == wanted
+    assert selection.total == sum(sizes[piece] for piece in wanted)
+    assert selection.left(bitfield.of(have)) == sum(sizes[piece] for piece in wanted - have)
+    assert [selection.bytes_of(piece) for piece in range(len(sizes))] == [
+        size if piece in wanted else 0 for piece, size in enumerate(sizes)
+    ]
+
+
+class InOne(Selection):
+    def bytes_of(self, piece):
+        raise AssertionError("a step for each piece")
+
+
+@pytest.mark.parametrize("info", [make_info([(10, False)] * 9, 16), make_v2_info([10, None, PIECE + 5, 0, 7])])
+def test_all_files_are_counted_without_a_step_for_each_piece(info):
+    """Of 50,000 small files that would take longer than anything else may hold up the loop."""
+    assert InOne(info).left(0) == info.total
+    assert InOne(info).left(1) == info.total - info.layout.piece_size(0)
+
+
 def test_pad_files_may_be_named_and_are_never_wanted():
     info = make_info([(10, False), (6, True), (10, False)], 16)
     assert Selection(info, [1]).files == frozenset()

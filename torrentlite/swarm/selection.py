@@ -142,8 +142,8 @@ class Selection:
         self.info = info
         self.files = chosen & real
         self.everything = self.files == real
-        self._plain = self.everything and len(real) == len(info.files)
         self.total = sum(info.files[index].length for index in self.files)
+        self._plain = self.total == info.layout.stored  # all that lies in pieces: no file has to be looked at
         self.pieces = self._pieces()
 
     def _pieces(self) -> int:
