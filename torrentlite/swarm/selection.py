@@ -141,7 +141,6 @@ class Selection:
         assert chosen <= frozenset(range(len(info.files)))
         self.info = info
         self.files = chosen & real
-        self.everything = self.files == real
         self.total = sum(info.files[index].length for index in self.files)
         self._plain = self.total == info.layout.stored  # all that lies in pieces: no file has to be looked at
         self.pieces = self._pieces()
