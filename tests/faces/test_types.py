@@ -54,7 +54,8 @@ def test_mypy_finds_what_is_wrong(mypy, tmp_path):
     """The test above could pass because everything is Any."""
     wrong = tmp_path / "wrong.py"
     wrong.write_text(
-        "from torrentlite import aio, blocking\n"
+        "import torrentlite as tl\n"
+        "from torrentlite import aio, blocking, dht\n"
         "async def one() -> None:\n"
         "    async with aio.open_session() as session:\n"
         "        session.add('x').wait_metadata(5)\n"
@@ -63,7 +64,11 @@ def test_mypy_finds_what_is_wrong(mypy, tmp_path):
         "    y: int = session.add('x', nonsense=True).wait_complete(timeout='1')\n"
         "    z: int = session.add('x').name\n"
         "    session.set_limits(5)\n"
+        "tl.open_sesion()\n"
+        "dht.open_nod()\n"
+        "aio.Sesion, blocking.Sesion\n"
+        "from torrentlite import Torent\n"
     )
     done = mypy(wrong)
     found = {line.split(":")[1] for line in done.stdout.splitlines() if ": error:" in line}
-    assert found == {"4", "5", "7", "8", "9"}, done.stdout
+    assert found == {"5", "6", "8", "9", "10", "11", "12", "13", "14"}, done.stdout
