@@ -251,7 +251,7 @@ def in_a_removed_folder(place: Place, *words: str) -> subprocess.CompletedProces
     program = "import os, sys; from torrentlite.cli.main import main; os.rmdir(os.getcwd()); sys.exit(main())"
     words = tuple(str(place / word) if word in ("photos", "x.torrent") else word for word in words)
     return subprocess.run(
-        [sys.executable, "-c", program, *words],
+        [sys.executable, "-P", "-c", program, *words],  # looking for modules in there, Python 3.13.0 fails
         cwd=place / "gone",
         env=place.environment(TL_LISTEN="127.0.0.1:0"),
         capture_output=True,
