@@ -45,7 +45,9 @@ def test_a_file_whose_name_looks_like_a_hash(tmp_path: pathlib.Path, monkeypatch
     [
         ("ubunut.torrent", "cannot read 'ubunut.torrent': no such file", "did you mean 'ubuntu.torrent'?   (a magnet"),
         ("nothing like it", "no such file", "(a magnet link starts with magnet:?xt=urn:btih:)"),
-        (HEX[1:], "no such file", "an info-hash has 40 hex or 32 base32 characters; this has 39"),
+        (HEX[1:], "no such file", "an info-hash has 40 hex or 32 base32 characters, of v2 64 hex; this has 39"),
+        ("ab" * 32 + "c", "no such file", "an info-hash has 40 hex or 32 base32 characters, of v2 64 hex; this has 65"),
+        ("ab" * 32 + "123456789", "no such file", "(a magnet link starts with"),
         ("folder", "it is a folder", "to share it: tl seed folder"),
         ("folder/my films", "it is a folder", "to share it: tl seed 'folder/my films'"),
         ("folder/my film.mkv", "not a .torrent", "to share it: tl seed 'folder/my film.mkv'"),

@@ -15,7 +15,7 @@ from .exits import closest_path
 if TYPE_CHECKING:
     from .. import Magnet, Metainfo
 
-_ALMOST_HASH: Final = re.compile(r"[0-9a-fA-F]{30,60}")
+_ALMOST_HASH: Final = re.compile(r"[0-9a-fA-F]{30,72}")
 _MAGNET_HINT: Final = "(a magnet link starts with magnet:?xt=urn:btih:)"
 
 
@@ -75,7 +75,7 @@ def _check_path(path: str) -> None:
 
 def _hint_for_missing(path: str) -> str:
     if _ALMOST_HASH.fullmatch(path):
-        return f"an info-hash has 40 hex or 32 base32 characters; this has {len(path)}"
+        return f"an info-hash has 40 hex or 32 base32 characters, of v2 64 hex; this has {len(path)}"
     meant = closest_path(path)
     return f"did you mean '{meant}'?   {_MAGNET_HINT}" if meant else _MAGNET_HINT
 
