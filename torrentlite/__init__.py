@@ -28,6 +28,7 @@ _HOMES = {
     "verifying": ("BadFile", "Problem", "VerifyReport", "verify"),
     "metainfo.metainfo": ("FileEntry", "Info", "InfoHashes", "Metainfo"),
     "metainfo.magnet": ("Magnet",),
+    "metainfo.mutable": ("MutableLink",),
     "stats": (
         "FileStats",
         "LsdStats",

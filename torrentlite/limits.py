@@ -421,6 +421,10 @@ DHT_MAX_ITEMS_PER_HOST: Final = 70
 """Of those, from one address."""
 DHT_ITEM_LIFE: Final = 7200.0
 """Items are forgotten two hours after the last put (BEP 44)."""
+DHT_ITEM_AGAIN: Final = 3600.0
+"""Between two puts that keep an item alive: "republish … once an hour" (BEP 44)."""
+DHT_ITEM_RETRY: Final = 300.0
+"""The same where no node took it."""
 DHT_MAX_ITEM: Final = 1000
 """Bytes of an item, bencoded (BEP 44)."""
 DHT_MAX_SALT: Final = 64

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from os import PathLike
+from typing import TYPE_CHECKING
 
 import trio
 
-from .errors import NetworkError, SourceError
+from .errors import DhtError, NetworkError, SourceError
 from .limits import LOAD_DEADLINE, MAX_TORRENT_FILE
 from .loops import require_trio
-from .metainfo.link import is_magnet, is_url
+from .metainfo.info import InfoHashes
+from .metainfo.link import is_magnet, is_mutable, is_url
 from .metainfo.magnet import Magnet
 from .metainfo.metainfo import Metainfo
+from .metainfo.mutable import MutableLink
 from .metainfo.text import display
 from .net.http import HttpClient
 from .net.network import RealNetwork
@@ -20,22 +24,33 @@ from .settings import USER_AGENT
 from .tracker.redact import redact
 from .wire.address import Scope
 
+if TYPE_CHECKING:
+    from .dht import Node
 
-async def load(source: str | PathLike[str]) -> Metainfo | Magnet:
+
+async def load(source: str | PathLike[str], *, nodes: Iterable[tuple[str, int]] | None = None) -> Metainfo | Magnet:
     """Read a .torrent from a path or an http(s) URL, or understand a magnet link or info-hash.
 
-    A file wins over an info-hash of its name.
+    A file wins over an info-hash of its name. Where a link that stays (``magnet:?xs=urn:btpk:…``, BEP 46) leads to now,
+    the DHT is asked.
+
+    Args:
+        source: the path, URL, link or hash.
+        nodes: (host, port) of nodes of the DHT to ask by; None for the public ones.
 
     Raises:
         SourceError: there is no such file, or the server says so (HTTP 4xx).
         MetainfoError: it is no usable .torrent, or of a kind that is not spoken. MagnetError: no usable link.
         NetworkError: no answer.
+        DhtError: nobody knows where a link that stays leads to; the ``cryptography`` package is not installed.
     """
     require_trio("load")
     text = os.fspath(source)
     if isinstance(source, str):
         if is_url(text):
             return await _from_url(text.strip())
+        if is_mutable(text):
+            return await _from_dht(MutableLink.parse(text), nodes)
         if is_magnet(text) and not await trio.to_thread.run_sync(os.path.exists, text, abandon_on_cancel=True):
             return Magnet.parse(text)
     # Abandoned when cancelled: a read owns nothing, and a FIFO may have nobody at its other end.
@@ -68,3 +83,35 @@ async def _from_url(url: str) -> Metainfo:
     if reply.status != 200:
         raise NetworkError(f"{redact(url)}: the server says {reply.status}", hint="try again later")
     return await trio.to_thread.run_sync(Metainfo.from_bytes, reply.body)
+
+
+async def _from_dht(link: MutableLink, nodes: Iterable[tuple[str, int]] | None) -> Magnet:
+    from .dht import ROUTERS, DhtSettings, open_node  # 20 ms that others need not wait for
+
+    routers = ROUTERS if nodes is None else ()
+    # Here for a moment only, so that nobody should come to count on it (BEP 43).
+    async with open_node(nodes=nodes or (), routers=routers, settings=DhtSettings(read_only=True)) as node:
+        with trio.move_on_after(LOAD_DEADLINE):
+            await node.wait_joined()
+            return await newest(link, node)
+    raise NetworkError("no node of the DHT answers", hint="tl doctor says what is wrong")
+
+
+async def newest(link: MutableLink, node: Node) -> Magnet:
+    """What the link leads to now.
+
+    Raises:
+        DhtError: nobody knows; the ``cryptography`` package is not installed.
+    """
+    from .dht.item import torrent_of
+
+    item = await node.get_mutable(link.key, salt=link.salt)
+    info_hash = torrent_of(item) if item is not None else None
+    if info_hash is None:
+        raise DhtError(
+            "nobody in the DHT knows where this link leads to"
+            if item is None
+            else "this link leads to something that is no torrent",
+            hint="its owner has to publish it again: what was not heard of for two hours is forgotten",
+        )
+    return Magnet(InfoHashes(info_hash))

@@ -456,7 +456,7 @@ async def fetch(
     peers, trackers, web_seeds = peers_of(peers), urls_of("trackers", trackers), urls_of("web_seeds", web_seeds)
     deadline = trio.current_time() + (math.inf if timeout is None else timeout)
     if isinstance(source, str | PathLike):
-        found = await _load(source, timeout)
+        found = await _load(source, settings, timeout)
     else:
         found = torrent_of(source, "a path, URL, link or info-hash")
     async with open_session(settings) as session:
@@ -481,9 +481,9 @@ async def fetch(
     raise AssertionError("unreachable")
 
 
-async def _load(source: str | PathLike[str], timeout: float | None) -> Metainfo | Magnet:
+async def _load(source: str | PathLike[str], settings: Settings | None, timeout: float | None) -> Metainfo | Magnet:
     with trio.move_on_after(math.inf if timeout is None else timeout):
-        return await load(source)
+        return await load(source, nodes=settings.bootstrap if settings is not None else None)
     raise NoPeersError(f"{os.fspath(source)}: not read after {timeout:g} s")
 
 

@@ -52,6 +52,9 @@ from .metainfo.metainfo import (
     InfoHashes as InfoHashes,
     Metainfo as Metainfo,
 )
+from .metainfo.mutable import (
+    MutableLink as MutableLink,
+)
 from .settings import (
     Settings as Settings,
 )
@@ -115,6 +118,7 @@ __all__ = [
     "MetadataReceived",
     "Metainfo",
     "MetainfoError",
+    "MutableLink",
     "NetworkError",
     "NoPeersError",
     "NoSuchFileError",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 from collections.abc import Iterator
 
 import pytest
 
 from torrentlite.bencode import decode, encode
+from torrentlite.dht import SigningKey
 
 from .running import Place
 
@@ -64,6 +66,77 @@ def test_an_info_hash_is_all_it_takes(place: Place) -> None:
         assert lines(fetched.out, "progress")[-1]["sources"] == {"dht": 1}
         assert lines(fetched.out, "dht")[-1]["nodes"]
         assert seed.end(signal.SIGINT).code == 0
+
+
+def test_a_link_that_stays(place: Place) -> None:
+    key, old, new = place / "film.key", place.make_file("old.bin", 50_000), place.make_file("new.bin", 60_000)
+    assert old != new
+    with node(place) as first, node(place, "--bootstrap", first), contextlib.ExitStack() as stack:
+        dht = (*LOOPBACK, "--bootstrap", first)
+
+        def publish(name: str) -> tuple[str, str]:
+            seed = stack.enter_context(place.start("seed", name, "--publish", str(key), *dht, "--json", TL_NO_DHT="0"))
+            said, published = seed.event("seeding"), seed.event("published")
+            assert (published["link"], published["info_hash"]) == (said["link"], said["info_hash"])
+            return said["link"], said["info_hash"]
+
+        link, old_hash = publish("old.bin")
+        secret = key.read_text().strip()
+        assert link == f"magnet:?xs=urn:btpk:{SigningKey(bytes.fromhex(secret)).public.hex()}"
+        assert key.stat().st_mode & 0o777 == 0o600
+        # Whoever only asks leaves no node behind, that others would have to wait for in so small a network.
+        assert f"leads to {old_hash} now" in place.tl("peers", link, *dht, TL_NO_DHT="0").err
+        key.write_text(f" {secret.upper()} ")
+        assert publish("new.bin") == (link, new_hash := make_hash(place, "new.bin")), "it stays"
+        nobody = place.tl("peers", f"magnet:?xs=urn:btpk:{NOBODY}{'0' * 24}", *dht, TL_NO_DHT="0")
+        assert nobody.code == 7, nobody
+        assert "nobody in the DHT knows" in nobody.err
+        fetched = place.tl("fetch", link, "-o", "down", *dht, "--json", TL_NO_DHT="0")
+        assert fetched.code == 0, fetched.err
+        (resolved,) = lines(fetched.out, "resolved")
+        assert (resolved["link"], resolved["info_hash"]) == (link, new_hash)
+        assert (place / "down/new.bin").read_bytes() == new
+
+
+def make_hash(place: Place, name: str) -> str:
+    """The info-hash of a file."""
+    assert place.tl("create", name, "-O", f"{name}.torrent").code == 0
+    return str(json.loads(place.tl("info", f"{name}.torrent", "--json").out)["info_hash"])
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "why"),
+    [
+        (("film.bin", "other.bin", "--publish", "film.key"), 2, "one PATH"),
+        (("film.bin", "--publish", "film.key", "--no-dht"), 2, "--no-dht"),
+        (("film.bin", "--publish", "other.bin"), 4, "holds no key"),
+        (("film.bin", "--publish", "gone/film.key"), 5, "cannot use the key"),
+        (("film.bin", "--publish", "folder"), 5, "cannot use the key"),
+        (("film.bin", "--publish", "pipe"), 4, "holds no key"),
+        (("private.torrent", "--publish", "old.key"), 4, "private"),
+        (("v2.torrent", "--publish", "old.key"), 4, "version 2 alone"),
+    ],
+)
+def test_links_that_cannot_be_published(place: Place, words: tuple[str, ...], code: int, why: str) -> None:
+    for name in ("film.bin", "other.bin"):
+        place.make_file(name, 1000)
+    (place / "folder").mkdir()
+    os.mkfifo(place / "pipe")
+    (place / "old.key").write_text("ab" * 32)
+    place.tl("create", "film.bin", "--private", "-t", "http://127.0.0.1:1/announce", "-O", "private.torrent")
+    place.tl("create", "film.bin", "--v2", "-O", "v2.torrent")
+    told = place.tl("seed", *words, *LOOPBACK, "--bootstrap", "127.0.0.1:9", TL_NO_DHT="0")
+    assert (told.code, told.out) == (code, ""), told
+    assert why in told.err
+    assert not (place / "film.key").exists()
+
+
+def test_a_link_that_stays_needs_the_dht(place: Place) -> None:
+    link = f"magnet:?xs=urn:btpk:{NOBODY}{'0' * 24}"
+    for words in (("fetch", link), ("magnet", link), ("info", link), ("stream", link), ("peers", link)):
+        told = place.tl(*words)
+        assert (told.code, told.out) == (2, ""), told
+        assert "only the DHT knows" in told.err
 
 
 @pytest.fixture

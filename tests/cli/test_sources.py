@@ -7,10 +7,19 @@ import pytest
 import trio
 
 import torrentlite
+from torrentlite import Magnet, Metainfo
 from torrentlite.cli import sources
+from torrentlite.cli.arguments import parse
+from torrentlite.cli.output import Output
+from torrentlite.cli.terminal import Mode
 from torrentlite.errors import MetainfoError, SourceError
 
 HEX = "0123456789abcdef0123456789abcdef01234567"
+
+
+async def read(source: str) -> Metainfo | Magnet:
+    """As a command does."""
+    return await sources.read(source, parse(["info", source]), Output(Mode.QUIET))
 
 
 @pytest.mark.parametrize(
@@ -23,10 +32,10 @@ def test_links(source: str) -> None:
 
 async def test_a_link_that_was_pasted_with_blanks() -> None:
     assert sources.is_link(f" {HEX}\n")
-    found = await sources.read(f"\tmagnet:?xt=urn:btih:{HEX} \n")
+    found = await read(f"\tmagnet:?xt=urn:btih:{HEX} \n")
     assert isinstance(found, torrentlite.Magnet)
     assert found.hashes.hex == HEX
-    assert (await sources.read(f" {HEX}\n")) == found
+    assert (await read(f" {HEX}\n")) == found
 
 
 @pytest.mark.parametrize("source", ["x.torrent", "-", HEX[1:], "ftp://x", "", "magnet", "a1" * 16])
@@ -62,7 +71,7 @@ async def test_a_path_that_cannot_be_read(
     (tmp_path / "folder/my films").mkdir(parents=True)
     (tmp_path / "folder/my film.mkv").write_bytes(b"a film")
     with pytest.raises((SourceError, MetainfoError)) as caught:
-        await sources.read(path)
+        await read(path)
     assert what in str(caught.value)
     assert hint in caught.value.hint
 

@@ -160,6 +160,8 @@ async def test_items(world):
         assert await nodes[5].put_item(found) == 8, "anybody keeps it alive"
         with pytest.raises(DhtError, match="302"):
             await nodes[5].put_item(first)
+        assert await nodes[5].keep_item(first) == second, "what is newer is kept instead"
+        assert await nodes[5].keep_item(second) == second
         with pytest.raises(DhtError, match="salt"):
             await nodes[5].put_mutable("x", key, salt=bytes(65))
 

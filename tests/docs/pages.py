@@ -62,6 +62,11 @@ def needs(text: str) -> dict[str, dict[str, int]]:
     return found
 
 
+def has_dht(text: str) -> bool:
+    """Whether there is a DHT on the page: two nodes, which every command knows."""
+    return re.search(r"<!--\s*dht:", text) is not None
+
+
 def recorded_by(text: str) -> str:
     """The test that a page names as the one who looks after it."""
     found = re.search(r"<!--\s*recorded by:\s*(\S+)\s*-->", text)

@@ -21,7 +21,7 @@ import time
 
 from torrentlite.cli.arguments import parse
 
-from .pages import ROOT, Block, blocks, needs
+from .pages import ROOT, Block, blocks, has_dht, needs
 
 PATIENCE = 60.0
 ADDRESS = "192.168.1.20"
@@ -90,6 +90,10 @@ class Player:
 
     def prepare(self, text: str) -> None:
         wanted = needs(text)
+        if has_dht(text):
+            self.environment["TL_BOOTSTRAP"] = f"{ADDRESS}:7001"
+            for port in (7001, 7002):
+                self.stay(f"tl dht node --listen {ADDRESS}:{port} --state-dir {self.folder}/.node{port}")
         for number, (name, size) in enumerate(wanted["files"].items()):
             path = self.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -139,10 +143,14 @@ class Player:
         for start, stop in zip(starts, [*starts[1:], len(lines)], strict=True):
             line = lines[start][2:]
             shown = [line for line in lines[start + 1 : stop] if line.strip()]
-            line = re.sub(r"magnet:\?xt=urn:btih:[^'\" ]*…[^'\" ]*|magnet:…", self.magnet.replace("\\", r"\\"), line)
+            line = re.sub(
+                r"magnet:\?x[ts]=urn:bt(?:ih|pk):[^'\" ]*…[^'\" ]*|magnet:…", self.magnet.replace("\\", r"\\"), line
+            )
             assert "…" not in line, f"what is to be typed? {line}"
             printed = (
-                self.stay(line) if line.startswith(_STAY) else self.run(line, code=code if stop == len(lines) else 0)
+                self.stay(line, len(shown))
+                if line.startswith(_STAY)
+                else self.run(line, code=code if stop == len(lines) else 0)
             )
             for each in shown:
                 pattern = ".*".join(map(re.escape, each.split("…")))
@@ -171,8 +179,8 @@ class Player:
         assert done.returncode == code, f"{what}\nended with {done.returncode}:\n{printed}"
         return printed
 
-    def stay(self, line: str) -> str:
-        """Something that goes on until the page ends; returns its first line."""
+    def stay(self, line: str, lines: int = 1) -> str:
+        """Something that goes on until the page ends; returns its first lines, of which there are so many."""
         errors = self.folder / f".errors{len(self.staying)}"
         with errors.open("wb") as file:
             process = subprocess.Popen(
@@ -185,7 +193,7 @@ class Player:
                 text=True,
             )
         self.staying.append(process)
-        printed = process.stdout.readline()  # of a server too: then it listens
+        printed = "".join(process.stdout.readline() for _ in range(lines or 1))  # of a server too: then it listens
         assert printed, f"{line}\nprinted nothing; {errors.read_text()}"
         self._remember(printed)
         return self._seen(printed)

@@ -121,7 +121,7 @@ def test_what_waits_takes_a_timeout_without_a_loop_and_the_rest_is_as_it_was(nam
         if isinstance(original, property):
             assert not callable(function), where
             assert inspect.getdoc(function) == inspect.getdoc(original), where
-        elif member.startswith("wait_") or member == "open":
+        elif member.startswith("wait_") or member in ("open", "publish"):
             added = [each for each in parameters(function) if each not in parameters(original)]
             assert [(each[0], each[2]) for each in added] == [("timeout", None)], where
             assert "TimeoutError" in inspect.getdoc(function), where

@@ -7,7 +7,10 @@ import pytest
 import trio
 
 from tests.interop.clients import DEADLINE, missing
+from torrentlite import MutableLink
 from torrentlite.dht import DhtSettings, SigningKey, open_node
+from torrentlite.dht.item import torrent_value
+from torrentlite.loading import newest
 
 pytestmark = pytest.mark.interop
 
@@ -122,6 +125,13 @@ async def test_peers_items_and_samples_both_ways():
         assert put.num_success > 0
         found = await two.get_mutable(key.public, salt=b"s")
         assert (found.value, found.sequence) == (b"theirs", 2), "they have read ours, and gone on from it"
+
+        # Links that stay (BEP 46): what we say of a torrent is read by them. (Their binding puts only strings.)
+        await one.put_mutable(torrent_value(b"u" * 20), key, salt=b"link")
+        second.session.dht_get_mutable_item(key.public, b"link")
+        got = await second.alert("dht_mutable_item_alert", lambda alert: alert.item and alert.salt == b"link")
+        assert got.item == {b"ih": b"u" * 20}
+        assert (await newest(MutableLink(key.public, b"link"), two)).hashes.v1 == b"u" * 20
 
         # Samples.
         address = one.addresses[0]

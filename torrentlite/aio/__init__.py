@@ -46,6 +46,7 @@ __all__ = [
     "MetadataReceived",
     "Metainfo",
     "MetainfoError",
+    "MutableLink",
     "NetworkError",
     "NoPeersError",
     "NoSuchFileError",

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator
 from .. import session
 from ..loops import require_asyncio, require_thread
 from ..metainfo.metainfo import Metainfo
+from ..metainfo.mutable import MutableLink
 from ..settings import Settings
 from ..swarm import eventstream, torrent as torrent_module
 from ..swarm.commons import Commons
@@ -48,6 +49,27 @@ class Torrent(torrent_module.Torrent):
     @_life.setter
     def _life(self, life: Life) -> None:
         self._own, self._thread = life, threading.get_ident()
+
+    async def publish(self, key: bytes, *, salt: bytes = b"") -> MutableLink:
+        """Let a link that stays lead to this torrent (BEP 46), as long as it is in the session.
+
+        Who has the key can let it lead to another one any time: publish that with the same key and salt. ``load`` of
+        the link finds whichever came last. Waits until nodes of the DHT have stored it; they are told again each hour.
+
+        Args:
+            key: 32 secret bytes that only the owner knows (``secrets.token_bytes(32)``). Keep them: the link is made of
+                the public key that belongs to them.
+            salt: one key may own several links, each with another salt; at most 64 bytes.
+
+        Raises:
+            DhtError: the DHT is switched off, or no node took it; the torrent is private, or of v2 alone; the
+                ``cryptography`` package is not installed.
+            ValueError: the key has not 32 bytes.
+            TorrentError: the torrent failed (its ``error``).
+            TorrentRemovedError: it was removed, or its session left.
+        """
+        async with guest() as trio:
+            return await trio.run(lambda: super(Torrent, self).publish(key, salt=salt))
 
     async def wait_metadata(self) -> Metainfo:
         """Wait until it is known what is shared.

@@ -47,6 +47,7 @@ __all__ = [
     "MetadataReceived",
     "Metainfo",
     "MetainfoError",
+    "MutableLink",
     "NetworkError",
     "NoPeersError",
     "NoSuchFileError",

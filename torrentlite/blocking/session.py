@@ -16,6 +16,7 @@ from .. import session
 from ..events import Event
 from ..loops import require_no_loop
 from ..metainfo.metainfo import Metainfo
+from ..metainfo.mutable import MutableLink
 from ..settings import Settings
 from ..swarm import torrent as torrent_module
 from ..swarm.eventstream import EventStream
@@ -141,6 +142,29 @@ class Torrent(Face[_Torrent]):
     web_seeds = _call(_Torrent.web_seeds)
     why = _call(_Torrent.why)
     paths = _call(_Torrent.paths)
+
+    def publish(self, key: bytes, *, salt: bytes = b"", timeout: float | None = None) -> MutableLink:
+        """Let a link that stays lead to this torrent (BEP 46), as long as it is in the session.
+
+        Who has the key can let it lead to another one any time: publish that with the same key and salt. ``load`` of
+        the link finds whichever came last. Waits until nodes of the DHT have stored it; they are told again each hour.
+
+        Args:
+            key: 32 secret bytes that only the owner knows (``secrets.token_bytes(32)``). Keep them: the link is made of
+                the public key that belongs to them.
+            salt: one key may own several links, each with another salt; at most 64 bytes.
+            timeout: seconds; None to wait as long as it takes.
+
+        Raises:
+            DhtError: the DHT is switched off, or no node took it; the torrent is private, or of v2 alone; the
+                ``cryptography`` package is not installed.
+            ValueError: the key has not 32 bytes.
+            TorrentError: the torrent failed (its ``error``).
+            TorrentRemovedError: it was removed, or its session left.
+            TimeoutError: not within ``timeout`` seconds.
+        """
+        require_no_loop("Torrent.publish")
+        return self._portal.run(lambda: self._inner.publish(key, salt=salt), timeout=timeout)
 
     def wait_metadata(self, *, timeout: float | None = None) -> Metainfo:
         """Wait until it is known what is shared.

@@ -198,6 +198,9 @@ def _seed(add: CommandParser) -> None:
     add.add_argument("path", metavar="PATH", nargs="+", help="a file, a folder, or a .torrent with -o")
     add.add_argument("-o", "--output", metavar="DIR", default=".", help="where the data of a .torrent lies")
     add.add_argument("--qr", action="store_true", help="draw the link as a QR code too")
+    add.add_argument(
+        "--publish", metavar="FILE", help="print a link that stays, too; FILE is its key, made where there is none"
+    )
     _add_sharing(add)
     _add_swarm(add)
     _add_rates(add)

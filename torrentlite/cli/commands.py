@@ -41,6 +41,7 @@ COMMANDS: Final = {
             "tl seed holiday.mp4",
             "tl seed photos/ -t udp://tracker.example:6969",
             "tl seed debian.torrent -o ~/Downloads   # its data lies there",
+            "tl seed nightly/ --publish nightly.key  # a link that stays when it changes",
         ),
     ),
     "create": Command(

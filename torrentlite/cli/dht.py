@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import shlex
 from collections.abc import AsyncIterator
 
@@ -53,10 +54,16 @@ def _parse(text: str) -> bytes:
 
 @contextlib.asynccontextmanager
 async def node_of(
-    args: argparse.Namespace, output: Output, *, port: int = 0, stays: bool = False
+    args: argparse.Namespace, output: Output, *, host: str | None = None, port: int = 0, stays: bool = False
 ) -> AsyncIterator[Node]:
-    """A node by these flags. Bound to loopback it asks no public nodes; unless it stays, others do not count on it."""
-    host, port = args.listen or ("", port)
+    """A node by these flags. Bound to loopback it asks no public nodes; unless it stays, others do not count on it.
+
+    Args:
+        host: where to listen, at any free port, in place of ``--listen``, which is somebody else's; None: there.
+        port: without ``--listen``.
+    """
+    if host is None:
+        host, port = args.listen or ("", port)
     bootstrap = tuple(args.bootstrap)
     routers = () if bootstrap or (host and scope_of(host) is Scope.LOOPBACK) else ROUTERS
     state = sessions.state_dir(args, output)
@@ -71,13 +78,16 @@ async def node_of(
         yield node
 
 
-async def joined(node: Node, patience: float) -> None:
+async def joined(node: Node, timeout: float | None) -> None:
     """Wait until it has joined.
+
+    Args:
+        timeout: seconds; None for the usual ones, 0 for as long as it takes.
 
     Raises:
         NetworkError: nobody answers.
     """
-    with trio.move_on_after(patience):
+    with trio.move_on_after(PATIENCE if timeout is None else timeout or math.inf):
         await node.wait_joined()
         return
     raise NetworkError(
@@ -86,12 +96,11 @@ async def joined(node: Node, patience: float) -> None:
 
 
 async def _lookup(info_hash: bytes, args: argparse.Namespace, output: Output) -> int:
-    patience = PATIENCE if args.timeout is None else args.timeout or float("inf")
     async with node_of(args, output) as node:
         job = Job(lambda: Glance(info_hash.hex(), "asking the DHT", peers=len(search.peers)))
         search = node.get_peers(info_hash)
         with output.showing(job) if output.mode is Mode.LIVE else contextlib.nullcontext():
-            await joined(node, patience)
+            await joined(node, args.timeout)
             async for peer in search:
                 output.answer("peer", info_hash.hex(), host=peer.host, port=peer.port, sources=["dht"])
                 output.result(str(peer))

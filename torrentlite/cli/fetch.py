@@ -79,7 +79,7 @@ class _Fetch:
 
     async def _read(self, session: Session) -> Metainfo | Magnet | None:
         """What the source names, and which of its files are wanted; None when listing them was all."""
-        found = await sources.read(self.source)
+        found = await sources.read(self.source, self._args, self._output)
         if not self._args.select and not self._args.list:
             return found
         metainfo = found

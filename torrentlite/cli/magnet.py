@@ -16,7 +16,7 @@ async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) ->
     if args.qr:
         qr.require_qr()
     with interrupt.scope:
-        found = await sources.read(args.source)
+        found = await sources.read(args.source, args, output)
         link = str(found) if isinstance(found, Magnet) else found.magnet
         output.answer("magnet", found.info_hash, magnet=link)
         output.result(link)

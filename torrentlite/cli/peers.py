@@ -35,7 +35,7 @@ _LEAST_PORT = 1
 async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) -> int:
     """Ask everybody at once, say what each says, and list the peers."""
     with interrupt.scope:
-        found = await sources.read(args.source)
+        found = await sources.read(args.source, args, output)
         asking = _Asking(found, args, output)
         name = display(found.name) or asking.info_hash.hex()
         job = Job(lambda: Glance(name, "asking", peers=len(asking.peers)))
@@ -139,7 +139,7 @@ class _Asking:
                     with contextlib.suppress(NetworkError):
                         await node.add_host(host, port)
             try:
-                await dht.joined(node, dht.PATIENCE)
+                await dht.joined(node, None)
             except NetworkError as error:
                 self._rows.append(("DHT", str(error)))
                 self._output.event("dht", self.info_hash.hex(), nodes=0, peers=0)

@@ -27,7 +27,7 @@ _CACHE = 64 << 20
 async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) -> int:
     """Write one file, or a tar of several, to stdout."""
     _check(args, output)
-    found = await sources.read(args.source[0])
+    found = await sources.read(args.source[0], args, output)
     async with open_session(sessions.settings(args, sessions.state_dir(args, output))) as session:
         sessions.announce_listening(session, output)
         with interrupt.scope:

@@ -11,25 +11,39 @@ import shlex
 import trio
 
 from .. import Magnet, Metainfo, Session, State, Torrent, open_session
-from ..errors import DuplicateTorrentError, FileInTheWayError, SourceError, StorageError, VerifyError
+from ..errors import (
+    DhtError,
+    DuplicateTorrentError,
+    FileInTheWayError,
+    SourceError,
+    StorageError,
+    TorrentError,
+    VerifyError,
+)
 from ..metainfo.paths import system_path
 from ..metainfo.text import display
 from ..storage.original import OriginalStorage, find_originals
 from ..wire.address import Scope, scope_of
 from . import progress, qr, sessions, sharing, sources
 from .addresses import reachable_at
+from .exits import UsageError
 from .files import full_path
 from .hashing import hash_path
+from .keys import Key
 from .listing import note_warnings, warnings_of
 from .output import Job, Output
 from .signals import Interrupt
 from .telling import tell_events
+
+_PUBLISH_AGAIN = 60.0
+"""Seconds until nodes that did not take the link are told again."""
 
 
 async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) -> int:
     """Hash, print the magnets, share. Ctrl-C is an ordinary end; a path that fails holds up none of the others."""
     if args.qr:
         qr.require_qr()
+    key = _key_of(args) if args.publish else None
     codes: list[int] = []
     state = sessions.state_dir(args, output)
     async with open_session(sessions.settings(args, state)) as session:
@@ -37,10 +51,11 @@ async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) ->
         with interrupt.scope:
             async with trio.open_nursery() as nursery:
                 for path in args.path:
-                    seed = _Seed(path, session, state, args, output)
+                    seed = _Seed(path, session, state, key, args, output)
                     nursery.start_soon(seed.run, codes)
                     # One after the other: two that hash at once only fight over the disk.
                     await seed.ready.wait()
+                    nursery.start_soon(seed.publish)
     return next(iter(codes), interrupt.ordinary_code)
 
 
@@ -52,15 +67,24 @@ class _Seed:
     """
 
     def __init__(
-        self, path: str, session: Session, state: pathlib.Path | None, args: argparse.Namespace, output: Output
+        self,
+        path: str,
+        session: Session,
+        state: pathlib.Path | None,
+        key: Key | None,
+        args: argparse.Namespace,
+        output: Output,
     ) -> None:
         self.ready = trio.Event()
         self._path = path
         self._session = session
         self._state = state
+        self._key = key
         self._args = args
         self._output = output
         self._link = ""
+        self._torrent: Torrent | None = None
+        self._publishing = trio.CancelScope()
 
     async def run(self, codes: list[int]) -> None:
         """Share until cancelled or until it is enough; errors are said here, and their codes kept."""
@@ -92,7 +116,7 @@ class _Seed:
     async def _share_torrent(self) -> None:
         """Share what a .torrent describes, from the folder where its data is."""
         folder, trackers = self._args.output, self._args.tracker
-        metainfo = await sources.read(self._path)
+        metainfo = await sources.read(self._path, self._args, self._output)
         fetch = shlex.join(["tl", "fetch", self._path, "-o", folder])
         if isinstance(metainfo, Magnet):
             hint = f"to fetch and share: {fetch} --seed"
@@ -138,19 +162,26 @@ class _Seed:
             raise VerifyError(f"{display(torrent.name)}: {what}", hint=f"to see which: {look}")
 
     def _say_magnet(self, metainfo: Metainfo) -> None:
+        if self._key is not None and (metainfo.private or metainfo.info.hashes.only_v2):
+            why = "private, and the DHT is not told of it" if metainfo.private else "of version 2 alone"
+            raise SourceError(f"no link that stays can lead to {display(metainfo.name)}: it is {why}")
         hosts = reachable_at(address.host for address in self._session.addresses)
         # Peers of a private torrent come from its trackers alone (BEP 27).
         peers = [] if metainfo.private else [(host, self._session.port) for host in hosts]
         magnet = self._link = metainfo.to_magnet(peers=peers)
+        lasting = {"link": str(self._key.link)} if self._key is not None else {}
         self._output.event(
             "seeding",
             metainfo.info_hash,
             magnet=magnet,
+            **lasting,
             name=metainfo.name,
             total=metainfo.total,
             warnings=warnings_of(metainfo),
         )
         self._output.result(magnet)
+        for link in lasting.values():
+            self._output.result(link)
         if self._args.qr:
             qr.show(magnet, self._output)
         sessions.note_private(metainfo, self._output)
@@ -161,9 +192,47 @@ class _Seed:
             self._output.note(f"On the other computer: tl fetch '{magnet}'")
 
     async def _share(self, torrent: Torrent) -> None:
+        self._torrent = torrent
         self.ready.set()
-        with self._output.showing(_job(torrent, self._link)):
-            await sharing.share(torrent, self._session, self._args, self._output)
+        try:
+            with self._output.showing(_job(torrent, self._link)):
+                await sharing.share(torrent, self._session, self._args, self._output)
+        finally:
+            self._publishing.cancel()
+
+    async def publish(self) -> None:
+        """Let the link that stays lead here, once it is shared; from then on the torrent sees to it."""
+        torrent, key, failed = self._torrent, self._key, False
+        if torrent is None or key is None:
+            return
+        with self._publishing:
+            while True:
+                try:
+                    await torrent.publish(key.secret)
+                    break
+                except DhtError as error:
+                    if not failed:
+                        self._output.note(f"{key.link} does not lead here yet: {error}; that is tried again")
+                    failed = True
+                except TorrentError:
+                    return  # who shares it says so
+                await trio.sleep(_PUBLISH_AGAIN)
+            self._output.event("published", torrent.info_hash, link=str(key.link))
+            self._output.note(f"{key.link} leads to {display(torrent.name)} now")
+
+
+def _key_of(args: argparse.Namespace) -> Key:
+    """The key of ``--publish``.
+
+    Raises:
+        UsageError: the link could not lead here.
+        SourceError: the file is no key. DhtError: nothing can be signed here.
+    """
+    if len(args.path) > 1:
+        raise UsageError("--publish lets a link lead to one PATH, and these are several")
+    if args.no_dht:
+        raise UsageError("--publish tells the DHT, and --no-dht forbids that")
+    return Key.read(args.publish)
 
 
 def _is_torrent_file(path: str) -> bool:

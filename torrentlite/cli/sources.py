@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -9,11 +10,14 @@ import stat
 from typing import TYPE_CHECKING, Final
 
 from ..errors import BencodeError, MetainfoError, NetworkError, SourceError, UnsupportedTorrentError
-from ..metainfo.link import is_magnet, is_url
-from .exits import closest_path
+from ..metainfo.link import is_magnet, is_mutable, is_url
+from .exits import UsageError, closest_path
 
 if TYPE_CHECKING:
+    import argparse
+
     from .. import Magnet, Metainfo
+    from .output import Output
 
 _ALMOST_HASH: Final = re.compile(r"[0-9a-fA-F]{30,72}")
 _MAGNET_HINT: Final = "(a magnet link starts with magnet:?xt=urn:btih:)"
@@ -24,13 +28,15 @@ def is_link(source: str) -> bool:
     return is_url(source) or (is_magnet(source) and not os.path.exists(source))
 
 
-async def read(source: str) -> Metainfo | Magnet:
+async def read(source: str, args: argparse.Namespace, output: Output) -> Metainfo | Magnet:
     """Read what SRC names.
 
     Raises:
-        SourceError, MetainfoError, MagnetError, NetworkError: with a hint where there is one.
+        SourceError, MetainfoError, MagnetError, NetworkError, DhtError: with a hint where there is one.
     """
     try:
+        if is_mutable(source):
+            return await _newest(source, args, output)
         return await _read(source)
     except (MetainfoError, BencodeError) as error:
         if not isinstance(error, UnsupportedTorrentError):
@@ -55,6 +61,28 @@ async def _read(source: str) -> Metainfo | Magnet:
         if not error.hint and not source.endswith(".torrent"):
             error.hint = f"this is no .torrent; to share it: tl seed {shlex.quote(source)}"
         raise
+
+
+async def _newest(source: str, args: argparse.Namespace, output: Output) -> Magnet:
+    """Where a link that stays leads to now."""
+    from ..loading import newest
+    from ..metainfo.mutable import MutableLink
+    from . import dht
+    from .output import Job
+    from .progress import Glance
+    from .terminal import Mode
+
+    link = MutableLink.parse(source)
+    if getattr(args, "no_dht", True):  # tl magnet asks nobody
+        raise UsageError("only the DHT knows where this link leads to", hint=f"tl info {shlex.quote(source)} asks it")
+    async with dht.node_of(args, output, host=args.listen[0] if args.listen else "") as node:
+        job = Job(lambda: Glance(shown(source), "asking the DHT"))
+        with output.showing(job) if output.mode is Mode.LIVE else contextlib.nullcontext():
+            await dht.joined(node, getattr(args, "timeout", None))
+            magnet = await newest(link, node)
+    output.event("resolved", magnet.info_hash, link=str(link))
+    output.note(f"the link leads to {magnet.info_hash} now")
+    return magnet
 
 
 def _check_path(path: str) -> None:

@@ -34,7 +34,7 @@ async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) ->
     """Serve until Ctrl-C, or until the player has ended."""
     if args.output is not None:
         require_folder(args.output)
-    found = await sources.read(args.source)
+    found = await sources.read(args.source, args, output)
     async with open_session(sessions.settings(args, sessions.state_dir(args, output))) as session:
         sessions.announce_listening(session, output)
         with interrupt.scope:

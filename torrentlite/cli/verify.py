@@ -24,7 +24,7 @@ _MOST_RUNS = 20
 async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) -> int:
     """Hash, name the bad files and pieces, and say how much is right."""
     with interrupt.scope:
-        metainfo = await sessions.with_metadata(await sources.read(args.source), args, output)
+        metainfo = await sessions.with_metadata(await sources.read(args.source, args, output), args, output)
         require_path(args.path, "read")
         tally = Tally(metainfo.name, "checking")
         if output.mode is Mode.PLAIN:

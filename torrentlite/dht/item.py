@@ -10,6 +10,7 @@ from .. import limits
 from ..bencode import Value, decode, encode
 from ..errors import BencodeError, DhtError
 from . import signing
+from .contact import ID_SIZE
 from .krpc import bytes_of, int_of
 
 
@@ -148,3 +149,18 @@ def read_item(values: Mapping[bytes, Value], target: bytes, salt: bytes) -> Item
         return None
     item = Item(encoded, key, salt, sequence, signature)
     return item if item.target == target and item.genuine() else None
+
+
+def torrent_value(info_hash: bytes) -> dict[bytes, bytes]:
+    """The value by which a mutable item leads to a torrent (BEP 46).
+
+    Args:
+        info_hash: that of v1, 20 bytes.
+    """
+    return {b"ih": info_hash}
+
+
+def torrent_of(item: Item) -> bytes | None:
+    """The info-hash of the torrent that it leads to, 20 bytes; None where it is about something else."""
+    value = item.value
+    return bytes_of(value, b"ih", ID_SIZE) if isinstance(value, Mapping) else None

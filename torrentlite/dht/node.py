@@ -292,6 +292,20 @@ class Node:
         _stored(errand)
         return len(errand.stored)
 
+    async def keep_item(self, item: Item) -> Item:
+        """Store a mutable item again, or what its owner has put in its place meanwhile; which of them it was.
+
+        Raises:
+            DhtError: no node took it.
+        """
+
+        def newest(found: Item | None) -> Item:
+            return found if found is not None and found.sequence > item.sequence else item
+
+        errand = ItemErrand(key=item.key, salt=item.salt, make=newest)
+        await self._do(errand)
+        return _stored(errand)
+
     async def ping(self, address: Address) -> bytes:
         """Ask a node whether it is there; its id.
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import urllib.parse
 from typing import Final
 
 V1_HEX: Final = re.compile("[0-9A-Fa-f]{40}")
 V1_BASE32: Final = re.compile("[A-Za-z2-7]{32}")
 V2: Final = re.compile("(?:1220)?[0-9A-Fa-f]{64}")
 """SHA-256; 12 20 in front says so in a multihash."""
+KEY_URN: Final = "urn:btpk:"
 
 
 def is_magnet(text: str) -> bool:
@@ -23,3 +25,22 @@ def is_magnet(text: str) -> bool:
 def is_url(text: str) -> bool:
     """Whether this is to be a URL of a .torrent, likewise."""
     return text.lstrip()[:8].lower().startswith(("http://", "https://"))
+
+
+def fields_of(query: str) -> dict[str, list[str]]:
+    """A magnet link's parameters, those of one name together: ``tr``, ``tr.1`` and ``TR`` are one name."""
+    fields: dict[str, list[str]] = {}
+    query = query.replace("&amp;", "&")  # a link copied from the source of a web page
+    for key, value in urllib.parse.parse_qsl(query):
+        fields.setdefault(re.sub(r"\.[0-9]+$", "", key.lower()), []).append(value)
+    return fields
+
+
+def is_mutable(text: str) -> bool:
+    """Whether this is to be a magnet link that names a key (BEP 46), and no torrent: its owner says which one."""
+    scheme, _, query = text.strip().partition("?")
+    if scheme.lower() != "magnet:":
+        return False
+    fields = fields_of(query)
+    named = any(topic.lower().startswith(("urn:btih:", "urn:btmh:")) for topic in fields.get("xt", ()))
+    return not named and any(source.lower().startswith(KEY_URN) for source in fields.get("xs", ()))

@@ -12,7 +12,7 @@ from .. import limits
 from ..errors import MagnetError
 from ..wire.address import parse_host
 from .info import InfoHashes
-from .link import V1_BASE32, V1_HEX, V2
+from .link import V1_BASE32, V1_HEX, V2, fields_of, is_mutable
 from .text import display
 from .urls import UrlFilter
 
@@ -60,7 +60,9 @@ class Magnet(NamedTuple):
         scheme, _, query = text.partition("?")
         if scheme.lower() != "magnet:":
             raise MagnetError(f"neither a magnet link nor an info-hash: '{display(text, limit=60)}'", hint=_HINT)
-        fields = _fields(query)
+        if is_mutable(text):
+            raise MagnetError("this link names a key, and no torrent", hint="load finds out where it leads to now")
+        fields = fields_of(query)
         return cls(
             hashes=_hashes(fields.get("xt", [])),
             name=display(fields.get("dn", [""])[0]),
@@ -95,15 +97,6 @@ def _v1_hash(text: str) -> bytes | None:
     if V1_BASE32.fullmatch(text):
         return base64.b32decode(text.upper())
     return None
-
-
-def _fields(query: str) -> dict[str, list[str]]:
-    """The link's parameters, those of one name together: ``tr``, ``tr.1`` and ``TR`` are one name."""
-    fields: dict[str, list[str]] = {}
-    query = query.replace("&amp;", "&")  # a link copied from the source of a web page
-    for key, value in urllib.parse.parse_qsl(query):
-        fields.setdefault(re.sub(r"\.[0-9]+$", "", key.lower()), []).append(value)
-    return fields
 
 
 def _hashes(topics: list[str]) -> InfoHashes:

@@ -11,6 +11,8 @@ import trio
 
 from ..errors import TorrentError
 from ..limits import LEFT_UNKNOWN, NUMWANT, STOP_TIMEOUT
+from ..metainfo.info import Info
+from ..metainfo.mutable import MutableLink
 from ..stats import SourceStats
 from ..tracker.announce import AnnounceRequest
 from ..tracker.redact import redact
@@ -20,6 +22,7 @@ from .commons import Commons
 from .crew import Crew
 from .dhtsearch import DhtSearch, DhtSearchOwner
 from .names import Names, NamesOwner
+from .publishing import Publication
 
 log = logging.getLogger("torrentlite")
 
@@ -100,6 +103,10 @@ class Discovery:
             self._dht.ask_again(now)
         self.names.try_again(now)
         self._owner.try_again(wished=True)
+
+    async def publish(self, info: Info, key: bytes, salt: bytes) -> MutableLink:
+        """See ``Torrent.publish``."""
+        return await Publication(info, key, salt, self._commons.dht).put(self._crew)
 
     def left_alone(self, now: float) -> None:
         """The last peer is gone."""

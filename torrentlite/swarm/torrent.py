@@ -14,6 +14,7 @@ import trio
 
 from ..errors import TorrentError, TorrentRemovedError, again
 from ..metainfo.metainfo import InfoHashes, Metainfo
+from ..metainfo.mutable import MutableLink
 from ..net.url import TRACKER, parse_url
 from ..stats import (
     FileStats,
@@ -205,6 +206,27 @@ class Torrent:
         self._life.swarm.limits_changed()
 
     # -- waits -------------------------------------------------------------------------------------------------------
+
+    async def publish(self, key: bytes, *, salt: bytes = b"") -> MutableLink:
+        """Let a link that stays lead to this torrent (BEP 46), as long as it is in the session.
+
+        Who has the key can let it lead to another one any time: publish that with the same key and salt. ``load`` of
+        the link finds whichever came last. Waits until nodes of the DHT have stored it; they are told again each hour.
+
+        Args:
+            key: 32 secret bytes that only the owner knows (``secrets.token_bytes(32)``). Keep them: the link is made of
+                the public key that belongs to them.
+            salt: one key may own several links, each with another salt; at most 64 bytes.
+
+        Raises:
+            DhtError: the DHT is switched off, or no node took it; the torrent is private, or of v2 alone; the
+                ``cryptography`` package is not installed.
+            ValueError: the key has not 32 bytes.
+            TorrentError: the torrent failed (its ``error``).
+            TorrentRemovedError: it was removed, or its session left.
+        """
+        metainfo = await self.wait_metadata()
+        return await self._life.discovery.publish(metainfo.info, key, salt)
 
     async def wait_metadata(self) -> Metainfo:
         """Wait until it is known what is shared.

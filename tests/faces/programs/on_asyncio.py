@@ -16,6 +16,7 @@ async def calls() -> tl.Metainfo:
     )
     assert_type(metainfo, tl.Metainfo)
     assert_type(await tl.load("photos.torrent"), tl.Metainfo | tl.Magnet)
+    assert_type(await tl.load(str(tl.MutableLink(bytes(32))), nodes=[("node.example", 6881)]), tl.Metainfo | tl.Magnet)
     told: list[tl.TorrentStats] = []
     assert_type(await tl.fetch("photos.torrent", "out", timeout=60, progress=told.append), tuple[pathlib.Path, ...])
     assert_type(await tl.fetch(metainfo, "out"), tuple[pathlib.Path, ...])
@@ -46,6 +47,7 @@ async def follow(torrent: tl.Torrent) -> None:
     torrent.pause()
     torrent.recheck()
     torrent.announce()
+    assert_type(await torrent.publish(bytes(32), salt=b"nightly"), tl.MutableLink)
     torrent.add_peer("peer.example", 51413)
     torrent.add_tracker("udp://tracker.example:6969")
     torrent.add_web_seed("https://host.example/file")
