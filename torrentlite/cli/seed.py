@@ -212,13 +212,13 @@ class _Seed:
                     break
                 except DhtError as error:
                     if not failed:
-                        self._output.note(f"{key.link} does not lead here yet: {error}; that is tried again")
+                        self._output.note(f"the link that stays does not lead here yet: {error}; that is tried again")
                     failed = True
                 except TorrentError:
                     return  # who shares it says so
                 await trio.sleep(_PUBLISH_AGAIN)
             self._output.event("published", torrent.info_hash, link=str(key.link))
-            self._output.note(f"{key.link} leads to {display(torrent.name)} now")
+            self._output.note(f"the link that stays leads to {display(torrent.name)} now")
 
 
 def _key_of(args: argparse.Namespace) -> Key:
