@@ -27,6 +27,19 @@ async def test_load_and_fetch_follow_it(tmp_path: pathlib.Path) -> None:
             assert path.read_bytes() == (tmp_path / "data.bin").read_bytes()
 
 
+async def test_what_is_not_asked(tmp_path: pathlib.Path) -> None:
+    link = str(tl.MutableLink(bytes(32)))
+    with pytest.raises(tl.DhtError, match="switched off"):
+        await tl.fetch(link, tmp_path, settings=tl.Settings(dht=False))
+    for nodes, wrong in (
+        (["127.0.0.1:1"], TypeError),
+        ([("127.0.0.1", "1")], TypeError),
+        ([("127.0.0.1", 0)], ValueError),
+    ):
+        with pytest.raises(wrong):
+            await tl.load(link, nodes=nodes)  # type: ignore[arg-type]
+
+
 async def test_nobody_to_ask(autojump_clock) -> None:
     with pytest.raises(tl.NetworkError, match="no node of the DHT answers"):
         await tl.load(str(tl.MutableLink(bytes(32))), nodes=[("127.0.0.1", 9)])

@@ -67,8 +67,8 @@ def urls_of(what: str, urls: Iterable[str]) -> tuple[str, ...]:
     return tuple(urls)
 
 
-def peers_of(peers: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
-    """Several peers.
+def peers_of(peers: Iterable[tuple[str, int]], what: str = "peers") -> tuple[tuple[str, int], ...]:
+    """Several peers, or nodes of the DHT.
 
     Raises:
         TypeError: one of them is no pair of a host and the number of a port.
@@ -79,7 +79,7 @@ def peers_of(peers: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
             case (str(), int()):
                 pass
             case _:
-                raise TypeError(f"peers: (host, port) is expected, such as ('192.0.2.1', 6881), and this is {peer!r}")
+                raise TypeError(f"{what}: (host, port) is expected, such as ('192.0.2.1', 6881), and this is {peer!r}")
     return found
 
 

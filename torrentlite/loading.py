@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable
 from os import PathLike
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from .errors import DhtError, NetworkError, SourceError
+from .errors import DhtError, NetworkError, NoPeersError, SourceError
+from .given import peers_of
 from .limits import LOAD_DEADLINE, MAX_TORRENT_FILE
 from .loops import require_trio
 from .metainfo.info import InfoHashes
@@ -20,9 +22,10 @@ from .metainfo.mutable import MutableLink
 from .metainfo.text import display
 from .net.http import HttpClient
 from .net.network import RealNetwork
-from .settings import USER_AGENT
+from .settings import USER_AGENT, Settings
+from .swarm.discovery import check_port
 from .tracker.redact import redact
-from .wire.address import Scope
+from .wire.address import Scope, scope_of
 
 if TYPE_CHECKING:
     from .dht import Node
@@ -42,6 +45,7 @@ async def load(source: str | PathLike[str], *, nodes: Iterable[tuple[str, int]] 
         SourceError: there is no such file, or the server says so (HTTP 4xx).
         MetainfoError: it is no usable .torrent, or of a kind that is not spoken. MagnetError: no usable link.
         NetworkError: no answer.
+        TypeError: a node is no pair. ValueError: there is no such port.
         DhtError: nobody knows where a link that stays leads to; the ``cryptography`` package is not installed.
     """
     require_trio("load")
@@ -85,16 +89,33 @@ async def _from_url(url: str) -> Metainfo:
     return await trio.to_thread.run_sync(Metainfo.from_bytes, reply.body)
 
 
-async def _from_dht(link: MutableLink, nodes: Iterable[tuple[str, int]] | None) -> Magnet:
+async def load_for(source: str | PathLike[str], settings: Settings | None, timeout: float | None) -> Metainfo | Magnet:
+    """The same for a session with these settings.
+
+    Raises:
+        NoPeersError: it took longer than ``timeout`` seconds.
+        Others: as ``load``.
+    """
+    with trio.move_on_after(math.inf if timeout is None else timeout):
+        if settings is None or not isinstance(source, str) or not is_mutable(source):
+            return await load(source)
+        if not settings.dht:
+            raise DhtError("the DHT is switched off, and only it knows where this link leads to")
+        return await _from_dht(MutableLink.parse(source), settings.bootstrap, settings.host)
+    raise NoPeersError(f"{os.fspath(source)}: not read after {timeout:g} s")
+
+
+async def _from_dht(link: MutableLink, nodes: Iterable[tuple[str, int]] | None, host: str = "") -> Magnet:
     from .dht import ROUTERS, DhtSettings, open_node  # 20 ms that others need not wait for
 
-    routers = ROUTERS if nodes is None else ()
+    nodes = nodes if nodes is None else [(name, check_port(port)) for name, port in peers_of(nodes, "nodes")]
+    routers = ROUTERS if nodes is None and scope_of(host) is not Scope.LOOPBACK else ()
     # Here for a moment only, so that nobody should come to count on it (BEP 43).
-    async with open_node(nodes=nodes or (), routers=routers, settings=DhtSettings(read_only=True)) as node:
+    async with open_node(host=host, nodes=nodes or (), routers=routers, settings=DhtSettings(read_only=True)) as node:
         with trio.move_on_after(LOAD_DEADLINE):
             await node.wait_joined()
             return await newest(link, node)
-    raise NetworkError("no node of the DHT answers", hint="tl doctor says what is wrong")
+    raise NetworkError("no node of the DHT answers, or not in time", hint="tl doctor says what is wrong")
 
 
 async def newest(link: MutableLink, node: Node) -> Magnet:

@@ -13,7 +13,6 @@ import contextlib
 import functools
 import logging
 import math
-import os
 import pathlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from os import PathLike
@@ -26,7 +25,7 @@ from .checksum import check_sha256, parse_sha256, the_one_file
 from .errors import DuplicateTorrentError, NoPeersError, TorrentError
 from .given import peers_of, torrent_of, urls_of
 from .limits import LEAVE_TIMEOUT, PROGRESS_INTERVAL, TICK
-from .loading import load
+from .loading import load_for
 from .loops import require_trio
 from .metainfo.magnet import Magnet
 from .metainfo.metainfo import Metainfo
@@ -456,7 +455,7 @@ async def fetch(
     peers, trackers, web_seeds = peers_of(peers), urls_of("trackers", trackers), urls_of("web_seeds", web_seeds)
     deadline = trio.current_time() + (math.inf if timeout is None else timeout)
     if isinstance(source, str | PathLike):
-        found = await _load(source, settings, timeout)
+        found = await load_for(source, settings, timeout)
     else:
         found = torrent_of(source, "a path, URL, link or info-hash")
     async with open_session(settings) as session:
@@ -479,12 +478,6 @@ async def fetch(
             return paths
         raise NoPeersError(f"{torrent.name}: not complete after {timeout:g} s: {torrent.why(patience=0).message}")
     raise AssertionError("unreachable")
-
-
-async def _load(source: str | PathLike[str], settings: Settings | None, timeout: float | None) -> Metainfo | Magnet:
-    with trio.move_on_after(math.inf if timeout is None else timeout):
-        return await load(source, nodes=settings.bootstrap if settings is not None else None)
-    raise NoPeersError(f"{os.fspath(source)}: not read after {timeout:g} s")
 
 
 async def _wait_and_tell(torrent: Torrent, progress: Callable[[TorrentStats], None] | None) -> tuple[pathlib.Path, ...]:

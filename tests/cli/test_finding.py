@@ -113,6 +113,13 @@ def make_hash(place: Place, name: str) -> str:
         (("film.bin", "--publish", "gone/film.key"), 5, "cannot use the key"),
         (("film.bin", "--publish", "folder"), 5, "cannot use the key"),
         (("film.bin", "--publish", "pipe"), 4, "holds no key"),
+        (("film.bin", "--publish", ""), 5, "cannot use the key"),
+        (("film.bin", "--publish", "long"), 4, "holds no key"),
+        ((".", "--publish", "film.key"), 2, "would be shared"),
+        (("film.bin", "--publish", "film.bin"), 2, "would be shared"),
+        (("link", "--publish", "folder/film.key"), 2, "would be shared"),
+        (("folder.torrent", "--publish", "folder/old.key"), 2, "would be shared"),
+        (("magnet:?xs=urn:btpk:" + "0" * 64,), 4, "this is a link"),
         (("private.torrent", "--publish", "old.key"), 4, "private"),
         (("v2.torrent", "--publish", "old.key"), 4, "version 2 alone"),
     ],
@@ -123,6 +130,10 @@ def test_links_that_cannot_be_published(place: Place, words: tuple[str, ...], co
     (place / "folder").mkdir()
     os.mkfifo(place / "pipe")
     (place / "old.key").write_text("ab" * 32)
+    (place / "long").write_text("ab" * 32 + " " * 1000 + "x")
+    (place / "link").symlink_to("folder")
+    (place / "folder/old.key").write_text("ab" * 32)
+    place.tl("create", "folder", "-O", "folder.torrent")
     place.tl("create", "film.bin", "--private", "-t", "http://127.0.0.1:1/announce", "-O", "private.torrent")
     place.tl("create", "film.bin", "--v2", "-O", "v2.torrent")
     told = place.tl("seed", *words, *LOOPBACK, "--bootstrap", "127.0.0.1:9", TL_NO_DHT="0")
@@ -131,12 +142,30 @@ def test_links_that_cannot_be_published(place: Place, words: tuple[str, ...], co
     assert not (place / "film.key").exists()
 
 
+def test_a_link_that_does_not_lead_here_is_not_passed_over(place: Place) -> None:
+    place.make_file("film.bin", 1000)
+    nobody = (*LOOPBACK, "--bootstrap", "127.0.0.1:9")
+    with place.start("seed", "film.bin", "--publish", "film.key", *nobody, "--json", TL_NO_DHT="0") as seed:
+        assert "does not lead here yet" in seed.event("unpublished")["message"]
+        assert seed.end(signal.SIGINT).code == 0
+    told = place.tl("seed", "film.bin", "--publish", "film.key", *nobody, "--seed-time", "1s", TL_NO_DHT="0")
+    assert (told.code, len(told.out.splitlines())) == (0, 2), told
+    assert "never led here" in told.err
+
+
 def test_a_link_that_stays_needs_the_dht(place: Place) -> None:
     link = f"magnet:?xs=urn:btpk:{NOBODY}{'0' * 24}"
-    for words in (("fetch", link), ("magnet", link), ("info", link), ("stream", link), ("peers", link)):
+    for words in (
+        ("fetch", link),
+        ("magnet", link),
+        ("info", link),
+        ("stream", link),
+        ("peers", link),
+        ("dht", "lookup", link),
+    ):
         told = place.tl(*words)
         assert (told.code, told.out) == (2, ""), told
-        assert "only the DHT knows" in told.err
+        assert "only the DHT knows" in told.err or "names a key" in told.err
 
 
 @pytest.fixture

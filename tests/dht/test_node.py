@@ -9,6 +9,7 @@ import trio
 
 from torrentlite import limits
 from torrentlite.dht import Announced, DhtSettings, Node, SigningKey, open_node
+from torrentlite.dht.item import sign_item
 from torrentlite.dht.statefile import NAME
 from torrentlite.errors import DhtError, ListenError
 from torrentlite.net.network import RealNetwork
@@ -160,8 +161,15 @@ async def test_items(world):
         assert await nodes[5].put_item(found) == 8, "anybody keeps it alive"
         with pytest.raises(DhtError, match="302"):
             await nodes[5].put_item(first)
-        assert await nodes[5].keep_item(first) == second, "what is newer is kept instead"
-        assert await nodes[5].keep_item(second) == second
+        assert await nodes[5].keep_mutable(first, key) == second, "what is newer is kept instead"
+        assert await nodes[5].keep_mutable(second, key) == second
+        both = [sign_item(value, key, 7, b"tie") for value in ("a", "b")]
+        for node, item in zip(nodes[2:4], both, strict=True):
+            with contextlib.suppress(DhtError):
+                await node.put_item(item)
+        assert [(await nodes[4].keep_mutable(item, key)).value for item in both] == [b"b", b"b"], "the greater stays"
+        late = await nodes[2].put_mutable("three", key, salt=b"s", sequence=1000)
+        assert late.sequence == 1000
         with pytest.raises(DhtError, match="salt"):
             await nodes[5].put_mutable("x", key, salt=bytes(65))
 

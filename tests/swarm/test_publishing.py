@@ -1,5 +1,7 @@
 """Links that stay (BEP 46): an owner publishes, others find what is newest, the DHT is told again and again."""
 
+import contextlib
+
 import pytest
 import trio
 
@@ -17,6 +19,12 @@ def sharing(world, machine, session, *sizes, **more):
     metainfo, data = world.torrent(*(sizes or (100_000,)), **more)
     machine.put(metainfo.info, data)
     return session.add(metainfo)
+
+
+def keepers(torrent):
+    """Those of its publications that are kept alive still."""
+    known = torrent._life.discovery._published.values()
+    return [each for each in known if each._scope in torrent._life._crew._scopes]
 
 
 async def leads_to(link, nodes):
@@ -39,7 +47,9 @@ async def test_the_newest_is_what_the_link_leads_to(world):
             assert await leads_to(link, nodes) == tuesday.info_hash
             assert await leads_to(beside, nodes) == monday.info_hash
             await trio.sleep(DHT_ITEM_AGAIN + 60)
-            assert await leads_to(link, nodes) == tuesday.info_hash, "who was first does not take it back"
+            assert await leads_to(link, nodes) == tuesday.info_hash
+            assert [each.link for each in keepers(monday)] == [beside], "who was first has left it to the other"
+            assert [each.link for each in keepers(tuesday)] == [link]
 
 
 @simulated(time_limit=86_400)
@@ -51,7 +61,7 @@ async def test_it_is_kept_alive_as_long_as_it_is_shared(world):
         await trio.sleep(3 * DHT_ITEM_LIFE)
         item = await nodes[0].get_mutable(link.key)
         assert item.value == {b"ih": torrent.hashes.v1}
-        assert item.sequence == 1, "it is the same item, and nobody has to check another signature"
+        assert item.sequence == int(machine.wall() - trio.current_time()), "the same item: it is not signed anew"
         await session.remove(torrent)
         await trio.sleep(DHT_ITEM_LIFE + 60)
         with pytest.raises(tl.DhtError, match="nobody in the DHT knows") as caught:
@@ -75,6 +85,60 @@ async def test_nodes_that_are_away_are_told_when_they_are_back(world):
         assert trio.current_time() - began < DHT_ITEM_RETRY + 120
 
 
+@simulated(time_limit=86_400)
+async def test_nobody_takes_it_back_to_what_was_forgotten(world):
+    """Anybody can store an item again that he has kept (BEP 44), and the number of an owner who forgot would be lower."""
+    machine = world.host()
+    async with dht(world, 8) as nodes, session_on(machine, bootstrap=nodes.bootstrap) as session:
+        monday, tuesday = (
+            sharing(world, machine, session, name="monday"),
+            sharing(world, machine, session, name="tuesday"),
+        )
+        for _ in range(3):
+            link = await monday.publish(KEY)
+        kept = await nodes[0].get_mutable(link.key)
+        await session.remove(monday)
+        await trio.sleep(DHT_ITEM_LIFE + 60)
+        assert await nodes[0].get_mutable(link.key) is None, "or this shows nothing"
+        await tuesday.publish(KEY)
+        with contextlib.suppress(tl.DhtError):  # some may have forgotten it, and take it
+            await nodes[3].put_item(kept)
+        await trio.sleep(2 * DHT_ITEM_LIFE)
+        assert await leads_to(link, nodes) == tuesday.info_hash
+
+
+@simulated(time_limit=86_400)
+async def test_two_at_once_agree_within_two_turns(world):
+    """Neither has seen the other: the same number, and two values."""
+    async with dht(world, 8) as nodes, contextlib.AsyncExitStack() as stack:
+        torrents = []
+        for name in ("one", "two"):
+            machine = world.host()
+            session = await stack.enter_async_context(session_on(machine, bootstrap=nodes.bootstrap))
+            torrents.append(sharing(world, machine, session, name=name))
+            await until(lambda session=session: session.stats().dht.state == "joined")
+        async with trio.open_nursery() as nursery:
+            for torrent in torrents:
+                nursery.start_soon(torrent.publish, KEY)
+        link = tl.MutableLink(SigningKey(KEY).public)
+        await trio.sleep(2 * DHT_ITEM_AGAIN + DHT_ITEM_RETRY)
+        winner = await leads_to(link, nodes)
+        assert [torrent.info_hash for torrent in torrents if keepers(torrent)] == [winner]
+        assert {(await newest(link, node)).info_hash for node in nodes} == {winner}
+
+
+@simulated()
+async def test_published_often_it_is_kept_once(world):
+    machine = world.host()
+    async with dht(world, 8) as nodes, session_on(machine, bootstrap=nodes.bootstrap) as session:
+        torrent = sharing(world, machine, session)
+        for _ in range(5):
+            await torrent.publish(KEY)
+            await trio.sleep(10)
+        assert len(keepers(torrent)) == 1
+        assert torrent._life.tasks == 1
+
+
 @simulated()
 async def test_it_leads_to_no_torrent(world):
     async with dht(world, 8) as nodes:
@@ -95,6 +159,11 @@ async def test_what_cannot_be_published(world):
             await torrent.publish(KEY, salt=bytes(DHT_MAX_SALT + 1))
         assert await torrent.publish(KEY, salt=bytes(DHT_MAX_SALT))
         tracker = world.tracker()
+        failed = sharing(world, machine, session, name="failed")
+        await failed.wait_checked()
+        failed._life._fail(tl.StorageError("made up"))
+        with pytest.raises(tl.StorageError, match="made up"):
+            await failed.publish(KEY)
         private = sharing(world, machine, session, name="private", private=True, trackers=[tracker.url])
         with pytest.raises(tl.DhtError, match="private"):
             await private.publish(KEY)

@@ -13,6 +13,7 @@ import trio
 from .. import Magnet, MagnetError
 from ..dht import ROUTERS, DhtSettings, Node, open_node
 from ..errors import ListenError, NetworkError, NoPeersError
+from ..metainfo.link import is_mutable
 from ..wire.address import Scope, scope_of
 from . import sessions, units
 from .exits import Exit, UsageError
@@ -44,6 +45,9 @@ async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) ->
 
 
 def _parse(text: str) -> bytes:
+    if is_mutable(text):
+        hint = f"where it leads to, and who has that: tl peers {shlex.quote(text)}"
+        raise UsageError("this link names a key, and no torrent", hint=hint)
     try:
         return Magnet.parse(text.strip()).hashes.wire
     except MagnetError as error:

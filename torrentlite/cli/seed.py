@@ -20,6 +20,7 @@ from ..errors import (
     TorrentError,
     VerifyError,
 )
+from ..metainfo.link import is_mutable
 from ..metainfo.paths import system_path
 from ..metainfo.text import display
 from ..storage.original import OriginalStorage, find_originals
@@ -35,15 +36,18 @@ from .output import Job, Output
 from .signals import Interrupt
 from .telling import tell_events
 
+_NO_LINK = "seed takes a path or a .torrent, and this is a link"
 _PUBLISH_AGAIN = 60.0
 """Seconds until nodes that did not take the link are told again."""
+_PUBLISH_LATE = 20.0
+"""Seconds after which it is said that there are no nodes yet."""
 
 
 async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) -> int:
     """Hash, print the magnets, share. Ctrl-C is an ordinary end; a path that fails holds up none of the others."""
     if args.qr:
         qr.require_qr()
-    key = _key_of(args) if args.publish else None
+    key = _key_of(args) if args.publish is not None else None
     codes: list[int] = []
     state = sessions.state_dir(args, output)
     async with open_session(sessions.settings(args, state)) as session:
@@ -85,6 +89,7 @@ class _Seed:
         self._link = ""
         self._torrent: Torrent | None = None
         self._publishing = trio.CancelScope()
+        self._unpublished = ""
 
     async def run(self, codes: list[int]) -> None:
         """Share until cancelled or until it is enough; errors are said here, and their codes kept."""
@@ -116,11 +121,16 @@ class _Seed:
     async def _share_torrent(self) -> None:
         """Share what a .torrent describes, from the folder where its data is."""
         folder, trackers = self._args.output, self._args.tracker
+        if is_mutable(self._path):
+            raise SourceError(_NO_LINK, hint=f"to fetch and share: tl fetch {shlex.quote(self._path)} --seed")
         metainfo = await sources.read(self._path, self._args, self._output)
         fetch = shlex.join(["tl", "fetch", self._path, "-o", folder])
         if isinstance(metainfo, Magnet):
             hint = f"to fetch and share: {fetch} --seed"
-            raise SourceError("seed takes a path or a .torrent, and this is a link", hint=hint)
+            raise SourceError(_NO_LINK, hint=hint)
+        if self._key is not None:
+            _check_publishable(metainfo)
+            _check_outside(self._args.publish, os.path.join(folder, metainfo.name))
         originals = await trio.to_thread.run_sync(find_originals, metainfo.info, folder)
         if originals is None:
             _check_sizes(metainfo, pathlib.Path(folder), f"to get what is missing: {fetch}")
@@ -162,9 +172,6 @@ class _Seed:
             raise VerifyError(f"{display(torrent.name)}: {what}", hint=f"to see which: {look}")
 
     def _say_magnet(self, metainfo: Metainfo) -> None:
-        if self._key is not None and (metainfo.private or metainfo.info.hashes.only_v2):
-            why = "private, and the DHT is not told of it" if metainfo.private else "of version 2 alone"
-            raise SourceError(f"no link that stays can lead to {display(metainfo.name)}: it is {why}")
         hosts = reachable_at(address.host for address in self._session.addresses)
         # Peers of a private torrent come from its trackers alone (BEP 27).
         peers = [] if metainfo.private else [(host, self._session.port) for host in hosts]
@@ -202,23 +209,36 @@ class _Seed:
 
     async def publish(self) -> None:
         """Let the link that stays lead here, once it is shared; from then on the torrent sees to it."""
-        torrent, key, failed = self._torrent, self._key, False
+        torrent, key = self._torrent, self._key
         if torrent is None or key is None:
             return
         with self._publishing:
+            with trio.move_on_after(_PUBLISH_LATE):
+                while self._session.stats().dht.state != "joined":  # noqa: ASYNC110  nobody else waits for that
+                    await trio.sleep(0.1)
             while True:
+                if (dht := self._session.stats().dht).state != "joined":
+                    self._say_unpublished(f"does not lead here yet: DHT: {dht.message}")
                 try:
                     await torrent.publish(key.secret)
                     break
                 except DhtError as error:
-                    if not failed:
-                        self._output.note(f"the link that stays does not lead here yet: {error}; that is tried again")
-                    failed = True
+                    self._say_unpublished(f"does not lead here yet: {error}; that is tried again")
                 except TorrentError:
                     return  # who shares it says so
                 await trio.sleep(_PUBLISH_AGAIN)
             self._output.event("published", torrent.info_hash, link=str(key.link))
             self._output.note(f"the link that stays leads to {display(torrent.name)} now")
+        if self._publishing.cancelled_caught:
+            self._unpublished = ""
+            self._say_unpublished("never led here")
+
+    def _say_unpublished(self, what: str) -> None:
+        """Once, while it is the same."""
+        if what != self._unpublished and self._torrent is not None and self._key is not None:
+            self._unpublished = what
+            self._output.event("unpublished", self._torrent.info_hash, link=str(self._key.link), message=what)
+            self._output.note(f"the link that stays {what}")
 
 
 def _key_of(args: argparse.Namespace) -> Key:
@@ -232,7 +252,23 @@ def _key_of(args: argparse.Namespace) -> Key:
         raise UsageError("--publish lets a link lead to one PATH, and these are several")
     if args.no_dht:
         raise UsageError("--publish tells the DHT, and --no-dht forbids that")
+    (path,) = args.path
+    _check_outside(args.publish, path)
     return Key.read(args.publish)
+
+
+def _check_outside(key: str, shared: str) -> None:
+    """Raises UsageError where the key would be shared too: whoever has it owns the link."""
+    inner, outer = os.path.realpath(key), os.path.realpath(shared)
+    if inner == outer or inner.startswith(os.path.join(outer, "")):
+        raise UsageError(f"--publish {display(key)}: the key would be shared too, and whoever has it owns the link")
+
+
+def _check_publishable(metainfo: Metainfo) -> None:
+    """Raises SourceError where no link that stays can lead to it."""
+    if metainfo.private or metainfo.info.hashes.only_v2:
+        why = "private, and the DHT is not told of it" if metainfo.private else "of version 2 alone"
+        raise SourceError(f"no link that stays can lead to {display(metainfo.name)}: it is {why}")
 
 
 def _is_torrent_file(path: str) -> bool:

@@ -316,7 +316,7 @@ class ItemErrand(Errand):
             self._add(item)
 
     def _add(self, item: Item) -> None:
-        if self.item is None or item.sequence > self.item.sequence:
+        if self.item is None or (item.sequence, item.encoded) > (self.item.sequence, self.item.encoded):
             self.item = item
             self.news()
 

@@ -258,7 +258,9 @@ class Node:
         await self.put_item(item)
         return item
 
-    async def put_mutable(self, value: object, signer: Signer, *, salt: bytes = b"", cas: bool = False) -> Item:
+    async def put_mutable(
+        self, value: object, signer: Signer, *, salt: bytes = b"", cas: bool = False, sequence: int = 1
+    ) -> Item:
         """Store a value as the newest of the signer's (BEP 44), with a sequence number above what was found.
 
         Args:
@@ -266,6 +268,8 @@ class Node:
             signer: a ``signing.SigningKey``, or who else can sign.
             salt: which of the signer's items, at most 64 bytes.
             cas: nodes replace only what was found there; whoever else stored something meanwhile is not overwritten.
+            sequence: the number that it has at least. The time in seconds makes it newer than all before: what nodes
+                have forgotten anybody can store again who has kept it, and the greater number counts.
 
         Raises:
             DhtError: the value is too large, or no node took it (with ``cas`` perhaps because it has another by now).
@@ -274,8 +278,8 @@ class Node:
         sign_item(value, signer, 0, salt)  # complain now, not in the middle
 
         def make(found: Item | None) -> Item:
-            sequence = min(found.sequence + 1, limits.DHT_MAX_SEQ) if found is not None else 1
-            return sign_item(value, signer, sequence, salt)
+            above = min(found.sequence + 1, limits.DHT_MAX_SEQ) if found is not None else 0
+            return sign_item(value, signer, max(above, sequence), salt)
 
         errand = ItemErrand(key=signer.public, salt=salt, make=make, cas=cas)
         await self._do(errand)
@@ -292,15 +296,23 @@ class Node:
         _stored(errand)
         return len(errand.stored)
 
-    async def keep_item(self, item: Item) -> Item:
-        """Store a mutable item again, or what its owner has put in its place meanwhile; which of them it was.
+    async def keep_mutable(self, item: Item, signer: Signer) -> Item:
+        """Store an item of the signer's again, or what he has put in its place meanwhile; returns which of them.
+
+        Where two have the same number (he has put both at once), the one with the greater value stays, with the next
+        number: of two with the same nodes would keep whichever came first.
 
         Raises:
             DhtError: no node took it.
         """
 
         def newest(found: Item | None) -> Item:
-            return found if found is not None and found.sequence > item.sequence else item
+            if found is None or found.sequence < item.sequence:
+                return item
+            if found.sequence > item.sequence or found.encoded == item.encoded or item.sequence == limits.DHT_MAX_SEQ:
+                return found
+            value = max(found, item, key=lambda each: each.encoded).value
+            return sign_item(value, signer, item.sequence + 1, item.salt)
 
         errand = ItemErrand(key=item.key, salt=item.salt, make=newest)
         await self._do(errand)

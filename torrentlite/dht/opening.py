@@ -90,7 +90,7 @@ async def open_node(
                 failure = error
             nursery.cancel_scope.cancel()
     except BaseException:
-        if failure is None:
+        if failure is None or isinstance(failure, trio.Cancelled):  # a task of ours failed, and so ended the block
             raise
     if failure is not None:
         raise failure

@@ -6,6 +6,8 @@ import re
 import urllib.parse
 from typing import Final
 
+from ..limits import MAX_MAGNET_SIZE
+
 V1_HEX: Final = re.compile("[0-9A-Fa-f]{40}")
 V1_BASE32: Final = re.compile("[A-Za-z2-7]{32}")
 V2: Final = re.compile("(?:1220)?[0-9A-Fa-f]{64}")
@@ -39,8 +41,9 @@ def fields_of(query: str) -> dict[str, list[str]]:
 def is_mutable(text: str) -> bool:
     """Whether this is to be a magnet link that names a key (BEP 46), and no torrent: its owner says which one."""
     scheme, _, query = text.strip().partition("?")
-    if scheme.lower() != "magnet:":
+    if scheme.lower() != "magnet:" or len(text) > MAX_MAGNET_SIZE:
         return False
     fields = fields_of(query)
-    named = any(topic.lower().startswith(("urn:btih:", "urn:btmh:")) for topic in fields.get("xt", ()))
+    topics = (topic.lower().removeprefix("urn:") for topic in fields.get("xt", ()))
+    named = any(topic.startswith(("btih:", "btmh:")) for topic in topics)
     return not named and any(source.lower().startswith(KEY_URN) for source in fields.get("xs", ()))

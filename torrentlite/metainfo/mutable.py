@@ -11,8 +11,8 @@ from .link import KEY_URN, fields_of, is_mutable
 from .text import display
 
 KEY_SIZE: Final = 32
-_KEY: Final = re.compile("[0-9A-Fa-f]{64}")
-_SALT: Final = re.compile("(?:[0-9A-Fa-f]{2})*")
+_KEY: Final = re.compile("[0-9a-f]{64}")
+_SALT: Final = re.compile("(?:[0-9a-f]{2})*")
 
 
 class MutableLink(NamedTuple):
@@ -34,11 +34,14 @@ class MutableLink(NamedTuple):
             MagnetError: it is none.
         """
         text = text.strip()
-        if len(text) > limits.MAX_MAGNET_SIZE or not is_mutable(text):
+        if not is_mutable(text):
             raise MagnetError(f"no link of BEP 46: '{display(text, limit=60)}'")
         fields = fields_of(text.partition("?")[2])
-        key = next(each[len(KEY_URN) :] for each in fields["xs"] if each.lower().startswith(KEY_URN))
-        salt = fields.get("s", [""])[0]
+        keys = {each[len(KEY_URN) :].lower() for each in fields["xs"] if each.lower().startswith(KEY_URN)}
+        salts = {each.lower() for each in fields.get("s", [""])}
+        if len(keys) > 1 or len(salts) > 1:
+            raise MagnetError("the link names several keys, or several salts")
+        (key,), (salt,) = keys, salts
         if not _KEY.fullmatch(key):
             raise MagnetError(
                 f"the key '{display(key, limit=80)}' is not whole",

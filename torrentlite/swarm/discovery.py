@@ -71,6 +71,7 @@ class Discovery:
         self._crew = crew
         self.names = Names(owner, commons, crew)
         self._dht = DhtSearch(owner, commons.dht, crew) if commons.dht is not None else None
+        self._published: dict[MutableLink, Publication] = {}
         self._active = self._paused = False
         self._key = int.from_bytes(commons.world.secret(4), "big")
 
@@ -106,7 +107,13 @@ class Discovery:
 
     async def publish(self, info: Info, key: bytes, salt: bytes) -> MutableLink:
         """See ``Torrent.publish``."""
-        return await Publication(info, key, salt, self._commons.dht).put(self._crew)
+        publication = Publication(info, key, salt, self._commons.dht, self._commons.world.wall)
+        await publication.put(self._crew)
+        before = self._published.get(publication.link)
+        if before is not None:
+            before.end()
+        self._published[publication.link] = publication
+        return publication.link
 
     def left_alone(self, now: float) -> None:
         """The last peer is gone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -28,7 +29,7 @@ class Publication:
         link: the link.
     """
 
-    def __init__(self, info: Info, key: bytes, salt: bytes, dht: Dht | None) -> None:
+    def __init__(self, info: Info, key: bytes, salt: bytes, dht: Dht | None, wall: Callable[[], float]) -> None:
         if info.private:
             raise DhtError("the DHT is not told of a private torrent (BEP 27)")
         if info.hashes.v1 is None:
@@ -40,29 +41,37 @@ class Publication:
         self._dht: Final = dht
         self._signer: Final = SigningKey(key)
         self._value: Final = torrent_value(info.hashes.v1)
+        self._wall: Final = wall
+        self._scope: trio.CancelScope | None = None
         self._told: Final = trio.Event()
         self._item: Item | None = None
         self._error: DhtError | None = None
         self.link: Final = MutableLink(self._signer.public, salt)
 
-    async def put(self, crew: Crew) -> MutableLink:
+    async def put(self, crew: Crew) -> None:
         """Tell nodes, and have the crew tell them again; cancelled before they were told, it does not."""
-        scope = crew.start(self._run, name="keep a link in the DHT")
-        if scope is not None:
+        self._scope = crew.start(self._run, name="keep a link in the DHT")
+        if self._scope is not None:
             try:
                 await self._told.wait()  # the crew may be dismissed meanwhile, and the node gone
             except trio.Cancelled:
-                scope.cancel()
+                self.end()
                 raise
         if self._error is not None:
             raise self._error
         if self._item is None:
-            raise TorrentRemovedError("the torrent was removed")
-        return self.link
+            raise TorrentRemovedError("the torrent was removed") if crew.closed else DhtError("nodes were not told")
+
+    def end(self) -> None:
+        """Tell them no more."""
+        if self._scope is not None:
+            self._scope.cancel()
 
     async def _run(self) -> None:
         try:
-            self._item = await self._dht.node.put_mutable(self._value, self._signer, salt=self.link.salt)
+            self._item = await self._dht.node.put_mutable(
+                self._value, self._signer, salt=self.link.salt, sequence=int(self._wall())
+            )
         except DhtError as error:
             self._error = error
             return
@@ -76,12 +85,12 @@ class Publication:
         while True:
             await trio.sleep(pause * self._dht.jitter())
             try:
-                stored = await self._dht.node.keep_item(item)
+                stored = await self._dht.node.keep_mutable(item, self._signer)
             except DhtError as error:
                 log.info("%s could not be kept in the DHT: %s", self.link, error)
                 pause = DHT_ITEM_RETRY
                 continue
             if stored.encoded != item.encoded:
-                log.info("%s leads to another torrent now", self.link)
+                log.warning("%s leads to another torrent now", self.link)
                 return
             item, pause = stored, DHT_ITEM_AGAIN

@@ -226,6 +226,8 @@ class Torrent:
             TorrentRemovedError: it was removed, or its session left.
         """
         metainfo = await self.wait_metadata()
+        if self.state is State.ERROR and self.error is not None:
+            raise again(self.error)
         return await self._life.discovery.publish(metainfo.info, key, salt)
 
     async def wait_metadata(self) -> Metainfo:

@@ -37,6 +37,7 @@ class World:
         rng: for choices (which piece, which peer), never for secrets.
         secret: ``secret(n)`` gives n unpredictable bytes: peer ids, keys, tokens.
         gateway: tells who could open a port for us; None where there is nobody.
+        wall: the time in seconds since 1970, as the system believes it to be.
         asleep: seconds that the machine has slept (suspended) so far, while Trio's clock stood still.
         routers: (host, port) of public DHT nodes, which a session joins by. Without any, a session has a DHT node only
             where ``Settings.bootstrap`` names somebody.
@@ -48,6 +49,7 @@ class World:
     rng: random.Random
     secret: Callable[[int], bytes] = os.urandom
     gateway: Callable[[], Gateway | None] = no_gateway
+    wall: Callable[[], float] = time.time
     asleep: Callable[[], float] = never_asleep
     routers: tuple[tuple[str, int], ...] = ()
     storage: StorageFactory | None = None

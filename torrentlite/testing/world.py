@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Final
 
 import trio
 
@@ -25,13 +26,16 @@ from .trace import Trace
 from .tracker import SimulatedTracker
 from .web import SimulatedWebServer
 
+_FIRST_DAY: Final = 1_800_000_000.0
+"""The date on which every simulation begins, in seconds since 1970."""
+
 
 @dataclasses.dataclass(slots=True, kw_only=True, eq=False)
 class SimulatedMachine(World):
     """A computer of the simulated world: ``open_session(settings, world=machine)``.
 
-    Its ``network``, ``offload``, ``rng``, ``secret`` and ``storage`` are what a session takes from it. It outlives the
-    sessions that run on it: what one wrote the next one finds.
+    Its ``network``, ``offload``, ``rng``, ``secret``, ``wall`` and ``storage`` are what a session takes from it. It
+    outlives the sessions that run on it: what one wrote the next one finds.
 
     Attributes:
         network: its place in the network, to be unplugged, stopped and so on.
@@ -90,6 +94,7 @@ class SimulatedWorld:
             storage=disk.storage,
             rng=self.dice.rng(name),
             secret=self.dice.secret(name),
+            wall=lambda: _FIRST_DAY + self.timeline.now,
         )
 
     def torrent(
