@@ -25,7 +25,7 @@ from .net.network import RealNetwork
 from .settings import USER_AGENT, Settings
 from .swarm.discovery import check_port
 from .tracker.redact import redact
-from .wire.address import Scope, scope_of
+from .wire.address import Scope
 
 if TYPE_CHECKING:
     from .dht import Node
@@ -90,7 +90,7 @@ async def _from_url(url: str) -> Metainfo:
 
 
 async def load_for(source: str | PathLike[str], settings: Settings | None, timeout: float | None) -> Metainfo | Magnet:
-    """The same for a session with these settings.
+    """``load`` for a session with these settings.
 
     Raises:
         NoPeersError: it took longer than ``timeout`` seconds.
@@ -106,10 +106,11 @@ async def load_for(source: str | PathLike[str], settings: Settings | None, timeo
 
 
 async def _from_dht(link: MutableLink, nodes: Iterable[tuple[str, int]] | None, host: str = "") -> Magnet:
-    from .dht import ROUTERS, DhtSettings, open_node  # 20 ms that others need not wait for
+    from .dht import DhtSettings, open_node  # 20 ms that others need not wait for
+    from .dht.opening import routers_for
 
     nodes = nodes if nodes is None else [(name, check_port(port)) for name, port in peers_of(nodes, "nodes")]
-    routers = ROUTERS if nodes is None and scope_of(host) is not Scope.LOOPBACK else ()
+    routers = routers_for(host) if nodes is None else ()
     # Here for a moment only, so that nobody should come to count on it (BEP 43).
     async with open_node(host=host, nodes=nodes or (), routers=routers, settings=DhtSettings(read_only=True)) as node:
         with trio.move_on_after(LOAD_DEADLINE):

@@ -170,6 +170,9 @@ async def test_items(world):
         assert [(await nodes[4].keep_mutable(item, key)).value for item in both] == [b"b", b"b"], "the greater stays"
         late = await nodes[2].put_mutable("three", key, salt=b"s", sequence=1000)
         assert late.sequence == 1000
+        for wrong in (-1, limits.DHT_MAX_SEQ + 1):
+            with pytest.raises(DhtError, match="sequence"):
+                await nodes[2].put_mutable("x", key, sequence=wrong)
         with pytest.raises(DhtError, match="salt"):
             await nodes[5].put_mutable("x", key, salt=bytes(65))
 
@@ -388,6 +391,25 @@ async def test_ipv6_loopback():
             with trio.fail_after(30):
                 await two.announce_peer(HASH, 5)
                 assert await one.get_peers(HASH) == [Address("::1", 5)]
+
+
+def test_what_fails_inside_comes_out_and_no_cancellation():
+    """Who is ended by a failure of the node's own tasks hears of that, not that he was cancelled."""
+
+    async def opened(**options):
+        async with open_node(host="127.0.0.1", routers=(), **options) as node:
+            await node.wait_joined()
+
+    async def cancelled():
+        with trio.move_on_after(0.01) as scope:
+            await opened()
+        return scope.cancelled_caught
+
+    # Not in an async test, for which a cancellation that nobody wished is no failure.
+    with pytest.raises(BaseExceptionGroup) as caught:
+        trio.run(lambda: opened(nodes=["no pair"]))
+    assert caught.group_contains(ValueError)
+    assert trio.run(cancelled)
 
 
 async def test_a_real_socket_survives_anything():

@@ -13,8 +13,10 @@ from torrentlite import bencode
 from torrentlite.errors import BencodeError, MagnetError, MetainfoError, NetworkError, SourceError
 from torrentlite.limits import MAX_FILES, MAX_NAME
 from torrentlite.metainfo.info import Info
+from torrentlite.metainfo.link import is_magnet, is_mutable
 from torrentlite.metainfo.magnet import Magnet
 from torrentlite.metainfo.metainfo import Metainfo
+from torrentlite.metainfo.mutable import MutableLink
 from torrentlite.metainfo.paths import safe_paths
 from torrentlite.metainfo.text import display
 from torrentlite.metainfo.urls import clean_url
@@ -147,6 +149,9 @@ def _check_path(path: tuple[str, ...]) -> None:
         assert len(name.encode()) <= MAX_NAME
 
 
+_KEYED = f"magnet:?xs=urn:btpk:{'0f' * 32}".encode()
+
+
 def _paths(data: bytes) -> None:
     raw = [line.split(b"/") for line in data.split(b"\n")]
     paths = safe_paths(raw)
@@ -159,6 +164,14 @@ def _magnet(data: bytes) -> None:
     magnet = Magnet.parse(data.decode("utf-8", "surrogateescape"))
     assert Magnet.parse(str(magnet)) == magnet
     assert not _DRAWS.search(magnet.name)
+
+
+def _mutable(data: bytes) -> None:
+    text = data.decode("utf-8", "surrogateescape")
+    assert isinstance(is_magnet(text), bool)
+    link = MutableLink.parse(text)
+    assert is_mutable(text)
+    assert MutableLink.parse(str(link)) == link
 
 
 def _display(data: bytes) -> None:
@@ -201,6 +214,7 @@ TARGETS = [
     Target("metainfo.info", _info, [bencode.encode(bad_input.info()), bencode.encode(bad_input.info("length", files=[bad_input.entry("a", "b")]))], (MetainfoError,), 8192, _WORDS),
     Target("metainfo.paths", _paths, [b"a/b/c\na/b/d", b"..\n/\n\\\nCON\nnul.txt", b"A\na\nA (1)", b"x.00000000.part\nx", "é\ne\u0301".encode(), b"x" * 600], (MetainfoError,)),
     Target("metainfo.magnet", _magnet, _LINKS, (MagnetError, MetainfoError), words=[b"&tr=", b"&x.pe=", b"&so=", b"xt=urn:btih:", b"%00", b"%e2%80%ae", b"&amp;", b"&ws="]),
+    Target("metainfo.mutable", _mutable, [*_LINKS, _KEYED, _KEYED + b"&s=6e"], (MagnetError,), words=[b"xs=urn:btpk:", b"&s=", b"&xt=urn:btih:", b"&amp;", b"%3a", b"xs.1="]),
     Target("metainfo.text", _display, [b"name", b"\x1b[2J\x9b1m", "\u202egpj.exe".encode(), b"\xff\xfe\x00\xd8", b"a\r\nb\tc"], (UnicodeDecodeError,)),
     Target("metainfo.urls", _urls, _URLS),
     Target("net.url", _net_url, _URLS, (SourceError, NetworkError)),

@@ -11,16 +11,15 @@ from collections.abc import AsyncIterator
 import trio
 
 from .. import Magnet, MagnetError
-from ..dht import ROUTERS, DhtSettings, Node, open_node
+from ..dht import DhtSettings, Node, open_node
+from ..dht.opening import routers_for
 from ..errors import ListenError, NetworkError, NoPeersError
 from ..metainfo.link import is_mutable
-from ..wire.address import Scope, scope_of
 from . import sessions, units
 from .exits import Exit, UsageError
 from .output import Job, Output
 from .progress import Glance
 from .signals import Interrupt
-from .terminal import Mode
 
 PATIENCE = 20.0
 """Seconds within which a node joins wherever it can: on good lines it takes two."""
@@ -69,7 +68,7 @@ async def node_of(
     if host is None:
         host, port = args.listen or ("", port)
     bootstrap = tuple(args.bootstrap)
-    routers = () if bootstrap or (host and scope_of(host) is Scope.LOOPBACK) else ROUTERS
+    routers = () if bootstrap else routers_for(host)
     state = sessions.state_dir(args, output)
     async with open_node(
         host=host,
@@ -103,7 +102,7 @@ async def _lookup(info_hash: bytes, args: argparse.Namespace, output: Output) ->
     async with node_of(args, output) as node:
         job = Job(lambda: Glance(info_hash.hex(), "asking the DHT", peers=len(search.peers)))
         search = node.get_peers(info_hash)
-        with output.showing(job) if output.mode is Mode.LIVE else contextlib.nullcontext():
+        with output.showing_live(job):
             await joined(node, args.timeout)
             async for peer in search:
                 output.answer("peer", info_hash.hex(), host=peer.host, port=peer.port, sources=["dht"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import textwrap
 from collections.abc import Callable
@@ -41,8 +40,7 @@ async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) ->
             codes.append(_CODES.get(finding.name, Exit.NETWORK))
 
     with interrupt.scope:
-        asking = output.showing(Job(lambda: Glance("the network, for up to a minute", "asking")))
-        with asking if output.mode is Mode.LIVE else contextlib.nullcontext():
+        with output.showing_live(Job(lambda: Glance("the network, for up to a minute", "asking"))):
             await _look(args, output, say)
         return next(iter(codes), Exit.DONE)
     return interrupt.code

@@ -7,24 +7,47 @@ import errno
 import os
 import pathlib
 import secrets
+from collections.abc import Iterator
 
 from ..errors import StorageError
+from ..storage.platform import flush_folder
 from .exits import closest_path
 
 
 def write_whole(path: pathlib.Path, data: bytes) -> None:
     """Write a file beside its final place, and give it its name when all of it is on the disk."""
+    with _written(path, data, 0o666) as temporary:
+        os.replace(temporary, path)
+
+
+def write_secret(path: pathlib.Path, data: bytes) -> None:
+    """The same for a new file that only its owner may read, and that is to outlast a power cut.
+
+    Raises:
+        FileExistsError: there is one.
+    """
+    with _written(path, data, 0o600) as temporary:
+        os.link(temporary, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        flush_folder(folder)
+    finally:
+        os.close(folder)
+
+
+@contextlib.contextmanager
+def _written(path: pathlib.Path, data: bytes, mode: int) -> Iterator[pathlib.Path]:
+    """Beside its final place; what is left there in the end goes away."""
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}")
     try:
-        with open(temporary, "xb") as file:
+        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
+        yield temporary
+    finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        raise
 
 
 def require_path(path: str, verb: str) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
+import pathlib
 import re
 import secrets
 from typing import Final, NamedTuple
 
-from ..dht.signing import SigningKey
+from ..dht.signing import SEED_SIZE, SigningKey
 from ..errors import SourceError, StorageError
-from ..metainfo.mutable import KEY_SIZE, MutableLink
+from ..metainfo.mutable import MutableLink
 from ..metainfo.text import display
+from .files import write_secret
 
 _KEY: Final = re.compile("[0-9A-Fa-f]{64}")
 _LONGEST: Final = 1000
@@ -42,9 +43,7 @@ class Key(NamedTuple):
             try:
                 text = _read(path)
             except FileNotFoundError:
-                text = secrets.token_hex(KEY_SIZE)
-                SigningKey(bytes.fromhex(text))  # nothing is left behind where it would be of no use
-                text = _make(path, text)
+                text = _make(path)
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or str(error)
             raise StorageError(f"cannot use the key '{display(path)}': {why.lower()}", path=path) from error
@@ -62,25 +61,12 @@ def _read(path: str) -> str:
         return text.strip() if len(text) <= _LONGEST else ""
 
 
-def _make(path: str, text: str) -> str:
-    """Write it, whole or not at all, so that nobody loses a link; the text of whoever was sooner, if somebody was."""
-    folder = os.path.dirname(path) or "."
-    temporary = os.path.join(folder, f".{os.path.basename(path)}.{secrets.token_hex(4)}")
+def _make(path: str) -> str:
+    """A new one; that of whoever was sooner, if somebody was."""
+    text = secrets.token_hex(SEED_SIZE)
+    SigningKey(bytes.fromhex(text))  # nothing is left behind where it would be of no use
     try:
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(f"{text}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(temporary, path)
-        except FileExistsError:
-            return _read(path)
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        write_secret(pathlib.Path(path), f"{text}\n".encode())
+    except FileExistsError:
+        return _read(path)
     return text

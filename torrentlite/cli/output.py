@@ -257,6 +257,10 @@ class Output:
             del self._jobs[job]
             self.tick()
 
+    def showing_live(self, job: Job) -> contextlib.AbstractContextManager[object]:
+        """The same where it is redrawn in place: a wait that is worth no line, and no JSON."""
+        return self.showing(job) if self.mode is Mode.LIVE else contextlib.nullcontext()
+
     def tell(self, job: Job) -> None:
         """Say in JSON how far a job is: its last word, before what follows from it."""
         self._tell(job.look(), job.info_hash)

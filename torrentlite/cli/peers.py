@@ -26,7 +26,6 @@ from .exits import Exit
 from .output import Job, Output
 from .progress import Glance
 from .signals import Interrupt
-from .terminal import Mode
 
 _LEAST_PORT = 1
 """Trackers want a port of us. Nobody can reach this one, and a moment later we say that we have left."""
@@ -39,7 +38,7 @@ async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) ->
         asking = _Asking(found, args, output)
         name = display(found.name) or asking.info_hash.hex()
         job = Job(lambda: Glance(name, "asking", peers=len(asking.peers)))
-        with output.showing(job) if output.mode is Mode.LIVE else contextlib.nullcontext():
+        with output.showing_live(job):
             await asking.ask()
         asking.say()
         if not asking.peers:

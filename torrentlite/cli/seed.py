@@ -11,15 +11,7 @@ import shlex
 import trio
 
 from .. import Magnet, Metainfo, Session, State, Torrent, open_session
-from ..errors import (
-    DhtError,
-    DuplicateTorrentError,
-    FileInTheWayError,
-    SourceError,
-    StorageError,
-    TorrentError,
-    VerifyError,
-)
+from ..errors import DuplicateTorrentError, FileInTheWayError, SourceError, StorageError, VerifyError
 from ..metainfo.link import is_mutable
 from ..metainfo.paths import system_path
 from ..metainfo.text import display
@@ -27,39 +19,36 @@ from ..storage.original import OriginalStorage, find_originals
 from ..wire.address import Scope, scope_of
 from . import progress, qr, sessions, sharing, sources
 from .addresses import reachable_at
-from .exits import UsageError
 from .files import full_path
 from .hashing import hash_path
-from .keys import Key
+from .lasting import Lasting, key_of
 from .listing import note_warnings, warnings_of
 from .output import Job, Output
 from .signals import Interrupt
 from .telling import tell_events
 
 _NO_LINK = "seed takes a path or a .torrent, and this is a link"
-_PUBLISH_AGAIN = 60.0
-"""Seconds until nodes that did not take the link are told again."""
-_PUBLISH_LATE = 20.0
-"""Seconds after which it is said that there are no nodes yet."""
 
 
 async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) -> int:
     """Hash, print the magnets, share. Ctrl-C is an ordinary end; a path that fails holds up none of the others."""
     if args.qr:
         qr.require_qr()
-    key = _key_of(args) if args.publish is not None else None
+    key = key_of(args)
     codes: list[int] = []
     state = sessions.state_dir(args, output)
     async with open_session(sessions.settings(args, state)) as session:
         sessions.announce_listening(session, output)
+        lasting = Lasting(args, session, output, key) if key is not None else None
         with interrupt.scope:
             async with trio.open_nursery() as nursery:
                 for path in args.path:
-                    seed = _Seed(path, session, state, key, args, output)
+                    seed = _Seed(path, session, state, lasting, args, output)
                     nursery.start_soon(seed.run, codes)
                     # One after the other: two that hash at once only fight over the disk.
                     await seed.ready.wait()
-                    nursery.start_soon(seed.publish)
+                    if lasting is not None and seed.torrent is not None:
+                        nursery.start_soon(lasting.lead_to, seed.torrent)
     return next(iter(codes), interrupt.ordinary_code)
 
 
@@ -68,6 +57,7 @@ class _Seed:
 
     Attributes:
         ready: it is being shared, or has failed.
+        torrent: what is shared; None before, and where it has failed.
     """
 
     def __init__(
@@ -75,7 +65,7 @@ class _Seed:
         path: str,
         session: Session,
         state: pathlib.Path | None,
-        key: Key | None,
+        lasting: Lasting | None,
         args: argparse.Namespace,
         output: Output,
     ) -> None:
@@ -83,13 +73,11 @@ class _Seed:
         self._path = path
         self._session = session
         self._state = state
-        self._key = key
+        self._lasting = lasting
         self._args = args
         self._output = output
         self._link = ""
-        self._torrent: Torrent | None = None
-        self._publishing = trio.CancelScope()
-        self._unpublished = ""
+        self.torrent: Torrent | None = None
 
     async def run(self, codes: list[int]) -> None:
         """Share until cancelled or until it is enough; errors are said here, and their codes kept."""
@@ -128,9 +116,8 @@ class _Seed:
         if isinstance(metainfo, Magnet):
             hint = f"to fetch and share: {fetch} --seed"
             raise SourceError(_NO_LINK, hint=hint)
-        if self._key is not None:
-            _check_publishable(metainfo)
-            _check_outside(self._args.publish, os.path.join(folder, metainfo.name))
+        if self._lasting is not None:
+            self._lasting.check(metainfo, os.path.join(folder, metainfo.name))
         originals = await trio.to_thread.run_sync(find_originals, metainfo.info, folder)
         if originals is None:
             _check_sizes(metainfo, pathlib.Path(folder), f"to get what is missing: {fetch}")
@@ -176,18 +163,16 @@ class _Seed:
         # Peers of a private torrent come from its trackers alone (BEP 27).
         peers = [] if metainfo.private else [(host, self._session.port) for host in hosts]
         magnet = self._link = metainfo.to_magnet(peers=peers)
-        lasting = {"link": str(self._key.link)} if self._key is not None else {}
+        links = {"magnet": magnet} | ({"link": self._lasting.link} if self._lasting is not None else {})
         self._output.event(
             "seeding",
             metainfo.info_hash,
-            magnet=magnet,
-            **lasting,
+            **links,
             name=metainfo.name,
             total=metainfo.total,
             warnings=warnings_of(metainfo),
         )
-        self._output.result(magnet)
-        for link in lasting.values():
+        for link in links.values():
             self._output.result(link)
         if self._args.qr:
             qr.show(magnet, self._output)
@@ -199,76 +184,14 @@ class _Seed:
             self._output.note(f"On the other computer: tl fetch '{magnet}'")
 
     async def _share(self, torrent: Torrent) -> None:
-        self._torrent = torrent
+        self.torrent = torrent
         self.ready.set()
         try:
             with self._output.showing(_job(torrent, self._link)):
                 await sharing.share(torrent, self._session, self._args, self._output)
         finally:
-            self._publishing.cancel()
-
-    async def publish(self) -> None:
-        """Let the link that stays lead here, once it is shared; from then on the torrent sees to it."""
-        torrent, key = self._torrent, self._key
-        if torrent is None or key is None:
-            return
-        with self._publishing:
-            with trio.move_on_after(_PUBLISH_LATE):
-                while self._session.stats().dht.state != "joined":  # noqa: ASYNC110  nobody else waits for that
-                    await trio.sleep(0.1)
-            while True:
-                if (dht := self._session.stats().dht).state != "joined":
-                    self._say_unpublished(f"does not lead here yet: DHT: {dht.message}")
-                try:
-                    await torrent.publish(key.secret)
-                    break
-                except DhtError as error:
-                    self._say_unpublished(f"does not lead here yet: {error}; that is tried again")
-                except TorrentError:
-                    return  # who shares it says so
-                await trio.sleep(_PUBLISH_AGAIN)
-            self._output.event("published", torrent.info_hash, link=str(key.link))
-            self._output.note(f"the link that stays leads to {display(torrent.name)} now")
-        if self._publishing.cancelled_caught:
-            self._unpublished = ""
-            self._say_unpublished("never led here")
-
-    def _say_unpublished(self, what: str) -> None:
-        """Once, while it is the same."""
-        if what != self._unpublished and self._torrent is not None and self._key is not None:
-            self._unpublished = what
-            self._output.event("unpublished", self._torrent.info_hash, link=str(self._key.link), message=what)
-            self._output.note(f"the link that stays {what}")
-
-
-def _key_of(args: argparse.Namespace) -> Key:
-    """The key of ``--publish``.
-
-    Raises:
-        UsageError: the link could not lead here.
-        SourceError: the file is no key. DhtError: nothing can be signed here.
-    """
-    if len(args.path) > 1:
-        raise UsageError("--publish lets a link lead to one PATH, and these are several")
-    if args.no_dht:
-        raise UsageError("--publish tells the DHT, and --no-dht forbids that")
-    (path,) = args.path
-    _check_outside(args.publish, path)
-    return Key.read(args.publish)
-
-
-def _check_outside(key: str, shared: str) -> None:
-    """Raises UsageError where the key would be shared too: whoever has it owns the link."""
-    inner, outer = os.path.realpath(key), os.path.realpath(shared)
-    if inner == outer or inner.startswith(os.path.join(outer, "")):
-        raise UsageError(f"--publish {display(key)}: the key would be shared too, and whoever has it owns the link")
-
-
-def _check_publishable(metainfo: Metainfo) -> None:
-    """Raises SourceError where no link that stays can lead to it."""
-    if metainfo.private or metainfo.info.hashes.only_v2:
-        why = "private, and the DHT is not told of it" if metainfo.private else "of version 2 alone"
-        raise SourceError(f"no link that stays can lead to {display(metainfo.name)}: it is {why}")
+            if self._lasting is not None:
+                self._lasting.end()
 
 
 def _is_torrent_file(path: str) -> bool:

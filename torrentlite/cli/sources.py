@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shlex
@@ -70,14 +69,13 @@ async def _newest(source: str, args: argparse.Namespace, output: Output) -> Magn
     from . import dht
     from .output import Job
     from .progress import Glance
-    from .terminal import Mode
 
     link = MutableLink.parse(source)
     if getattr(args, "no_dht", True):  # tl magnet asks nobody
         raise UsageError("only the DHT knows where this link leads to", hint=f"tl info {shlex.quote(source)} asks it")
     async with dht.node_of(args, output, host=args.listen[0] if args.listen else "") as node:
         job = Job(lambda: Glance(shown(source), "asking the DHT"))
-        with output.showing(job) if output.mode is Mode.LIVE else contextlib.nullcontext():
+        with output.showing_live(job):
             await dht.joined(node, getattr(args, "timeout", None))
             magnet = await newest(link, node)
     output.event("resolved", magnet.info_hash, link=str(link))

@@ -275,7 +275,7 @@ class Node:
             DhtError: the value is too large, or no node took it (with ``cas`` perhaps because it has another by now).
         """
         _need_signatures()
-        sign_item(value, signer, 0, salt)  # complain now, not in the middle
+        sign_item(value, signer, sequence, salt)  # complain now, not in the middle
 
         def make(found: Item | None) -> Item:
             above = min(found.sequence + 1, limits.DHT_MAX_SEQ) if found is not None else 0

@@ -14,13 +14,18 @@ from ..errors import NetworkError
 from ..limits import DHT_SAVE_INTERVAL
 from ..loops import require_trio_alone
 from ..net.network import Datagrams, Network, RealNetwork
-from ..wire.address import Address
+from ..wire.address import Address, Scope, scope_of
 from .node import Node
 from .settings import DhtSettings
 from .statefile import StateFile
 
 ROUTERS: Final = (("dht.libtorrent.org", 25401), ("dht.transmissionbt.com", 6881), ("router.bt.ouinet.work", 6881))
 """Public nodes that help others in; asked together, and only when nobody else has answered."""
+
+
+def routers_for(host: str) -> tuple[tuple[str, int], ...]:
+    """The public ones, for a node that receives at this address only: none on loopback, from where no way leads out."""
+    return () if scope_of(host) is Scope.LOOPBACK else ROUTERS
 
 
 @contextlib.asynccontextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..errors import DhtError
 
+SEED_SIZE = 32
 PUBLIC_KEY_SIZE = 32
 SIGNATURE_SIZE = 64
 

@@ -10,7 +10,6 @@ from ..errors import MagnetError
 from .link import KEY_URN, fields_of, is_mutable
 from .text import display
 
-KEY_SIZE: Final = 32
 _KEY: Final = re.compile("[0-9a-f]{64}")
 _SALT: Final = re.compile("(?:[0-9a-f]{2})*")
 

@@ -11,7 +11,7 @@ import trio
 from ..dht.item import Item, torrent_value
 from ..dht.signing import SigningKey
 from ..errors import DhtError, TorrentRemovedError
-from ..limits import DHT_ITEM_AGAIN, DHT_ITEM_RETRY, DHT_MAX_SALT
+from ..limits import DHT_ITEM_AGAIN, DHT_ITEM_RETRY
 from ..metainfo.mutable import MutableLink
 from .crew import Crew
 
@@ -22,6 +22,15 @@ if TYPE_CHECKING:
 log = logging.getLogger("torrentlite.dht")
 
 
+def why_not(info: Info) -> str:
+    """Why no link that stays can lead to this; empty where one can."""
+    if info.private:
+        return "it is private, and the DHT is not told of it (BEP 27)"
+    if info.hashes.only_v2:
+        return "it is of version 2 alone, and such a link names the v1 hash (BEP 46)"
+    return ""
+
+
 class Publication:
     """What the owner of a key says that a link leads to, kept alive in the DHT. See ``Torrent.publish``.
 
@@ -30,17 +39,13 @@ class Publication:
     """
 
     def __init__(self, info: Info, key: bytes, salt: bytes, dht: Dht | None, wall: Callable[[], float]) -> None:
-        if info.private:
-            raise DhtError("the DHT is not told of a private torrent (BEP 27)")
-        if info.hashes.v1 is None:
-            raise DhtError("such a link leads to a torrent by its v1 hash, and this one has none (BEP 46)")
+        if why := why_not(info):
+            raise DhtError(why)
         if dht is None:
             raise DhtError("the DHT is switched off")
-        if len(salt) > DHT_MAX_SALT:
-            raise DhtError(f"a salt has at most {DHT_MAX_SALT} bytes")
         self._dht: Final = dht
         self._signer: Final = SigningKey(key)
-        self._value: Final = torrent_value(info.hashes.v1)
+        self._value: Final = torrent_value(info.hashes.wire)
         self._wall: Final = wall
         self._scope: trio.CancelScope | None = None
         self._told: Final = trio.Event()
