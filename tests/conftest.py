@@ -1,5 +1,6 @@
 """Settings of all tests."""
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -17,6 +18,11 @@ for _name, _usual in (("SIGHUP", signal.SIG_DFL), ("SIGINT", signal.default_int_
     _number = getattr(signal, _name, None)
     if _number is not None and signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _usual)
+
+
+# Nor do tests go through a proxy that this machine has.
+for _name in [_name for _name in os.environ if _name.lower().endswith("_proxy")]:
+    del os.environ[_name]
 
 
 @pytest.fixture

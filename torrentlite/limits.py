@@ -216,6 +216,8 @@ MAX_HOST_NAME: Final = 253
 """The longest name of the DNS (RFC 1035)."""
 HTTP_INTERIM: Final = 10
 """Answers of status 1xx before the real one; a server could send them for ever."""
+PROXY_TIMEOUT: Final = 10.0
+"""Until a proxy has been reached and has let us in: less than peers get, so that it is told who does not answer."""
 LEAST_PART: Final = 64 << 10
 """Bytes of a range that a server must send in one answer, if so many were asked for: crumbs cost a request each."""
 RETRY_AFTER: Final = (1.0, 3600.0)

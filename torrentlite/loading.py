@@ -20,8 +20,11 @@ from .metainfo.magnet import Magnet
 from .metainfo.metainfo import Metainfo
 from .metainfo.mutable import MutableLink
 from .metainfo.text import display
+from .net.environment import proxy_for
 from .net.http import HttpClient
 from .net.network import RealNetwork
+from .net.proxied import ProxiedNetwork
+from .net.proxy import SOCKS, Proxy
 from .settings import USER_AGENT, Settings
 from .swarm.discovery import check_port
 from .tracker.redact import redact
@@ -31,7 +34,12 @@ if TYPE_CHECKING:
     from .dht import Node
 
 
-async def load(source: str | PathLike[str], *, nodes: Iterable[tuple[str, int]] | None = None) -> Metainfo | Magnet:
+async def load(
+    source: str | PathLike[str],
+    *,
+    nodes: Iterable[tuple[str, int]] | None = None,
+    settings: Settings | None = None,
+) -> Metainfo | Magnet:
     """Read a .torrent from a path or an http(s) URL, or understand a magnet link or info-hash.
 
     A file wins over an info-hash of its name. Where a link that stays (``magnet:?xs=urn:btpk:…``, BEP 46) leads to now,
@@ -40,21 +48,28 @@ async def load(source: str | PathLike[str], *, nodes: Iterable[tuple[str, int]] 
     Args:
         source: the path, URL, link or hash.
         nodes: (host, port) of nodes of the DHT to ask by; None for the public ones.
+        settings: of the session that it is for, which say whether the DHT may be asked, and through which proxy; None
+            for the defaults.
 
     Raises:
-        SourceError: there is no such file, or the server says so (HTTP 4xx).
+        SourceError: there is no such file, or the server says so (HTTP 4xx); the settings name no proxy.
         MetainfoError: it is no usable .torrent, or of a kind that is not spoken. MagnetError: no usable link.
         NetworkError: no answer.
         TypeError: a node is no pair. ValueError: there is no such port.
-        DhtError: nobody knows where a link that stays leads to; the ``cryptography`` package is not installed.
+        DhtError: nobody knows where a link that stays leads to; the settings forbid to ask; the ``cryptography``
+            package is not installed.
     """
     require_trio("load")
     text = os.fspath(source)
+    settings = settings or Settings()
     if isinstance(source, str):
         if is_url(text):
-            return await _from_url(text.strip())
+            return await _from_url(text.strip(), settings.proxy)
         if is_mutable(text):
-            return await _from_dht(MutableLink.parse(text), nodes)
+            if not settings.dht:
+                raise DhtError("the DHT is switched off, and only it knows where this link leads to")
+            nodes = settings.bootstrap if nodes is None else nodes
+            return await _from_dht(MutableLink.parse(text), nodes, settings.host)
         if is_magnet(text) and not await trio.to_thread.run_sync(os.path.exists, text, abandon_on_cancel=True):
             return Magnet.parse(text)
     # Abandoned when cancelled: a read owns nothing, and a FIFO may have nobody at its other end.
@@ -74,8 +89,11 @@ def _from_path(path: str) -> Metainfo:
     return Metainfo.from_bytes(data)
 
 
-async def _from_url(url: str) -> Metainfo:
-    http = HttpClient(RealNetwork(), user_agent=USER_AGENT)
+async def _from_url(url: str, proxy: str) -> Metainfo:
+    if proxy:
+        http = HttpClient(ProxiedNetwork(RealNetwork(), Proxy.parse(proxy, SOCKS)), user_agent=USER_AGENT)
+    else:
+        http = HttpClient(RealNetwork(), user_agent=USER_AGENT, proxies=proxy_for)
     try:
         reply = await http.get(url, within=Scope.LOOPBACK, max_bytes=MAX_TORRENT_FILE, timeout=LOAD_DEADLINE)
     finally:
@@ -90,22 +108,18 @@ async def _from_url(url: str) -> Metainfo:
 
 
 async def load_for(source: str | PathLike[str], settings: Settings | None, timeout: float | None) -> Metainfo | Magnet:
-    """``load`` for a session with these settings.
+    """``load`` with a time limit.
 
     Raises:
         NoPeersError: it took longer than ``timeout`` seconds.
         Others: as ``load``.
     """
     with trio.move_on_after(math.inf if timeout is None else timeout):
-        if settings is None or not isinstance(source, str) or not is_mutable(source):
-            return await load(source)
-        if not settings.dht:
-            raise DhtError("the DHT is switched off, and only it knows where this link leads to")
-        return await _from_dht(MutableLink.parse(source), settings.bootstrap, settings.host)
+        return await load(source, settings=settings)
     raise NoPeersError(f"{os.fspath(source)}: not read after {timeout:g} s")
 
 
-async def _from_dht(link: MutableLink, nodes: Iterable[tuple[str, int]] | None, host: str = "") -> Magnet:
+async def _from_dht(link: MutableLink, nodes: Iterable[tuple[str, int]] | None, host: str) -> Magnet:
     from .dht import DhtSettings, open_node  # 20 ms that others need not wait for
     from .dht.opening import routers_for
 

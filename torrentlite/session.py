@@ -97,7 +97,7 @@ class Session(Generic[TorrentT]):
 
     @property
     def port(self) -> int:
-        """The TCP and UDP port."""
+        """The TCP and UDP port; 0 where nobody can call us (``Settings.proxy``)."""
         return self._commons.port
 
     @property
@@ -343,6 +343,8 @@ async def open_session_of(
     """The same, with a session of this class: ``torrentlite.aio`` has one of its own."""
     settings = settings or Settings()
     world = world or real_world(settings.host)
+    if settings.proxy:
+        world = world.behind(settings.proxy)
     failure: BaseException | None = None
     try:
         async with trio.open_nursery() as nursery:
@@ -371,15 +373,16 @@ async def _outside(
     agent = settings.user_agent or USER_AGENT
     listeners = await world.network.listen(settings.host, settings.port, fallback=settings.port_fallback)
     addresses = tuple(listener.address for listener in listeners)
-    port = addresses[0].port
+    port = addresses[0].port if addresses else 0
     async with contextlib.AsyncExitStack() as stack:
         for listener in listeners:
             stack.callback(listener.close)
-        udp = UdpPort(await world.network.open_datagrams(settings.host, port))
+        datagrams = await world.network.open_datagrams(settings.host, port)
+        udp = UdpPort(datagrams)
         stack.callback(udp.close)
-        http = HttpClient(world.network, user_agent=agent)
+        http = HttpClient(world.network, user_agent=agent, proxies=world.proxies)
         stack.push_async_callback(_shielded, http.aclose)
-        trackers = TrackerClient(world.network, http, udp, secret=world.secret)
+        trackers = TrackerClient(world.network, http, udp if datagrams else None, secret=world.secret)
         peer_id = make_peer_id(__version__, world.secret(12))
         loopback = scope_of(settings.host) is Scope.LOOPBACK
         commons = Commons(world, settings, nursery, peer_id, trackers, port, agent, loopback=loopback)
@@ -387,7 +390,8 @@ async def _outside(
         session = kind(settings, commons, http, addresses)
         await session._presence.open_dht(udp)
         # Not of the session's own crew: trackers that are told of our leaving have to answer.
-        commons.crew().keep(udp.run, name="receive datagrams")
+        if datagrams:
+            commons.crew().keep(udp.run, name="receive datagrams")
         if settings.utp != "off":
             commons.utp = Utp(udp, secret=world.secret, source=world.network.source_for, takes=commons.transport.takes)
             stack.callback(commons.utp.close)

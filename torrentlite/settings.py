@@ -83,6 +83,11 @@ class Settings:
     """Connections over UDP (uTP, BEP 29), which get through routers that let nobody call by TCP, make room for other
     traffic on a slow line, and cost more CPU. ``allow``: with peers that TCP does not reach, and those from the
     Internet who call so; ``prefer``: with all that can; ``off``: with none."""
+    proxy: str = ""
+    """``socks5://[user:password@]host[:port]``: everything goes through this SOCKS5 proxy, which looks up names too, or
+    not at all. What it cannot carry is off, whatever is said above: the DHT, uTP, UDP trackers, local discovery, the
+    gateway's port, and being called by others. Empty: peers are met directly, and http(s) URLs (trackers, web seeds)
+    asked for as ``http_proxy``, ``https_proxy``, ``all_proxy`` and ``no_proxy`` in the environment say."""
     seed_to_seeds: bool = False
     """Keep connections between two complete peers. Off: seeds drop seeds."""
     user_agent: str = ""
@@ -109,5 +114,11 @@ class Settings:
             raise ValueError(f"encryption must be one of {', '.join(get_args(Encryption))}")
         if self.utp not in get_args(Utp):
             raise ValueError(f"utp must be one of {', '.join(get_args(Utp))}")
+        if self.proxy:
+            if not self.proxy.startswith(("socks5://", "socks5h://")):
+                raise ValueError("proxy must begin with socks5://")
+            # What it does not carry: a session shows by its settings what it does.
+            for name, off in {"dht": False, "lsd": False, "port_map": False, "utp": "off"}.items():
+                object.__setattr__(self, name, off)
         if self.state_dir is not None:  # where it is now, wherever the program goes later
             object.__setattr__(self, "state_dir", pathlib.Path(self.state_dir).absolute())

@@ -63,6 +63,11 @@ ALONE = Facts(state=State.DOWNLOADING, left=1 << 20, quiet=90.0, needed=7)
         (Facts(state=State.METADATA, quiet=3.0, peers=2), Reason.FINE, "fetching the metadata"),
         # nobody is connected
         (ALONE, Reason.NO_SOURCES, "no tracker and no peer is known, so there is nobody to ask"),
+        (
+            ALONE._replace(proxy="the proxy x does not answer", known=3, failing=3),
+            Reason.PROXY,
+            "the proxy x does not answer",
+        ),
         (ALONE._replace(lookups=True), Reason.NO_PEERS, "nobody who was asked knows a peer"),
         (ALONE._replace(dht="joined", dht_nodes=9), Reason.NO_PEERS, "the DHT knows no peer"),
         (ALONE._replace(dht="joining"), Reason.NO_DHT, "no node of the DHT answers"),

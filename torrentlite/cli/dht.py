@@ -29,6 +29,7 @@ _TELL = 1.0
 
 async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) -> int:
     """Ask the DHT once, or run a node until Ctrl-C."""
+    sessions.refuse_proxy(args, "the DHT")
     if args.action == "node":
         if args.hash is not None:
             raise UsageError(

@@ -47,6 +47,7 @@ async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) ->
 
 
 async def _look(args: argparse.Namespace, output: Output, say: Callable[[Finding], None]) -> None:
+    sessions.refuse_proxy(args, "what tl doctor asks the network")
     names = arguments.flag_names()
     for each in await trio.to_thread.run_sync(lambda: list(machine.local(os.environ, names, args.output))):
         say(each)

@@ -11,6 +11,7 @@ from .. import Metainfo, Session, Torrent
 from ..errors import DhtError, SourceError, TorrentError
 from ..metainfo.text import display
 from ..swarm.publishing import why_not
+from . import sessions
 from .exits import UsageError
 from .keys import Key
 from .output import Output
@@ -95,6 +96,7 @@ def key_of(args: argparse.Namespace) -> Key | None:
         raise UsageError("--publish lets a link lead to one PATH, and these are several")
     if args.no_dht:
         raise UsageError("--publish tells the DHT, and --no-dht forbids that")
+    sessions.refuse_proxy(args, "the DHT, which --publish tells")
     check_outside(args.publish, args.path[0])  # before it is made
     return Key.read(args.publish)
 

@@ -12,9 +12,10 @@ import trio
 from .. import Magnet, Metainfo, NetworkError, NoPeersError, TrackerError, __version__
 from ..metainfo.text import display
 from ..net.http import HttpClient
-from ..net.network import RealNetwork
 from ..net.udp import UdpPort
 from ..settings import USER_AGENT
+from ..swarm.discovery import NO_PORT
+from ..swarm.world import real_world
 from ..tracker.announce import AnnounceRequest
 from ..tracker.client import TrackerClient
 from ..tracker.redact import redact
@@ -26,9 +27,6 @@ from .exits import Exit
 from .output import Job, Output
 from .progress import Glance
 from .signals import Interrupt
-
-_LEAST_PORT = 1
-"""Trackers want a port of us. Nobody can reach this one, and a moment later we say that we have left."""
 
 
 async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) -> int:
@@ -71,18 +69,24 @@ class _Asking:
     async def ask(self) -> None:
         """Ask all trackers and the DHT at once."""
         host = (self._args.listen or ("", 0))[0]
-        network = RealNetwork(host)
-        udp = UdpPort(await network.open_datagrams(host, 0))
-        http = HttpClient(network, user_agent=USER_AGENT)
+        world = real_world(host)
+        if self._args.proxy:
+            world = world.behind(self._args.proxy)
+        network = world.network
+        datagrams = await network.open_datagrams(host, 0)
+        udp = UdpPort(datagrams)
+        http = HttpClient(network, user_agent=USER_AGENT, proxies=world.proxies)
         try:
             async with trio.open_nursery() as receiving:
                 receiving.start_soon(udp.run)
-                trackers = TrackerClient(network, http, udp, secret=os.urandom)
+                trackers = TrackerClient(network, http, udp if datagrams else None, secret=os.urandom)
                 async with trio.open_nursery() as nursery:
                     for url, within in self._trackers.items():
                         nursery.start_soon(self._ask_tracker, trackers, url, within)
                     if self._private:
                         self._rows.append(("DHT", "not asked: the torrent is private"))
+                    elif self._args.proxy:
+                        self._rows.append(("DHT", "not asked: no proxy carries that"))
                     elif not self._args.no_dht:
                         nursery.start_soon(self._ask_dht)
                 receiving.cancel_scope.cancel()
@@ -108,7 +112,7 @@ class _Asking:
         key = int.from_bytes(os.urandom(4), "big")
 
         def request(event: str) -> AnnounceRequest:
-            return AnnounceRequest(info_hash=self.info_hash, peer_id=peer_id, port=_LEAST_PORT, event=event, key=key)
+            return AnnounceRequest(info_hash=self.info_hash, peer_id=peer_id, port=NO_PORT, event=event, key=key)
 
         try:
             reply = await trackers.announce(url, request("started"), within=within)
@@ -116,7 +120,7 @@ class _Asking:
             self._rows.append((shown, f"fails: {display(str(error))}"))
             self._tell_tracker(shown, ok=False, message=str(error))
             return
-        others = [peer for peer in reply.peers if peer.port != _LEAST_PORT and peer.scope >= reply.scope]
+        others = [peer for peer in reply.peers if peer.port != NO_PORT and peer.scope >= reply.scope]
         self._add(others, "tracker")
         counts = [
             units.plural(count, noun)

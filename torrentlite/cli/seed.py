@@ -182,6 +182,8 @@ class _Seed:
             self._output.note(f"In another terminal: tl fetch '{magnet}' --listen {hosts[0]}:0")
         else:
             self._output.note(f"On the other computer: tl fetch '{magnet}'")
+        if self._args.proxy and not (metainfo.trackers or self._args.peer):
+            self._output.note("nobody can call us, and no tracker tells us whom to call: -t URL names one")
 
     async def _share(self, torrent: Torrent) -> None:
         self.torrent = torrent

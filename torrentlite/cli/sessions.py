@@ -18,6 +18,7 @@ from ..metainfo.text import display
 from ..stats import Reason
 from ..wire.address import Scope, scope_of
 from . import progress, units
+from .exits import UsageError
 from .files import check_writable, may_use, write_whole
 from .output import Job, Output
 from .terminal import STDERR, is_terminal
@@ -93,7 +94,14 @@ def settings(args: argparse.Namespace, state: pathlib.Path | None) -> Settings:
         port_map=not args.no_port_map,
         encryption=args.encryption,
         utp=args.utp,
+        proxy=args.proxy,
     )
+
+
+def refuse_proxy(args: argparse.Namespace, what: str) -> None:
+    """Raise UsageError where all has to go through a proxy, for what none can carry."""
+    if args.proxy:
+        raise UsageError(f"no proxy carries {what}", hint="--proxy '' does without it for once")
 
 
 def kept_port(state: pathlib.Path | None) -> int:
@@ -121,7 +129,11 @@ def timeout(args: argparse.Namespace) -> float | None:
 
 
 def announce_listening(session: Session, output: Output) -> None:
-    """Say where the session listens."""
+    """Say where the session listens, or that it does not."""
+    if session.settings.proxy:
+        output.note("all through the proxy: no DHT, no UDP trackers, and nobody can call us")
+        output.watch(session)
+        return
     host = session.addresses[0].host if session.addresses else ""
     output.event("listening", host=host, port=session.port)
     output.watch(session)
@@ -174,7 +186,8 @@ def gave_up(torrent: Torrent, job: Job, args: argparse.Namespace) -> TorrentErro
         message = display(why.message)  # "no hashes of the pieces from 2 peers for 30 s" says it all
     elif why.reason is not Reason.FINE:
         message += f": {display(why.message)}"
-    return NoPeersError(f"{display(torrent.name)}: {message}", hint=no_peers_hint(args))
+    hint = "look at --proxy: nothing goes another way" if why.reason is Reason.PROXY else no_peers_hint(args)
+    return NoPeersError(f"{display(torrent.name)}: {message}", hint=hint)
 
 
 def no_peers_hint(args: argparse.Namespace) -> str:

@@ -36,7 +36,7 @@ async def read(source: str, args: argparse.Namespace, output: Output) -> Metainf
     try:
         if is_mutable(source):
             return await _newest(source, args, output)
-        return await _read(source)
+        return await _read(source, args.proxy)
     except (MetainfoError, BencodeError) as error:
         if not isinstance(error, UnsupportedTorrentError):
             error.args = (f"'{shown(source)}': {error}",)  # of several sources, which one
@@ -46,13 +46,13 @@ async def read(source: str, args: argparse.Namespace, output: Output) -> Metainf
         raise
 
 
-async def _read(source: str) -> Metainfo | Magnet:
+async def _read(source: str, proxy: str) -> Metainfo | Magnet:
     import torrentlite
 
     if source == "-":
         return await _from_stdin()
     if is_link(source):
-        return await torrentlite.load(source)
+        return await torrentlite.load(source, settings=torrentlite.Settings(proxy=proxy))
     _check_path(source)
     try:
         return await torrentlite.load(source)
@@ -66,11 +66,12 @@ async def _newest(source: str, args: argparse.Namespace, output: Output) -> Magn
     """Where a link that stays leads to now."""
     from ..loading import newest
     from ..metainfo.mutable import MutableLink
-    from . import dht
+    from . import dht, sessions
     from .output import Job
     from .progress import Glance
 
     link = MutableLink.parse(source)
+    sessions.refuse_proxy(args, "the DHT, and only that knows where this link leads to")
     if getattr(args, "no_dht", True):  # tl magnet asks nobody
         raise UsageError("only the DHT knows where this link leads to", hint=f"tl info {shlex.quote(source)} asks it")
     async with dht.node_of(args, output, host=args.listen[0] if args.listen else "") as node:

@@ -56,7 +56,7 @@ def parse_url(text: str, schemes: tuple[str, ...]) -> str:
     """A URL with a host and one of these schemes."""
     try:
         parts = urllib.parse.urlsplit(text)
-        host = parts.hostname
+        host, _ = parts.hostname, parts.port
     except ValueError:
         host = None
     if not host or parts.scheme not in schemes:
@@ -118,4 +118,6 @@ PIECE_SIZE: Final = checked(parse_piece_size)
 TRACKER: Final = checked(lambda text: parse_url(text, _TRACKER_SCHEMES))
 COMMAND: Final = checked(parse_command)
 SHA256: Final = checked(parse_sha256)
+PROXY: Final = checked(lambda text: text and parse_url(text, ("socks5", "socks5h")))
+"""Empty takes back what the environment or the file names."""
 WEB_SEED: Final = checked(lambda text: parse_url(text, ("http", "https")))

@@ -10,7 +10,7 @@ import base64
 import ssl
 import urllib.parse
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import trio
@@ -19,6 +19,7 @@ from .. import limits
 from ..errors import NetworkError, SourceError
 from ..wire.address import Address, Scope
 from .network import Network
+from .proxy import Proxy, direct
 from .url import Url, parse_url
 
 if TYPE_CHECKING:
@@ -43,16 +44,25 @@ class HttpReply(NamedTuple):
 
 
 class HttpClient:
-    """One for a session. Nothing of the environment is used: no proxies, no ``.netrc``, no certificates from variables.
+    """One for a session. Nothing of the environment is used by itself: no ``.netrc``, no certificates from variables.
 
     Args:
         network: all connections and look-ups of names are its.
         user_agent: what servers are told.
         ssl_context: whom to trust for https; None: whom the system trusts. Certificates are always checked.
+        proxies: whom to ask for a URL (``environment.proxy_for``); what it raises is raised.
     """
 
-    def __init__(self, network: Network, *, user_agent: str, ssl_context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        *,
+        user_agent: str,
+        ssl_context: ssl.SSLContext | None = None,
+        proxies: Callable[[Url], Proxy | None] = direct,
+    ) -> None:
         self._network = network
+        self._proxies = proxies
         self._headers = {"User-Agent": user_agent, "Accept-Encoding": "gzip", "Connection": "close"}
         self._ssl_context = ssl_context
         self._exchange: Exchange | None = None
@@ -77,7 +87,7 @@ class HttpClient:
             max_bytes: the longest body, unpacked.
             within: the narrowest scope that the server's address may have.
             timeout: seconds for everything, redirects and name look-ups included.
-            addresses: the addresses of the URL's host, if they are known.
+            addresses: the addresses of the URL's host, if they are known. Who asks a proxy needs none.
             accept: the media types to ask for.
 
         Raises:
@@ -100,7 +110,7 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         timeout: float = limits.HTTP_TIMEOUT,
     ) -> HttpReply:
-        """GET, or POST where there is content, from this very address: no look-up of a name and no redirect.
+        """GET, or POST where there is content, from this very address: no look-up of a name, no proxy and no redirect.
 
         Statuses of any kind are returned, those of redirects too.
 
@@ -118,8 +128,12 @@ class HttpClient:
         parsed = parse_url(url)
         with trio.move_on_after(timeout):
             more = {"Accept": "*/*", **(headers or {})}
-            return await self._once(parsed, address.scope, max_bytes, [address], more, content)
+            return await self._once(parsed, None, address.scope, max_bytes, [address], more, content)
         raise _too_slow(parsed, timeout)
+
+    def through_proxy(self, url: Url) -> bool:
+        """Whether a proxy is asked for this URL, which finds the server itself. Raises NetworkError as ``get``."""
+        return self._proxies(url) is not None
 
     async def aclose(self) -> None:
         """Close what is open. It can be used again afterwards."""
@@ -131,7 +145,8 @@ class HttpClient:
         self, url: Url, within: Scope, max_bytes: int, addresses: Sequence[Address], accept: str
     ) -> HttpReply:
         for _ in range(limits.MAX_REDIRECTS + 1):
-            reply = await self._once(url, within, max_bytes, addresses, {"Accept": accept})
+            proxy = self._proxies(url)
+            reply = await self._once(url, proxy, within, max_bytes, addresses, {"Accept": accept})
             location = reply.headers.get("location")
             if reply.status not in (301, 302, 303, 307, 308) or location is None:
                 return reply
@@ -143,6 +158,7 @@ class HttpClient:
     async def _once(
         self,
         url: Url,
+        proxy: Proxy | None,
         within: Scope,
         max_bytes: int,
         addresses: Sequence[Address],
@@ -158,8 +174,12 @@ class HttpClient:
             headers["Authorization"] = basic_authorization(url)
         # What wraps the body is bounded too: it can be cut in chunks of one byte, or packed in blocks of nothing.
         received = max_bytes + max_bytes // 4 + limits.HTTP_OVERHEAD
-        async with self._exchange.ask(url, headers, within, addresses, received, content) as answer:
+        async with self._exchange.ask(url, proxy, headers, within, addresses, received, content) as answer:
             body = _Body(url, answer.headers, max_bytes)
+            if proxy is not None and answer.status == 407:
+                raise NetworkError(
+                    f"the proxy {proxy} {'refuses the' if proxy.credentials else 'wants a user and'} password"
+                )
             async for chunk in answer.chunks:
                 body.add(chunk)
                 await trio.lowlevel.checkpoint()  # one read can hold thousands of chunks

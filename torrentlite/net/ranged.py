@@ -8,7 +8,7 @@ is copied three times more. Over loopback a file of 512 MiB took 0.3 CPU seconds
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import h11
@@ -17,10 +17,10 @@ import trio
 from .. import limits
 from ..errors import NetworkError
 from ..wire.address import Scope
-from .dial import connect_first
 from .http import basic_authorization, redirected
 from .network import Network, Stream
 from .partial import Part, RefusedError, read_part
+from .proxy import Proxy, connect_to, direct
 from .tls import Pipe, start_tls, system_trust
 from .url import Url
 
@@ -42,7 +42,7 @@ class _Head(NamedTuple):
 class RangedHttp:
     """Asks one server after the other for bytes of files, and keeps the connection while it stays the same one.
 
-    Not for two tasks at a time. Nothing of the environment is used: no proxies, no certificates from variables.
+    Not for two tasks at a time. Nothing of the environment is used by itself.
 
     Args:
         network: all connections and look-ups of names are its.
@@ -50,6 +50,7 @@ class RangedHttp:
         moved: where redirects led, by URL. A file is fetched in many requests and need not be looked for in each; what
             is refused there is looked for anew. May be shared.
         ssl_context: whom to trust for https; None: whom the system trusts.
+        proxies: whom to ask for a URL (``environment.proxy_for``); what it raises is raised.
 
     Attributes:
         left: bytes of the body that are still to come.
@@ -62,14 +63,17 @@ class RangedHttp:
         user_agent: str,
         moved: dict[str, Place] | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        proxies: Callable[[Url], Proxy | None] = direct,
     ) -> None:
         self._network = network
+        self._proxies = proxies
         self._user_agent = user_agent
         self._moved = {} if moved is None else moved
         self._ssl_context = ssl_context
         self._stream: Stream | None = None
         self._tls: trio.SSLStream[trio.abc.Stream] | None = None
         self._place: Place | None = None
+        self._forwarder: Proxy | None = None  # who is at the other end, and gets the request itself
         self._chunks: h11.Connection | None = None  # while a body comes in chunks
         self._early = memoryview(b"")  # what came with the head
         self._keep = False
@@ -143,7 +147,7 @@ class RangedHttp:
         """Let go of the connection."""
         if self._stream is not None:
             self._stream.close()
-        self._stream = self._tls = self._place = self._chunks = None
+        self._stream = self._tls = self._place = self._forwarder = self._chunks = None
         self._early = memoryview(b"")
         self._keep = False
         self.left = 0
@@ -172,9 +176,10 @@ class RangedHttp:
     async def _connect(self, place: Place) -> None:
         self.close()
         url = place.url
-        addresses = await self._network.resolve(url.host, url.port, within=place.within)
-        self._stream = stream = await connect_first(self._network, addresses, within=place.within)
+        proxy = self._proxies(url)
+        self._stream = stream = await connect_to(self._network, url, within=place.within, proxy=proxy)
         self._place = place
+        self._forwarder = proxy if proxy is not None and proxy.forwards(url) else None
         if url.scheme == "https":
             self._tls = await start_tls(Pipe(stream), self._ssl_context or system_trust(), url.host)
 
@@ -192,11 +197,15 @@ class RangedHttp:
             headers.append(("Range", f"bytes={asked.offset}-{asked.offset + asked.length - 1}"))
         if url.credentials:
             headers.append(("Authorization", basic_authorization(url)))
+        target = url.target
+        if self._forwarder is not None:
+            target = url.whole
+            headers += self._forwarder.authorization.items()
         self._chunks = None
         self._early = memoryview(b"")
         self._keep = False
         try:
-            request = connection.send(h11.Request(method="GET", target=url.target, headers=headers)) or b""
+            request = connection.send(h11.Request(method="GET", target=target, headers=headers)) or b""
             await self._send(request + (connection.send(h11.EndOfMessage()) or b""))
             response = await self._response(connection)
         except h11.RemoteProtocolError as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import http.cookiejar
 import ssl
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import httpcore2
@@ -18,8 +18,8 @@ import trio
 
 from ..errors import NetworkError
 from ..wire.address import Address, Scope
-from .dial import connect_first
-from .network import Network
+from .network import Network, Stream
+from .proxy import Proxy, connect_to
 from .tls import Pipe, start_tls
 from .url import Url
 
@@ -51,6 +51,7 @@ class Exchange:
     async def ask(
         self,
         url: Url,
+        proxy: Proxy | None,
         headers: Mapping[str, str],
         within: Scope,
         addresses: Sequence[Address],
@@ -58,9 +59,16 @@ class Exchange:
         content: bytes | None,
     ) -> AsyncIterator[Answer]:
         """One GET, or POST of the content, no redirect followed; at most so many bytes come in. Raises NetworkError."""
-        backend = _Backend(self._network, within, addresses, max_bytes)
+
+        async def connect() -> Stream:
+            return await connect_to(self._network, url, within=within, proxy=proxy, addresses=addresses)
+
+        backend = _Backend(connect, max_bytes)
+        target = url.target
+        if proxy is not None and proxy.forwards(url):
+            target, headers = url.whole, {**headers, **proxy.authorization}
         # httpx2 logs the URL of each request; the target can hold a key and goes beside it.
-        extensions = {"target": url.target.encode("ascii"), "backend": backend}
+        extensions = {"target": target.encode("ascii"), "backend": backend}
         try:
             method = "GET" if content is None else "POST"
             request = self._client.build_request(
@@ -141,10 +149,8 @@ class _ResponseStream(httpx2.AsyncByteStream):
 class _Backend(httpcore2.AsyncNetworkBackend):
     """Opens one connection through our network's door; ``remote`` is where it leads."""
 
-    def __init__(self, network: Network, within: Scope, addresses: Sequence[Address], max_bytes: int) -> None:
-        self._network = network
-        self._within = within
-        self._addresses = addresses
+    def __init__(self, connect: Callable[[], Awaitable[Stream]], max_bytes: int) -> None:
+        self._connect = connect
         self._max_bytes = max_bytes
         self.remote = Address("", 0)
 
@@ -156,8 +162,7 @@ class _Backend(httpcore2.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
-        addresses = self._addresses or await self._network.resolve(host, port, within=self._within)
-        stream = await connect_first(self._network, addresses, within=self._within)
+        stream = await self._connect()
         self.remote = stream.remote
         return _HttpStream(Pipe(stream), self._max_bytes)
 

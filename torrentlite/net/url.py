@@ -40,6 +40,11 @@ class Url(NamedTuple):
         return f"{self.scheme}://{host}:{self.port}"
 
     @property
+    def whole(self) -> str:
+        """The URL without its user and password, as proxies are told it; it may hold a key."""
+        return f"{self.origin}{self.target}"
+
+    @property
     def path(self) -> str:
         """The target without its query."""
         return self.target.partition("?")[0]

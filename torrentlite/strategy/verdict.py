@@ -20,6 +20,7 @@ class Facts(NamedTuple):
         left: wanted bytes that are not here.
         hashes: whether of a magnet's metadata only the hashes of the pieces are missing (BEP 52).
         quiet: seconds since the last progress: a block, a piece of metadata, or the start.
+        proxy: why the proxy through which everything goes cannot be used; or empty.
         limited: whether a download limit is what holds it back.
         trackers: how many there are; ``trackers_failed`` of them failed when last asked, ``tracker_message`` says how;
             ``asking`` of them are just being asked.
@@ -41,6 +42,7 @@ class Facts(NamedTuple):
     left: int = 0
     hashes: bool = False
     quiet: float = 0.0
+    proxy: str = ""
     limited: bool = False
     trackers: int = 0
     trackers_failed: int = 0
@@ -156,6 +158,8 @@ def _lacking(facts: Facts) -> str:
 
 def _alone(facts: Facts) -> Verdict:
     """No peer is connected."""
+    if facts.proxy:
+        return Reason.PROXY, display(facts.proxy)
     if facts.web_seeds and facts.state is not State.METADATA:
         if facts.web_failed < facts.web_seeds:
             asked = _count(facts.web_seeds - facts.web_failed, "web seed")

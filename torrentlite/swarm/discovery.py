@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 import trio
 
@@ -25,6 +25,10 @@ from .names import Names, NamesOwner
 from .publishing import Publication
 
 log = logging.getLogger("torrentlite")
+
+
+NO_PORT: Final = 1
+"""What trackers are told where nobody can call us: many refuse 0, and nobody takes calls at this one."""
 
 
 def check_port(port: int) -> int:
@@ -159,7 +163,7 @@ class Discovery:
         return AnnounceRequest(
             info_hash=self._owner.info_hash_bytes,
             peer_id=self._commons.peer_id,
-            port=self._commons.public_port,
+            port=self._commons.public_port or NO_PORT,
             uploaded=uploaded,
             downloaded=downloaded,
             left=LEFT_UNKNOWN if left is None else left,

@@ -68,7 +68,7 @@ class Extensions:
                 extensions=self._offered(),
                 client=swarm.commons.user_agent,
                 reqq=swarm.commons.settings.request_queue,
-                port=swarm.commons.port_for(peer.address),
+                port=swarm.commons.port_for(peer.address) or None,
                 metadata_size=len(info.raw) if info else None,
                 your_ip=peer.address.host,
                 upload_only=swarm.complete,

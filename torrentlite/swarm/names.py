@@ -9,9 +9,10 @@ from typing import Final, Protocol
 
 import trio
 
-from ..errors import TorrentError
+from ..errors import NetworkError, TorrentError
 from ..limits import MAX_NAMES_KEPT
 from ..metainfo.text import display
+from ..net.proxy import NamedAddress
 from ..strategy.peerlist import MAGNET, RETRY, RETRY_ANEW, RETRY_NAMED
 from ..wire.address import Address, Scope
 from .commons import Commons
@@ -122,6 +123,8 @@ class Names:
         try:
             async with turn:
                 found = await self._commons.world.network.resolve(name.host, name.port, within=name.within)
+            if isinstance(found[0], NamedAddress):
+                raise NetworkError("through a proxy a peer has to be named by its IP address")
         except TorrentError as error:
             level = logging.DEBUG if name.trouble == str(error) else logging.WARNING
             log.log(level, "peer %s: %s", display(name.host), error)

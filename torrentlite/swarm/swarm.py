@@ -130,9 +130,10 @@ class Swarm:
     def wants_peers(self) -> bool:
         """Whether addresses are of use: a complete torrent waits to be called, and dials only while nobody is there.
 
-        (But for who calls for peers on the local network: he may not hear of us for minutes.)
+        (But for who calls for peers on the local network: he may not hear of us for minutes. And who cannot be called
+        always dials.)
         """
-        return not self.complete or not self.peers
+        return not self.complete or not self.peers or not self.commons.port
 
     @property
     def dht(self) -> Dht | None:

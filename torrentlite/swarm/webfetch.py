@@ -45,7 +45,12 @@ class WebFetch:
         self._pieces = pieces
         self._info = pieces.info
         self._layout = pieces.layout
-        self._http = RangedHttp(commons.world.network, user_agent=commons.user_agent, moved=seed.moved)
+        self._http = RangedHttp(
+            commons.world.network,
+            user_agent=commons.user_agent,
+            moved=seed.moved,
+            proxies=commons.world.proxies,
+        )
         self._buffer = memoryview(bytearray(limits.WEB_SEED_BUFFER))
         self._due: dict[Block, None] = {}  # asked for, and not received
         self._scope = trio.CancelScope()

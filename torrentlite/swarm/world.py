@@ -9,8 +9,12 @@ import time
 from collections.abc import Callable
 
 from ..dht.opening import ROUTERS
+from ..net.environment import proxy_for
 from ..net.network import Network, RealNetwork
 from ..net.portmap.gateway import Gateway, default_gateway
+from ..net.proxied import ProxiedNetwork
+from ..net.proxy import SOCKS, Proxy, direct
+from ..net.url import Url
 from ..storage.offload import Offload, ThreadOffload
 from ..storage.storage import Storage
 
@@ -20,6 +24,11 @@ StorageFactory = Callable[..., Storage]
 def no_gateway() -> Gateway | None:
     """There is none."""
     return None
+
+
+def no_trouble() -> str:
+    """None is known."""
+    return ""
 
 
 def never_asleep() -> float:
@@ -41,6 +50,8 @@ class World:
         asleep: seconds that the machine has slept (suspended) so far, while Trio's clock stood still.
         routers: (host, port) of public DHT nodes, which a session joins by. Without any, a session has a DHT node only
             where ``Settings.bootstrap`` names somebody.
+        proxies: whom to ask for an http(s) URL; None for nobody.
+        trouble: why nothing at all can be reached, as far as it is known; or empty.
         storage: makes the storage of a torrent from its Info; None for files in the save folder.
     """
 
@@ -52,7 +63,25 @@ class World:
     wall: Callable[[], float] = time.time
     asleep: Callable[[], float] = never_asleep
     routers: tuple[tuple[str, int], ...] = ()
+    proxies: Callable[[Url], Proxy | None] = direct
+    trouble: Callable[[], str] = no_trouble
     storage: StorageFactory | None = None
+
+    def behind(self, proxy: str) -> World:
+        """The same, of which this proxy is the only way out (``Settings.proxy``).
+
+        Raises:
+            SourceError: that is no proxy of this kind.
+        """
+        network = ProxiedNetwork(self.network, Proxy.parse(proxy, SOCKS))
+        return dataclasses.replace(
+            self,
+            network=network,
+            proxies=direct,
+            trouble=lambda: network.trouble,
+            gateway=no_gateway,
+            routers=(),
+        )
 
 
 def real_world(host: str = "") -> World:
@@ -64,6 +93,7 @@ def real_world(host: str = "") -> World:
         gateway=default_gateway,
         asleep=seconds_asleep,
         routers=ROUTERS,
+        proxies=proxy_for,
     )
 
 

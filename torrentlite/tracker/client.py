@@ -14,7 +14,7 @@ from ..errors import NetworkError, SourceError, TorrentError, TrackerError
 from ..net.http import HttpClient
 from ..net.network import Network
 from ..net.udp import UdpPort
-from ..net.url import TRACKER, Url, parse_url
+from ..net.url import HTTP, TRACKER, Url, parse_url
 from ..wire.address import Address, Scope
 from . import http as http_tracker
 from .announce import AnnounceReply, AnnounceRequest, ScrapeReply
@@ -103,7 +103,7 @@ class TrackerClient:
             parsed = parse_url(url, TRACKER)
             step = limits.SCRAPE_HASHES_UDP if parsed.scheme == "udp" else limits.SCRAPE_HASHES_HTTP
             with trio.move_on_after(limits.TRACKER_TIMEOUT):
-                addresses = await self._network.resolve(parsed.host, parsed.port, within=within)
+                addresses = await self._addresses(parsed, within)
                 for start in range(0, len(info_hashes), step):
                     part = info_hashes[start : start + step]
                     counts = await self._scrape_part(parsed, addresses, part, within)
@@ -118,9 +118,17 @@ class TrackerClient:
         await trio.sleep_until(turn)
 
     async def _families(self, url: Url, within: Scope) -> list[list[Address]]:
-        addresses = await self._network.resolve(url.host, url.port, within=within)
+        addresses = await self._addresses(url, within)
+        if not addresses:
+            return [[]]  # a proxy sees to it
         both = [[address for address in addresses if address.is_ipv6 is ipv6] for ipv6 in (True, False)]
         return [family for family in both if family]
+
+    async def _addresses(self, url: Url, within: Scope) -> list[Address]:
+        """Where the tracker is; none where a proxy finds it."""
+        if url.scheme in HTTP and self._http.through_proxy(url):
+            return []
+        return await self._network.resolve(url.host, url.port, within=within)
 
     async def _announce_to(
         self, url: Url, addresses: Sequence[Address], request: AnnounceRequest, within: Scope

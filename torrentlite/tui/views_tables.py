@@ -132,7 +132,7 @@ def _others(snapshot: Snapshot, detail: Detail, width: int) -> list[Line]:
     session = snapshot.session
     if session is None:
         return []
-    port, open_ = str(session.port), session.port_map
+    port, open_ = str(session.port or "none"), session.port_map
     how = f" · {units.plural(session.peers, 'peer')} in all"
     if open_.state != "off":
         how = f" · {display(open_.message) or open_.state}{how}"
