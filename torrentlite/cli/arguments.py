@@ -324,7 +324,7 @@ def _add_bootstrap(add: CommandParser) -> None:
 def _add_proxy(add: CommandParser) -> None:
     add.add_argument(
         "--proxy",
-        metavar="URL",
+        metavar="PROXY",
         type=values.PROXY,
         default="",
         help="everything through socks5://[USER:PASSWORD@]HOST[:PORT], or not at all",
