@@ -210,6 +210,20 @@ async def test_a_proxy_that_is_not_there(network):
         await connect_through(network, SOCKS, Address("8.8.8.8", 6881))
 
 
+@pytest.mark.parametrize("where", ["black hole", "silent"])
+async def test_one_that_does_not_answer_is_named_before_others_lose_patience(network, autojump_clock, where):
+    async def silent(stream):
+        with _quiet():
+            await _take(stream, 1000)
+
+    network.serve(HERE, 1080, None if where == "black hole" else silent)
+    started = trio.current_time()
+    with pytest.raises(NetworkError, match="the proxy socks5://10.0.0.9:1080 does not answer"):
+        await connect_through(network, SOCKS, Address("8.8.8.8", 6881))
+    assert trio.current_time() - started == pytest.approx(limits.PROXY_TIMEOUT)
+    assert limits.PROXY_TIMEOUT < limits.CONNECT_TIMEOUT
+
+
 async def test_a_cancelled_connection_is_closed(network, autojump_clock):
     ended = trio.Event()
 
