@@ -12,6 +12,8 @@ from ..wire.messages import Hashes, HashRequest, uncle_count
 
 Layer = bytes | memoryview
 
+_FEW: Final = 64
+"""Pieces of a small file."""
 _HIGH: Final = merkle.height(HASHES_ASKED)
 
 
@@ -41,6 +43,11 @@ class HashServer:
         hashes = merkle.part(near, self._base, request.index % HASHES_ASKED, request.length)
         count = uncle_count(request.length, request.proofs)
         return _answer(request, hashes + self._uncles(request.root, layer, request.index, request.length, count))
+
+    def is_small(self, request: HashRequest) -> bool:
+        """Whether an answer takes less than some 50 µs, for the file is small."""
+        layer = self._layer(request.root)
+        return layer is None or len(layer) <= _FEW * DIGEST
 
     def piece_of(self, request: HashRequest) -> int | None:
         """The piece, counted from the start of its file, whose blocks' hashes are asked for; None where it is none.

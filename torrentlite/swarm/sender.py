@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from ..errors import StorageError
-from ..limits import KEEP_ALIVE, OUTBOX_PART, UPLOAD_BATCH_BLOCKS, UPLOAD_BATCH_SECONDS
+from ..limits import ANSWERS_AT_ONCE, KEEP_ALIVE, OUTBOX_PART, UPLOAD_BATCH_BLOCKS, UPLOAD_BATCH_SECONDS
 from ..metainfo.layout import BLOCK_SIZE
 from ..wire import messages as wm
 from . import serving
@@ -24,7 +24,7 @@ class Sender:
     Others only append (sync) and go on. Blocks are read when their turn has come, not when they are asked for.
 
     Attributes:
-        asked: what it wants to know of the torrent itself; each answer is made when the one before it has gone.
+        asked: what it wants to know of the torrent itself; answers are made when those before them have gone.
     """
 
     def __init__(self, peer: Peer) -> None:
@@ -74,7 +74,7 @@ class Sender:
         try:
             while True:
                 if self.asked and not self._outbox:
-                    self.send(await self._answer(self.asked.popleft()))
+                    await self._answer_some()
                 if peer.uploads and self._may_send(trio.current_time()):
                     await self._send_blocks()
                 elif self._outbox:
@@ -89,6 +89,13 @@ class Sender:
                         await self._wake.wait()
         finally:
             self._unbook()
+
+    async def _answer_some(self) -> None:
+        """Make answers for one send: hashes of small files take less time than sending them one by one does."""
+        for _ in range(ANSWERS_AT_ONCE):
+            self.send(await self._answer(self.asked.popleft()))
+            if not self.asked or self.size >= OUTBOX_PART:
+                return
 
     async def _answer(self, request: wm.MetadataRequest | wm.HashRequest) -> bytes:
         if isinstance(request, wm.HashRequest):
