@@ -277,7 +277,7 @@ async def test_a_flood_of_hash_requests(world):
 
 @simulated()
 async def test_without_a_free_thread_hashes_are_refused(world):
-    metainfo, _, seed = made(world)
+    metainfo, _, seed = made(world, 65 * 16_384, piece_length=16_384)
     async with background() as nursery, session_on(seed) as sharing:
         await sharing.add(metainfo).wait_complete()
         talk = await asker(world, nursery, sharing, seed, metainfo)
@@ -287,10 +287,10 @@ async def test_without_a_free_thread_hashes_are_refused(world):
 
         seed.offload.run = none_is_free
         root, count = next(iter(metainfo.info.layers_needed.items()))
-        await talk.say(wm.HashRequest(root, 2, 0, 1 << merkle.height(count), 0))
+        await talk.say(wm.HashRequest(root, 0, 0, 1 << merkle.height(count), 0))
         await talk.hear(wm.HashReject)
         del seed.offload.run
-        await talk.say(wm.HashRequest(root, 2, 0, 1 << merkle.height(count), 0))
+        await talk.say(wm.HashRequest(root, 0, 0, 1 << merkle.height(count), 0))
         await talk.hear(wm.Hashes)
 
 
@@ -359,7 +359,7 @@ async def test_web_seeds_pass_over_the_gaps_in_a_range(world):
         assert torrent.stats().hash_failures == 0
 
 
-@pytest.mark.parametrize("count", [ANSWERS_AT_ONCE + 1])
+@pytest.mark.parametrize("count", [ANSWERS_AT_ONCE, ANSWERS_AT_ONCE + 1])
 @simulated()
 async def test_hashes_of_small_files_leave_together_and_take_no_threads(world, count):
     """Of 50,000 such files each answer had a thread and a send of its own: 7 seconds instead of one and a half."""
