@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from torrentlite import blocking as tl
+from torrentlite.errors import NetworkError
 from torrentlite.filesystem import TorrentFile, TorrentFileSystem
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -201,6 +202,7 @@ def test_it_gives_up_with_a_reason(shared):
 
 FORKED = """
 import os, signal, threading
+from torrentlite.errors import NetworkError
 from torrentlite.filesystem import TorrentFileSystem
 
 fs = TorrentFileSystem("ab" * 20, settings={settings}, timeout=1, skip_instance_cache=True)
@@ -237,6 +239,7 @@ def test_what_is_wrong_with_a_call_is_said_plainly(fs):
 
 ENDING = """
 import gc, threading
+from torrentlite.errors import NetworkError
 from torrentlite.filesystem import TorrentFileSystem
 
 gc.disable()
@@ -328,3 +331,10 @@ def test_the_package_names_it():
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["fsspec.specs"] == wanted
     for point in importlib.metadata.entry_points(group="fsspec.specs", name="torrent"):
         assert point.load() is TorrentFileSystem
+
+
+def test_a_proxy_is_the_way_to_the_torrent_itself_too():
+    settings = {"proxy": "socks5://127.0.0.1:1"}
+    there = TorrentFileSystem("http://127.0.0.1:2/x.torrent", settings=settings, timeout=5, skip_instance_cache=True)
+    with pytest.raises(NetworkError, match=r"the proxy socks5://127\.0\.0\.1:1 cannot be reached"):
+        there.ls("")

@@ -159,7 +159,7 @@ class TorrentFileSystem(AbstractFileSystem):
         assert self._source is not None
         if isinstance(self._source, bytes):
             return Metainfo.from_bytes(self._source)
-        return await loading.load(self._source)
+        return await loading.load(self._source, settings=self._settings)
 
     @property
     def torrent(self) -> Torrent:
