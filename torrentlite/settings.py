@@ -83,9 +83,10 @@ class Settings:
     """Connections over UDP (uTP, BEP 29), which get through routers that let nobody call by TCP, make room for other
     traffic on a slow line, and cost more CPU. ``allow``: with peers that TCP does not reach, and those from the
     Internet who call so; ``prefer``: with all that can; ``off``: with none."""
-    proxy: str = ""
+    proxy: str = dataclasses.field(default="", repr=False)  # it may hold a password
     """``socks5://[user:password@]host[:port]``: everything goes through this SOCKS5 proxy, which looks up names too, or
-    not at all. What it cannot carry is off, whatever is said above: the DHT, uTP, UDP trackers, local discovery, the
+    not at all. What it cannot carry is off, whatever is said here (and stays so in a ``replace`` of these settings that
+    takes the proxy out): the DHT, uTP, UDP trackers, local discovery, the
     gateway's port, and being called by others. Empty: peers are met directly, and http(s) URLs (trackers, web seeds)
     asked for as ``http_proxy``, ``https_proxy``, ``all_proxy`` and ``no_proxy`` in the environment say."""
     seed_to_seeds: bool = False
@@ -115,7 +116,7 @@ class Settings:
         if self.utp not in get_args(Utp):
             raise ValueError(f"utp must be one of {', '.join(get_args(Utp))}")
         if self.proxy:
-            if not self.proxy.startswith(("socks5://", "socks5h://")):
+            if not self.proxy.lower().startswith(("socks5://", "socks5h://", "socks://")):
                 raise ValueError("proxy must begin with socks5://")
             # What it does not carry: a session shows by its settings what it does.
             for name, off in {"dht": False, "lsd": False, "port_map": False, "utp": "off"}.items():

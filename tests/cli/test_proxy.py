@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+import torrentlite
+
 from .running import Place
 
 NOWHERE = "socks5://me:secret7@127.0.0.1:1"
@@ -14,7 +16,24 @@ HASH = "ab" * 20
 def test_what_is_no_proxy_is_bad_usage(place: Place, url: str) -> None:
     result = place.tl("fetch", HASH, "--proxy", url)
     assert (result.code, result.out) == (2, "")
-    assert "--proxy: " in result.err
+    assert "--proxy: that is no proxy" in result.err
+
+
+@pytest.mark.parametrize("url", ["http://me:secret7@h", "socks5://me:secret7@h:99999", "socks5://me:secret7/@h"])
+def test_a_password_is_not_said(place: Place, url: str) -> None:
+    for words, variables in ((("--proxy", url), {}), ((), {"TL_PROXY": url})):
+        result = place.tl("fetch", HASH, *words, **variables)
+        assert (result.code, result.out) == (2, "")
+        assert "that is no proxy" in result.err
+        assert "secret7" not in result.err
+    assert "secret7" not in repr(torrentlite.Settings(proxy=NOWHERE))
+
+
+def test_a_scheme_in_capitals_and_a_blank_are_no_trouble(place: Place) -> None:
+    result = place.tl("magnet", "http://127.0.0.1:2/x.torrent", "--json", "--proxy", " SOCKS5://127.0.0.1:1")
+    assert result.code == 7
+    assert result.events[-1]["kind"] == "network"
+    assert "the proxy socks5://127.0.0.1:1 cannot be reached" in result.events[-1]["message"]
 
 
 @pytest.mark.parametrize("words", [("dht", "lookup", HASH), ("dht", "node"), ("doctor",),
@@ -37,6 +56,7 @@ def test_a_proxy_that_is_not_there_is_the_reason(place: Place) -> None:
         result = place.tl(*words, "--proxy", NOWHERE)
         assert result.code in (3, 7)
         assert "the proxy socks5://127.0.0.1:1 cannot be reached" in result.err + result.out
+        assert "doctor" not in result.err
 
 
 def test_who_shares_with_nobody_to_call_is_told(place: Place) -> None:

@@ -30,7 +30,7 @@ async def test_the_session_forgets_the_magnet_however_that_ends(world, end: str)
     async with background() as nursery, session_on(world.host()) as session:
         nursery.start_soon(look, output)
         stranger = await Stranger(world.host(), metainfo.info, data).serve(nursery)
-        args = argparse.Namespace(peer=[stranger.place] if end == "there" else [], tracker=[], timeout=5.0)
+        args = argparse.Namespace(peer=[stranger.place] if end == "there" else [], tracker=[], timeout=5.0, proxy="")
         with trio.move_on_after(2 if end == "cancelled" else 60) as waiting:
             if end == "given up":
                 with pytest.raises(tl.NoPeersError, match=r"^made-up: no peers for .*: .*nobody"):
@@ -61,7 +61,7 @@ async def test_what_of_a_magnet_is_missing_is_said(world, held: type, said: str)
     async with background() as nursery, session_on(world.host()) as session:
         nursery.start_soon(look, output)
         stranger = await Stranger(world.host(), metainfo.info, data, react=keep_back).serve(nursery)
-        args = argparse.Namespace(peer=[stranger.place], tracker=[], timeout=5.0)
+        args = argparse.Namespace(peer=[stranger.place], tracker=[], timeout=5.0, proxy="")
         with pytest.raises(tl.NoPeersError, match=said):
             await sessions.metadata_in(session, tl.Magnet(metainfo.hashes), args, output)
         assert session.torrents == ()

@@ -41,6 +41,11 @@ def holdings() -> tuple[int, int, int]:
     return len(os.listdir("/proc/self/fd")), len(psutil.Process().net_connections()), threading.active_count()
 
 
+def no_more(now: tuple[int, ...], before: tuple[int, ...]) -> bool:
+    """Whether there is no more of any kind: what other tests left to a thread of theirs may have gone meanwhile."""
+    return all(one <= other for one, other in zip(now, before, strict=True))
+
+
 @pytest.fixture
 def short_lived_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Trio keeps idle threads for ten seconds; here for a moment, so that what is left behind can be seen."""

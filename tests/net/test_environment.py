@@ -31,6 +31,8 @@ def test_each_scheme_has_its_own(environment):
 
 
 def test_one_for_all(environment):
+    environment(all_proxy="socks://127.0.0.1:1080/ ")
+    assert asked("http://w.example/") == "socks5://127.0.0.1:1080"
     environment(all_proxy="socks5h://c:9050")
     assert asked("http://w.example/") == asked("https://w.example/") == "socks5://c:9050"
 
@@ -46,7 +48,8 @@ def test_in_a_cgi_script_anybody_could_name_one(environment):
     assert asked("http://w.example/") == ""
 
 
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST.", "127.0.0.1", "127.8.8.8", "[::1]"])
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST.", "x.localhost", "127.0.0.1", "127.8.8.8", "[::1]", "127.1",
+                                  "0x7f.1", "2130706433", "0"])  # fmt: skip
 def test_this_machine_is_asked_for_by_nobody(environment, host):
     environment(all_proxy="http://a")
     assert asked(f"http://{host}:8000/") == ""
@@ -60,6 +63,11 @@ def test_this_machine_is_asked_for_by_nobody(environment, host):
         (".lab.example, other.test", ["http://t.lab.example:6969/"], ["http://lab.other/"]),
         ("w.example:8080", ["http://w.example:8080/"], ["http://w.example/"]),
         ("10.1.2.3", ["http://10.1.2.3/"], ["http://10.1.2.4/"]),
+        ("a.test b.test", ["http://a.test/", "http://x.b.test/"], ["http://aa.test/"]),
+        ("*.a.test,B.test.", ["http://x.a.test/", "http://b.test./", "http://B.TEST/"], ["http://c.test/"]),
+        (".1,1.1", [], ["http://10.1.1.1/"]),
+        (" , ,", [], ["http://w.example/"]),
+        ("[fd00::1]:81,fd00::2", ["http://[fd00::1]:81/", "http://[fd00::2]/"], ["http://[fd00::1]/"]),
         ("10.0.0.0/8,fd00::/8", ["http://10.200.0.1:1/", "http://[fd12::1]/"], ["http://11.0.0.1/", "http://w.ten/"]),
     ],
 )

@@ -18,7 +18,7 @@ from torrentlite.net.proxied import ProxiedNetwork
 from torrentlite.net.proxy import NamedAddress, Proxy, connect_through
 from torrentlite.net.ranged import RangedHttp
 from torrentlite.net.url import parse_url
-from torrentlite.wire.address import Address, Scope
+from torrentlite.wire.address import Address, Scope, parse_host
 
 HERE = "10.0.0.9"
 SOCKS = Proxy.parse(f"socks5://{HERE}")
@@ -121,7 +121,7 @@ def test_how_a_proxy_is_written():
 
 
 @pytest.mark.parametrize("text", ["https://h", "socks4://h", "socks5://", "socks5://h:99999", "http://a b", "",
-                                  f"socks5://{'u' * 256}@h"])  # fmt: skip
+                                  f"socks5://{'u' * 256}@h", "socks5://h/path", "socks5://me:a/b@h"])  # fmt: skip
 def test_what_is_none(text):
     with pytest.raises(SourceError, match="that is no proxy"):
         Proxy.parse(text)
@@ -261,14 +261,17 @@ async def test_behind_a_proxy_nothing_goes_another_way(network):
     assert network.connects == [Address(HERE, 1080)]
 
 
-@pytest.mark.parametrize("host", ["192.168.0.1", "127.0.0.1", "localhost", "nas", "169.254.169.254"])
+@pytest.mark.parametrize("host", ["192.168.0.1", "127.0.0.1", "localhost", "nas", "169.254.169.254", "127.1", "0x7f.1",
+                                  "0x7F000001", "2130706433", "017700000001", "0", "1.0x", "8.8.8.8."])  # fmt: skip
 async def test_a_stranger_cannot_point_it_inside(network, host):
     network.serve(HERE, 1080, Socks())
     behind = ProxiedNetwork(network, SOCKS)
     with pytest.raises(ForbiddenAddressError):
         await behind.resolve(host, 80, within=Scope.PUBLIC)
     with pytest.raises(ForbiddenAddressError):
-        await behind.connect(NamedAddress(host, 80) if host.isalpha() else Address(host, 80), within=Scope.PUBLIC)
+        await behind.connect(
+            NamedAddress(host, 80) if parse_host(host) is None else Address(host, 80), within=Scope.PUBLIC
+        )
     http = HttpClient(network, user_agent="x", proxies=lambda url: HTTP)
     with pytest.raises(ForbiddenAddressError):
         await http.get(f"http://{host}/", max_bytes=10, within=Scope.PUBLIC)
@@ -345,9 +348,10 @@ async def test_what_comes_with_the_answer_to_connect_is_not_lost(network):
 @pytest.mark.parametrize(
     ("reply", "words"),
     [
-        (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "wants a user and a password"),
+        (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "wants a user and password"),
         (b"HTTP/1.1 403 Forbidden\r\n\r\n", "it says 403 Forbidden"),
         (b"HTTP/1.1 502 \r\n\r\n", "it says 502$"),
+        (b"HTTP/1.1 403 \x9b\x07 no\r\n\r\n", "it says 403 [ -~\N{REPLACEMENT CHARACTER}]+$|no proper"),
         (b"", "hung up"),
         (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "no proper HTTP answer"),
         (b"HTTP/1.1 100 Continue\r\n\r\n" * 9000, "no end|no proper"),
@@ -360,10 +364,20 @@ async def test_what_an_http_proxy_refuses(network, reply, words):
     assert "w.example:443 through http://10.0.0.9:3128" in str(caught.value)
 
 
+async def test_a_server_may_say_407_too(network):
+    proxy = Socks()
+    proxy.servers["t.example", 80] = Server(b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n")
+    network.serve(HERE, 1080, proxy)
+    assert (await client(network, SOCKS).get("http://t.example/announce", max_bytes=100)).status == 407
+
+
 async def test_who_is_not_let_in_is_told(network):
     network.serve(HERE, 3128, Server(b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n"))
     with pytest.raises(NetworkError, match=r"the proxy http://10\.0\.0\.9:3128 wants a user and password"):
         await client(network, HTTP).get("http://t.example/announce", max_bytes=100)
+    http = RangedHttp(network, user_agent="x", proxies=lambda url: HTTP)
+    with pytest.raises(NetworkError, match=r"the proxy http://10\.0\.0\.9:3128 wants a user and password"):
+        await ranged(http, "http://t.example/file", Part(10, 5))
 
 
 async def test_a_redirect_leads_to_another_proxy_or_to_none_and_not_inside(network):

@@ -185,7 +185,7 @@ async def test_the_door_stands_for_trackers_too(world, autojump_clock, scheme):
 
 async def test_without_udp(world, autojump_clock):
     client = TrackerClient(world.network, world.http, None)
-    with pytest.raises(TrackerError, match="UDP is off"):
+    with pytest.raises(TrackerError, match="no proxy carries UDP"):
         await client.announce("udp://four.example:1", REQUEST)
 
 

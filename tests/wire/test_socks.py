@@ -12,8 +12,10 @@ from torrentlite.wire import socks
 def test_the_greeting_offers_a_password_only_to_give_one():
     assert socks.hello(password=False) == b"\x05\x01\x00"
     assert socks.hello(password=True) == b"\x05\x02\x00\x02"
-    assert socks.read_method(b"\x05\x00") == socks.NO_AUTHENTICATION
-    assert socks.read_method(b"\x05\x02") == socks.PASSWORD
+    assert socks.read_method(b"\x05\x00", password=False) == socks.NO_AUTHENTICATION
+    assert socks.read_method(b"\x05\x02", password=True) == socks.PASSWORD
+    with pytest.raises(ProtocolError, match="a password"):
+        socks.read_method(b"\x05\x02", password=False)
 
 
 @pytest.mark.parametrize(
@@ -21,7 +23,7 @@ def test_the_greeting_offers_a_password_only_to_give_one():
 )
 def test_who_takes_nobody_is_no_way_out(answer, words):
     with pytest.raises(ProtocolError, match=words):
-        socks.read_method(answer)
+        socks.read_method(answer, password=True)
 
 
 def test_a_password():

@@ -192,6 +192,8 @@ def gave_up(torrent: Torrent, job: Job, args: argparse.Namespace) -> TorrentErro
 
 def no_peers_hint(args: argparse.Namespace) -> str:
     """What to do where nobody has it, or nobody can be reached."""
+    if args.proxy:  # tl doctor would look past it
+        return "is somebody sharing it just now? -t URL names an http(s) tracker, --peer IP:PORT somebody who has it"
     if args.peer or args.tracker or getattr(args, "web_seed", None):
         return "is somebody sharing it just now? tl doctor looks for what keeps peers away"
     return "--peer HOST:PORT names somebody who has it, -t URL a tracker; tl doctor looks for what keeps peers away"

@@ -42,7 +42,8 @@ async def read(source: str, args: argparse.Namespace, output: Output) -> Metainf
             error.args = (f"'{shown(source)}': {error}",)  # of several sources, which one
         raise
     except NetworkError as error:
-        error.hint = error.hint or "look at the URL, and at the network; tl doctor looks at the latter"
+        other = "at --proxy" if args.proxy else "at the network; tl doctor looks at the latter"
+        error.hint = error.hint or f"look at the URL, and {other}"
         raise
 
 

@@ -64,6 +64,20 @@ def parse_url(text: str, schemes: tuple[str, ...]) -> str:
     return text
 
 
+def parse_proxy(text: str) -> str:
+    """A SOCKS5 proxy; empty takes back what the environment or the file names. No error has its password."""
+    from ..errors import SourceError
+    from ..net.proxy import SOCKS, Proxy  # with Trio, which who has none need not wait for
+
+    if not (text := text.strip()):
+        return ""
+    try:
+        Proxy.parse(text, SOCKS)
+    except SourceError as error:
+        raise ValueError(f"{error} ({error.hint})" if error.hint else str(error)) from None
+    return text
+
+
 def parse_command(text: str) -> str:
     """A program and its arguments, as a shell would split them; the text, if it can be split."""
     try:
@@ -118,6 +132,5 @@ PIECE_SIZE: Final = checked(parse_piece_size)
 TRACKER: Final = checked(lambda text: parse_url(text, _TRACKER_SCHEMES))
 COMMAND: Final = checked(parse_command)
 SHA256: Final = checked(parse_sha256)
-PROXY: Final = checked(lambda text: text and parse_url(text, ("socks5", "socks5h")))
-"""Empty takes back what the environment or the file names."""
+PROXY: Final = checked(parse_proxy)
 WEB_SEED: Final = checked(lambda text: parse_url(text, ("http", "https")))

@@ -63,7 +63,8 @@ class TorrentFileSystem(AbstractFileSystem):
         save_to: a folder to keep what is read in; None keeps nothing but a cache.
         cache: bytes of that cache, in memory; at least eight pieces.
         timeout: seconds without any progress after which a call gives up (TimeoutError); None for never.
-        settings: of the session: a ``Settings``, or a dict of its fields.
+        settings: of the session: a ``Settings``, or a dict of its fields. (What ``fo`` names is opened by fsspec, in
+            its own ways: by no proxy of ours.)
 
     Raises (from all that reads):
         FileNotFoundError: there is no such file in it.

@@ -176,10 +176,8 @@ class HttpClient:
         received = max_bytes + max_bytes // 4 + limits.HTTP_OVERHEAD
         async with self._exchange.ask(url, proxy, headers, within, addresses, received, content) as answer:
             body = _Body(url, answer.headers, max_bytes)
-            if proxy is not None and answer.status == 407:
-                raise NetworkError(
-                    f"the proxy {proxy} {'refuses the' if proxy.credentials else 'wants a user and'} password"
-                )
+            if answer.status == 407 and proxy is not None and proxy.forwards(url):
+                raise proxy.refusal
             async for chunk in answer.chunks:
                 body.add(chunk)
                 await trio.lowlevel.checkpoint()  # one read can hold thousands of chunks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import urllib.parse
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -11,18 +12,19 @@ import trio
 
 from .. import limits
 from ..errors import NetworkError, ProtocolError, SourceError
+from ..metainfo.text import display
 from ..wire import socks
 from ..wire.address import Address, Scope, parse_host
 from .dial import connect_first
 from .network import Network, Stream, check_scope
 from .url import Url, parse_url
 
-SOCKS: Final = ("socks5", "socks5h")
+SOCKS: Final = ("socks5", "socks5h", "socks")
 """Schemes of proxies that connect to anybody; those of HTTP often do so to web servers only."""
 
 PORTS: Final = {**dict.fromkeys(SOCKS, 1080), "http": 80}
 """Schemes of proxies, each with the port that is meant where none is written. (``socks5h`` says that the proxy looks
-names up, as it always does here.)"""
+names up, as it always does here; ``socks`` is what desktops write.)"""
 
 _INSIDE: Final = ("local", "localdomain", "lan", "internal", "home", "intranet", "corp", "private", "arpa")
 _REFUSED: Final = 407
@@ -47,6 +49,8 @@ class Proxy(NamedTuple):
         """
         try:
             url = parse_url(text if "://" in text else f"http://{text}", {scheme: PORTS[scheme] for scheme in schemes})
+            if url.target != "/":
+                raise SourceError("it has a path", hint="in a password / is %2F, # is %23 and ? is %3F")
         except SourceError as error:
             raise SourceError(f"that is no proxy: {error}", hint=error.hint) from error
         proxy = cls("http" if url.scheme == "http" else "socks5", url.host, url.port, url.credentials)
@@ -66,6 +70,11 @@ class Proxy(NamedTuple):
         HTTP proxies often make no connections but to port 443.
         """
         return self.scheme == "http" and url.scheme == "http"
+
+    @property
+    def refusal(self) -> NetworkError:
+        """What to raise where it answers 407."""
+        return NetworkError(f"the proxy {self} {'refuses the' if self.credentials else 'wants a user and'} password")
 
     @property
     def authorization(self) -> dict[str, str]:
@@ -94,10 +103,21 @@ class NamedAddress(Address):
         """The scope that the name tells of: only names without a dot, and some endings, are of local hosts."""
         if not 0 < self.port < 65536:
             return Scope.FORBIDDEN
+        if is_old_ipv4(self.host):
+            return Scope.FORBIDDEN
         labels = self.host.rstrip(".").lower().split(".")
         if labels[-1] in ("localhost", "localdomain"):
             return Scope.LOOPBACK
         return Scope.PRIVATE if len(labels) == 1 or labels[-1] in _INSIDE else Scope.PUBLIC
+
+
+def is_old_ipv4(host: str) -> bool:
+    """Whether systems take it for an IPv4 address, in a form that is none here: ``127.1``, ``0x7f.1``, ``2130706433``.
+
+    What ends in a number is no name (URL Standard, "ends in a number").
+    """
+    last = host.rstrip(".").rpartition(".")[2].lower()
+    return parse_host(host) is None and (last.isdigit() or re.fullmatch("0x[0-9a-f]*", last) is not None)
 
 
 def direct(url: Url) -> Proxy | None:
@@ -187,8 +207,9 @@ async def _reach(network: Network, proxy: Proxy) -> Stream:
 
 
 async def _log_in(stream: Stream, proxy: Proxy) -> None:
-    await stream.send_vectored([socks.hello(password=bool(proxy.credentials))])
-    if socks.read_method(await _exactly(stream, socks.HELLO_SIZE)) == socks.PASSWORD:
+    password = bool(proxy.credentials)
+    await stream.send_vectored([socks.hello(password=password)])
+    if socks.read_method(await _exactly(stream, socks.HELLO_SIZE), password=password) == socks.PASSWORD:
         await stream.send_vectored([socks.password(*proxy._user_password())])
         socks.check_password(await _exactly(stream, socks.HELLO_SIZE))
 
@@ -229,9 +250,9 @@ async def _by_http(stream: Stream, proxy: Proxy, there: Address) -> None:
     except h11.RemoteProtocolError as error:
         raise NetworkError(f"no proper HTTP answer: {error}") from error
     if event.status_code == _REFUSED:
-        raise NetworkError("it wants a user and a password" if not proxy.credentials else "it refuses the password")
+        raise proxy.refusal
     if event.status_code // 100 != 2:
-        raise NetworkError(f"it says {event.status_code} {event.reason.decode('latin-1')}".rstrip())
+        raise NetworkError(f"it says {event.status_code} {display(event.reason)}".rstrip())
     early, _ = connection.trailing_data
     if early:
         stream.unread(early)

@@ -217,6 +217,8 @@ class RangedHttp:
             self._early = memoryview(connection.trailing_data[0])
             last = response.http_version < b"1.1" or "close" in fields.get("connection", "").lower()
             self._keep = "content-length" in fields and not last
+        if response.status_code == 407 and self._forwarder is not None:
+            raise self._forwarder.refusal
         return _Head(response.status_code, fields)
 
     async def _response(self, connection: h11.Connection) -> h11.Response:

@@ -146,7 +146,7 @@ class TrackerClient:
 
     def _udp_trackers(self) -> UdpTrackers:
         if self._udp is None:
-            raise TrackerError("UDP trackers cannot be asked: UDP is off")
+            raise TrackerError("UDP trackers cannot be asked: no proxy carries UDP")
         return self._udp
 
 

@@ -42,16 +42,16 @@ def hello(*, password: bool) -> bytes:
     return bytes([_VERSION, len(methods)]) + methods
 
 
-def read_method(answer: bytes) -> int:
-    """The way that the proxy chose, of the two above.
+def read_method(answer: bytes, *, password: bool) -> int:
+    """The way that the proxy chose, of those that were offered (``hello``).
 
     Raises:
-        ProtocolError: it takes neither, or it is no SOCKS5 proxy.
+        ProtocolError: it takes none of them, or it is no SOCKS5 proxy.
     """
     version, method = answer
     if version != _VERSION:
         raise ProtocolError("it is no SOCKS5 proxy")
-    if method not in (NO_AUTHENTICATION, PASSWORD):
+    if method != NO_AUTHENTICATION and not (password and method == PASSWORD):
         raise ProtocolError("it takes nobody in this way; it may want a user and a password")
     return method
 
