@@ -390,3 +390,30 @@ async def test_hashes_of_small_files_leave_together_and_take_no_threads(world, c
     size = len(wm.encode(talk.all(wm.Hashes)[0]))
     assert [total // size for total in sent if total >= size][:1] == [ANSWERS_AT_ONCE]
     assert len([total for total in sent if total >= size]) == -(-count // ANSWERS_AT_ONCE)
+
+
+@simulated()
+async def test_answers_that_take_a_read_hold_up_nothing_else(world):
+    metainfo, data, seed = made(world, 40 * 65_536)
+    async with background() as nursery, session_on(seed) as sharing:
+        torrent = sharing.add(metainfo)
+        await torrent.wait_complete()
+        talk = await asker(world, nursery, sharing, seed, metainfo)
+        await talk.say(wm.Interested())
+        await talk.hear(wm.Unchoke)
+        pieces = torrent._life.swarm.pieces
+        leaves, read = pieces.disk.leaves, []
+
+        async def slowly(piece):
+            read.append(piece)
+            await trio.sleep(1)
+            return await leaves(piece)
+
+        pieces.disk.leaves = slowly
+        root = next(iter(metainfo.info.layers_needed))
+        await talk.say(b"".join(wm.encode(wm.HashRequest(root, 0, 4 * piece, 4, 0)) for piece in range(10)))
+        await until(lambda: len(read) == 1)
+        await talk.say(wm.encode_requests([(0, 0, 16_384)]))
+        await talk.hear(wm.Hashes)
+        await talk.hear(wm.Piece)
+        assert len(read) <= 3

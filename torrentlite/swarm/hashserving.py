@@ -44,10 +44,10 @@ class HashServer:
         count = uncle_count(request.length, request.proofs)
         return _answer(request, hashes + self._uncles(request.root, layer, request.index, request.length, count))
 
-    def is_small(self, request: HashRequest) -> bool:
-        """Whether an answer takes less than some 50 µs, for the file is small."""
+    def is_quick(self, request: HashRequest) -> bool:
+        """Whether ``answer`` answers it, and in less than some 50 µs, for the file is small."""
         layer = self._layer(request.root)
-        return layer is None or len(layer) <= _FEW * DIGEST
+        return layer is None or (len(layer) <= _FEW * DIGEST and self.piece_of(request) is None)
 
     def piece_of(self, request: HashRequest) -> int | None:
         """The piece, counted from the start of its file, whose blocks' hashes are asked for; None where it is none.

@@ -116,6 +116,10 @@ class Layers:
         needed = 0 if info is None else len(info.layers_needed) + info.layout.piece_count // HASHES_ASKED
         return MAX_HASH_REQUESTS + 2 * needed
 
+    def is_quick(self, request: wm.HashRequest) -> bool:
+        """Whether the answer is made at once: nothing has to be read, and no thread is waited for."""
+        return self._server is not None and self._server.is_quick(request)
+
     async def answer(self, peer: Peer, request: wm.HashRequest) -> bytes:
         """What answers it."""
         info = self._swarm.owner.info
@@ -133,7 +137,7 @@ class Layers:
         piece = server.piece_of(request)
         if piece is None:
             # A few hashes take no longer than the way to a thread (100 µs), and a torrent may have 50,000 such files.
-            if server.is_small(request):
+            if server.is_quick(request):
                 return server.answer(request)
             # The first answer of a file of 100,000 pieces takes 0.1 s.
             return await offload.run(server.answer, request, abandon=True)

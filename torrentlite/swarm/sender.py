@@ -91,10 +91,13 @@ class Sender:
             self._unbook()
 
     async def _answer_some(self) -> None:
-        """Make answers for one send: hashes of small files take less time than sending them one by one does."""
+        """Make an answer, or several of those that are made at once: that takes less time than sending them does."""
+        layers = self._peer.swarm.layers
         for _ in range(ANSWERS_AT_ONCE):
-            self.send(await self._answer(self.asked.popleft()))
-            if not self.asked or self.size >= OUTBOX_PART:
+            request = self.asked.popleft()
+            self.send(await self._answer(request))
+            quick = isinstance(request, wm.HashRequest) and layers.is_quick(request)
+            if not quick or not self.asked or self.size >= OUTBOX_PART:
                 return
 
     async def _answer(self, request: wm.MetadataRequest | wm.HashRequest) -> bytes:
