@@ -20,13 +20,10 @@ from .metainfo.magnet import Magnet
 from .metainfo.metainfo import Metainfo
 from .metainfo.mutable import MutableLink
 from .metainfo.text import display
-from .net.environment import proxy_for
 from .net.http import HttpClient
-from .net.network import RealNetwork
-from .net.proxied import ProxiedNetwork
-from .net.proxy import SOCKS, Proxy
 from .settings import USER_AGENT, Settings
 from .swarm.discovery import check_port
+from .swarm.world import real_world
 from .tracker.redact import redact
 from .wire.address import Scope
 
@@ -90,10 +87,8 @@ def _from_path(path: str) -> Metainfo:
 
 
 async def _from_url(url: str, proxy: str) -> Metainfo:
-    if proxy:
-        http = HttpClient(ProxiedNetwork(RealNetwork(), Proxy.parse(proxy, SOCKS)), user_agent=USER_AGENT)
-    else:
-        http = HttpClient(RealNetwork(), user_agent=USER_AGENT, proxies=proxy_for)
+    world = real_world().behind(proxy)
+    http = HttpClient(world.network, user_agent=USER_AGENT, proxies=world.proxies)
     try:
         reply = await http.get(url, within=Scope.LOOPBACK, max_bytes=MAX_TORRENT_FILE, timeout=LOAD_DEADLINE)
     finally:

@@ -342,9 +342,7 @@ async def open_session_of(
 ) -> AsyncIterator[SessionT]:
     """The same, with a session of this class: ``torrentlite.aio`` has one of its own."""
     settings = settings or Settings()
-    world = world or real_world(settings.host)
-    if settings.proxy:
-        world = world.behind(settings.proxy)
+    world = (world or real_world(settings.host)).behind(settings.proxy)
     failure: BaseException | None = None
     try:
         async with trio.open_nursery() as nursery:

@@ -10,6 +10,7 @@ import trio.testing
 import trustme
 
 from tests.net.memory import MemoryNetwork, Server, answer, redirect
+from tests.scripted import read_exactly
 from torrentlite import limits
 from torrentlite.errors import ForbiddenAddressError, ListenError, NetworkError, SourceError
 from torrentlite.net.http import HttpClient
@@ -42,24 +43,24 @@ class Socks:
                 await self._talk(stream)
 
     async def _talk(self, stream) -> None:
-        methods = (await _take(stream, 2))[1]
-        offered = await _take(stream, methods)
+        methods = (await read_exactly(stream, 2))[1]
+        offered = await read_exactly(stream, methods)
         method = self.method if self.method is not None else (2 if self.user else 0)
         if method not in offered:
             await stream.send_all(b"\x05\xff")
             return
         await stream.send_all(bytes([5, method]))
         if method == 2:
-            user = await _take(stream, (await _take(stream, 2))[1])
-            password = await _take(stream, (await _take(stream, 1))[0])
+            user = await read_exactly(stream, (await read_exactly(stream, 2))[1])
+            password = await read_exactly(stream, (await read_exactly(stream, 1))[0])
             right = (user, password) == (self.user, self.password)
             await stream.send_all(b"\x01\x00" if right else b"\x01\x01")
             if not right:
                 return
-        kind = (await _take(stream, 4))[3]
-        size = {1: 4, 4: 16}.get(kind) or (await _take(stream, 1))[0]
-        host = await _take(stream, size)
-        port = int.from_bytes(await _take(stream, 2), "big")
+        kind = (await read_exactly(stream, 4))[3]
+        size = {1: 4, 4: 16}.get(kind) or (await read_exactly(stream, 1))[0]
+        host = await read_exactly(stream, size)
+        port = int.from_bytes(await read_exactly(stream, 2), "big")
         text = host.decode() if kind == 3 else str(ipaddress.ip_address(host))
         self.targets.append((text, port))
         for byte in self.reply:  # in pieces, as TCP may bring it
@@ -81,7 +82,7 @@ class Connects:
             with _quiet():
                 head = b""
                 while not head.endswith(b"\r\n\r\n"):
-                    head += await _take(stream, 1)
+                    head += await read_exactly(stream, 1)
                 self.requests.append(head)
                 await stream.send_all(self.reply)
                 if self.server is not None:
@@ -90,16 +91,6 @@ class Connects:
 
 def _quiet():
     return contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError, EOFError)
-
-
-async def _take(stream, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        part = await stream.receive_some(size - len(data))
-        if not part:
-            raise EOFError
-        data += part
-    return data
 
 
 @pytest.fixture
@@ -214,7 +205,7 @@ async def test_a_proxy_that_is_not_there(network):
 async def test_one_that_does_not_answer_is_named_before_others_lose_patience(network, autojump_clock, where):
     async def silent(stream):
         with _quiet():
-            await _take(stream, 1000)
+            await read_exactly(stream, 1000)
 
     network.serve(HERE, 1080, None if where == "black hole" else silent)
     started = trio.current_time()
@@ -418,7 +409,7 @@ async def test_ranges_of_a_file(network, kind):
             while True:
                 head = b""
                 while not head.endswith(b"\r\n\r\n"):
-                    head += await _take(stream, 1)
+                    head += await read_exactly(stream, 1)
                 heads.append(head)
                 await stream.send_all(PART)
 

@@ -7,7 +7,8 @@ import trio
 
 import torrentlite as tl
 from torrentlite.errors import NetworkError, SourceError
-from torrentlite.net.network import Listener, Stream
+from torrentlite.net import proxy as proxies
+from torrentlite.net.network import Listener, Stream, receive_exactly
 from torrentlite.testing import run_simulation
 from torrentlite.wire.address import Address
 
@@ -34,12 +35,12 @@ class Proxy:
     async def serve(self, stream: Stream):
         self.callers.add(stream.remote.host)
         try:
-            assert await take(stream, 3) == b"\x05\x01\x00"
+            assert await receive_exactly(stream, 3) == b"\x05\x01\x00"
             await stream.send_vectored([b"\x05\x00"])
-            kind = (await take(stream, 4))[3]
-            packed = await take(stream, {1: 4, 4: 16}.get(kind) or (await take(stream, 1))[0])
+            kind = (await receive_exactly(stream, 4))[3]
+            packed = await receive_exactly(stream, {1: 4, 4: 16}.get(kind) or (await receive_exactly(stream, 1))[0])
             host = packed.decode() if kind == 3 else ".".join(map(str, packed))
-            port = int.from_bytes(await take(stream, 2), "big")
+            port = int.from_bytes(await receive_exactly(stream, 2), "big")
             self.targets.append((host, port))
             (address, *_) = await self.host.resolve(host, port, within=1)
             there = await self.host.connect(address)
@@ -50,17 +51,6 @@ class Proxy:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(pump, stream, there)
             nursery.start_soon(pump, there, stream)
-
-
-async def take(stream: Stream, size: int) -> bytes:
-    data = b""
-    buffer = memoryview(bytearray(size))
-    while len(data) < size:
-        count = await stream.receive_into(buffer[: size - len(data)])
-        if not count:
-            raise NetworkError("hung up")
-        data += bytes(buffer[:count])
-    return data
 
 
 async def pump(source: Stream, sink: Stream):
@@ -108,6 +98,7 @@ def test_all_goes_through_it_and_nothing_beside_it():
         seed, machine = world.host(), world.host()
         seed.put(metainfo.info, data)
         sent, resolved = watch(machine)
+        machine.proxies = lambda url: proxies.Proxy.parse("http://9.9.9.9:3128")  # those of an environment
         async with tl.open_session(world=seed) as theirs, tl.open_session(behind(), world=machine) as ours:
             await theirs.add(metainfo, "x").wait_complete()
             assert (ours.port, ours.addresses) == (0, ())
@@ -120,6 +111,8 @@ def test_all_goes_through_it_and_nothing_beside_it():
             (peer,) = torrent.peers()
             assert peer.host == seed.network.ip
             assert theirs.torrents[0].peers()[0].host == FAR[0]
+            swarm = torrent._life.swarm
+            assert b"1:pi" not in swarm.extensions.handshake(next(iter(swarm.peers))), "the port of BEP 10"
         assert web.requests
         assert set(sent) == {Address(*FAR)}
         assert set(resolved) == {FAR[0]}
@@ -145,6 +138,28 @@ def test_who_shares_through_it_calls_those_who_want_it():
     run_simulation(main)
 
 
+def test_who_cannot_be_called_calls_others_also_while_somebody_is_there():
+    async def main(world):
+        Proxy(world)
+        world.tracker("8.8.8.8", name="t.example")
+        metainfo, data = world.torrent(trackers=["http://t.example:6969/announce"])
+        machine, first, late = world.host(), world.host(), world.host()
+        machine.put(metainfo.info, data)
+        slow = tl.Settings(download_limit=50, dht=False)
+        async with tl.open_session(behind(), world=machine) as ours, tl.open_session(slow, world=first) as one:
+            one.add(metainfo, "x")
+            torrent = ours.add(metainfo, "x")
+            await trio.sleep(60)
+            assert len(torrent.peers()) == 1
+            async with tl.open_session(slow, world=late) as other:
+                other.add(metainfo, "x")
+                with trio.fail_after(2 * 1800):
+                    while len(torrent.peers()) < 2:
+                        await trio.sleep(1)
+
+    run_simulation(main)
+
+
 def test_a_proxy_that_is_away_is_no_reason_to_go_another_way():
     async def main(world):
         world.tracker("8.8.8.8", name="t.example")
@@ -165,6 +180,7 @@ def test_a_proxy_that_is_away_is_no_reason_to_go_another_way():
             Proxy(world)
             with trio.fail_after(1200):
                 await torrent.wait_complete()
+            assert torrent._life.swarm.commons.world.trouble() == ""
 
     run_simulation(main)
 

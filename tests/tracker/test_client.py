@@ -11,6 +11,7 @@ from tests.tracker.bad_replies import PEER, PEER6, dictionary, text
 from torrentlite import limits
 from torrentlite.errors import TrackerError
 from torrentlite.net.http import HttpClient
+from torrentlite.net.proxy import Proxy
 from torrentlite.net.udp import UdpPort
 from torrentlite.tracker.announce import AnnounceRequest, ScrapeReply
 from torrentlite.tracker.client import TrackerClient
@@ -187,6 +188,22 @@ async def test_without_udp(world, autojump_clock):
     client = TrackerClient(world.network, world.http, None)
     with pytest.raises(TrackerError, match="no proxy carries UDP"):
         await client.announce("udp://four.example:1", REQUEST)
+
+
+async def test_through_a_proxy_it_is_not_looked_up_here(world, autojump_clock):
+    proxy = Proxy.parse("http://10.0.0.9:3128")
+    http = HttpClient(
+        world.network, user_agent="test", proxies=lambda url: proxy if url.host == "far.example" else None
+    )
+    client = TrackerClient(world.network, http, None)
+    server = Server(FOUR)
+    world.network.serve("10.0.0.9", 3128, server)
+    reply = await client.announce("http://far.example/announce", REQUEST)
+    assert (reply.interval, reply.scope) == (100, Scope.PUBLIC)
+    with pytest.raises(TrackerError, match="not one of a tracker"):
+        await client.scrape("http://far.example/announce", [b"h" * 20])
+    assert set(world.network.resolved) == {"10.0.0.9"}
+    assert len(server.requests) == 2
 
 
 # -- scrape -----------------------------------------------------------------------------------------------------------

@@ -91,9 +91,9 @@ def kind_of(error: BaseException) -> str:
         return "disk"  # as where the system says it itself
     if not isinstance(error, errors.TorrentError):
         return "disk" if isinstance(error, OSError) else "unexpected"
-    if isinstance(error, errors.NetworkError) and not hasattr(errors, type(error).__name__):
-        return "network"  # a kind of the house, that is nothing to others
-    name = type(error).__name__.removesuffix("Error")
+    # Classes of the house itself are nothing to others: what they are kinds of counts.
+    public = next(kind for kind in type(error).__mro__ if kind is UsageError or hasattr(errors, kind.__name__))
+    name = public.__name__.removesuffix("Error")
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower() or "unexpected"
 
 

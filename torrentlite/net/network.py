@@ -60,6 +60,22 @@ class Stream(Protocol):
         """Close it at once, waking whoever waits on it; a second time is nothing."""
 
 
+async def receive_exactly(stream: Stream, size: int) -> bytes:
+    """Wait for so many bytes, and take none of what follows them.
+
+    Raises:
+        NetworkError: it ended before, or broke.
+    """
+    data = bytearray(size)
+    view, got = memoryview(data), 0
+    while got < size:
+        count = await stream.receive_into(view[got:])
+        if not count:
+            raise NetworkError("it hung up")
+        got += count
+    return bytes(data)
+
+
 class Listener(Protocol):
     """Where connections come in."""
 

@@ -16,7 +16,7 @@ from ..metainfo.text import display
 from ..wire import socks
 from ..wire.address import Address, Scope, parse_host
 from .dial import connect_first
-from .network import Network, Stream, check_scope
+from .network import Network, Stream, check_scope, receive_exactly
 from .url import Url, parse_url
 
 SOCKS: Final = ("socks5", "socks5h", "socks")
@@ -209,26 +209,14 @@ async def _reach(network: Network, proxy: Proxy) -> Stream:
 async def _log_in(stream: Stream, proxy: Proxy) -> None:
     password = bool(proxy.credentials)
     await stream.send_vectored([socks.hello(password=password)])
-    if socks.read_method(await _exactly(stream, socks.HELLO_SIZE), password=password) == socks.PASSWORD:
+    if socks.read_method(await receive_exactly(stream, socks.HELLO_SIZE), password=password) == socks.PASSWORD:
         await stream.send_vectored([socks.password(*proxy._user_password())])
-        socks.check_password(await _exactly(stream, socks.HELLO_SIZE))
+        socks.check_password(await receive_exactly(stream, socks.HELLO_SIZE))
 
 
 async def _by_socks(stream: Stream, there: Address) -> None:
     await stream.send_vectored([socks.connect(there.host, there.port)])
-    await _exactly(stream, socks.reply_left(await _exactly(stream, socks.REPLY_HEAD)))
-
-
-async def _exactly(stream: Stream, size: int) -> bytes:
-    """So many bytes, and none of what follows them."""
-    data = bytearray(size)
-    view, got = memoryview(data), 0
-    while got < size:
-        count = await stream.receive_into(view[got:])
-        if not count:
-            raise NetworkError("it hung up")
-        got += count
-    return bytes(data)
+    await receive_exactly(stream, socks.reply_left(await receive_exactly(stream, socks.REPLY_HEAD)))
 
 
 async def _by_http(stream: Stream, proxy: Proxy, there: Address) -> None:

@@ -116,30 +116,35 @@ class Layers:
         needed = 0 if info is None else len(info.layers_needed) + info.layout.piece_count // HASHES_ASKED
         return MAX_HASH_REQUESTS + 2 * needed
 
-    def is_quick(self, request: wm.HashRequest) -> bool:
-        """Whether the answer is made at once: nothing has to be read, and no thread is waited for."""
-        return self._server is not None and self._server.is_quick(request)
+    def answer_at_once(self, request: wm.HashRequest) -> bytes | None:
+        """What answers it, where nothing has to be read and there is little to work out; else None.
+
+        A few hashes take no longer than the way to a thread (100 µs), and a torrent may have 50,000 such files.
+        """
+        info = self._swarm.owner.info
+        if info is None or not info.hashes.only_v2:
+            return wm.encode(request.refusal)
+        self._server = self._server or HashServer(info.layer, _base(info))
+        if not self._server.is_quick(request):
+            return None
+        return wm.encode(self._server.answer(request) or request.refusal)
 
     async def answer(self, peer: Peer, request: wm.HashRequest) -> bytes:
-        """What answers it."""
+        """What answers it, after ``answer_at_once`` did not."""
         info = self._swarm.owner.info
         found: wm.Hashes | None = None
-        if info is not None and info.hashes.only_v2:
-            self._server = self._server or HashServer(info.layer, _base(info))
+        if info is not None and self._server is not None:
             try:
                 found = await self._answer(peer, request, info, self._server)
             except DiskTroubleError as error:  # no thread is free
                 log.debug("%s: %s", peer.address, error)
-        return wm.encode(found if found is not None else request.refusal)
+        return wm.encode(found or request.refusal)
 
     async def _answer(self, peer: Peer, request: wm.HashRequest, info: Info, server: HashServer) -> wm.Hashes | None:
         offload = self._swarm.commons.world.offload
         piece = server.piece_of(request)
         if piece is None:
-            # A few hashes take no longer than the way to a thread (100 µs), and a torrent may have 50,000 such files.
-            if server.is_quick(request):
-                return server.answer(request)
-            # The first answer of a file of 100,000 pieces takes 0.1 s.
+            # In a thread: the first answer of a file of 100,000 pieces takes 0.1 s.
             return await offload.run(server.answer, request, abandon=True)
         piece += info.first_piece(request.root)
         pieces = self._swarm.pieces

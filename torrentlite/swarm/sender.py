@@ -92,18 +92,22 @@ class Sender:
 
     async def _answer_some(self) -> None:
         """Make an answer, or several of those that are made at once: that takes less time than sending them does."""
-        layers = self._peer.swarm.layers
+        swarm = self._peer.swarm
         for _ in range(ANSWERS_AT_ONCE):
-            request = self.asked.popleft()
-            self.send(await self._answer(request))
-            quick = isinstance(request, wm.HashRequest) and layers.is_quick(request)
-            if not quick or not self.asked or self.size >= OUTBOX_PART:
+            request = self.asked[0]
+            if isinstance(request, wm.MetadataRequest):
+                answer: bytes | None = swarm.extensions.metadata_piece(self._peer, request.piece)
+            else:
+                answer = swarm.layers.answer_at_once(request)
+            if answer is None:
+                break
+            self.asked.popleft()
+            self.send(answer)
+            if not self.asked or self.size >= OUTBOX_PART:
                 return
-
-    async def _answer(self, request: wm.MetadataRequest | wm.HashRequest) -> bytes:
-        if isinstance(request, wm.HashRequest):
-            return await self._peer.swarm.layers.answer(self._peer, request)
-        return self._peer.swarm.extensions.metadata_piece(self._peer, request.piece)
+        if not self._outbox and isinstance(request, wm.HashRequest):
+            self.asked.popleft()
+            self.send(await swarm.layers.answer(self._peer, request))
 
     async def _flush(self, views: list[memoryview | bytearray]) -> None:
         while len(self._outbox) > OUTBOX_PART:

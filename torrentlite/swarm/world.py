@@ -68,11 +68,13 @@ class World:
     storage: StorageFactory | None = None
 
     def behind(self, proxy: str) -> World:
-        """The same, of which this proxy is the only way out (``Settings.proxy``).
+        """The same, of which this proxy is the only way out (``Settings.proxy``); itself where there is none.
 
         Raises:
             SourceError: that is no proxy of this kind.
         """
+        if not proxy:
+            return self
         network = ProxiedNetwork(self.network, Proxy.parse(proxy, SOCKS))
         return dataclasses.replace(
             self,

@@ -11,7 +11,7 @@ import trio
 from ...dht import Node, open_node
 from ...errors import NetworkError
 from ...net.http import HttpClient
-from ...net.network import Listener, Network, Stream
+from ...net.network import Listener, Network, receive_exactly
 from ...net.portmap.gateway import Gateway, default_gateway
 from ...net.portmap.mapper import PortMapper
 from ...stats import PortMapStats
@@ -142,7 +142,7 @@ class Outside:
             while True:
                 stream = await listener.accept()
                 with contextlib.suppress(NetworkError), trio.move_on_after(_CALL):
-                    if await _read(stream, len(self._token)) == self._token:
+                    if await receive_exactly(stream, len(self._token)) == self._token:
                         self._heard_ourselves.set()
                 stream.close()
 
@@ -221,14 +221,3 @@ async def _until(condition: Callable[[], bool], deadline: float) -> None:
     """Counts and states are looked at, not waited for."""
     while not condition() and trio.current_time() < deadline:  # noqa: ASYNC110
         await trio.sleep(_STEP)
-
-
-async def _read(stream: Stream, size: int) -> bytes:
-    data = bytearray(size)
-    view, got = memoryview(data), 0
-    while got < size:
-        count = await stream.receive_into(view[got:])
-        if not count:
-            break
-        got += count
-    return bytes(data[:got])
