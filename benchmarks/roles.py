@@ -136,7 +136,7 @@ def lt_seed(torrent: pathlib.Path, folder: pathlib.Path, *, fast: bool) -> None:
     params.flags |= lt.torrent_flags.seed_mode
     params.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)  # else half a second passes first
     handle = session.add_torrent(params)  # type: ignore[attr-defined]
-    while not handle.status().is_seeding:
+    while handle.status().state != lt.torrent_status.seeding:  # ``is_seeding`` is true before it takes calls
         time.sleep(0.01)
     before = usage()["cpu"]
     print(session.listen_port(), flush=True)  # type: ignore[attr-defined]

@@ -271,6 +271,10 @@ class Libtorrent:
         handle = self._session.add_torrent(params)
         if port:
             handle.connect_peer((host, port))
+        else:
+            # Who calls while it looks at what it has is hung up on; ``is_seeding`` is true before that.
+            seeding = self._lt.torrent_status.seeding
+            wait_for("libtorrent seeds", lambda: handle.status().state == seeding)
         return handle
 
     def __enter__(self) -> "Libtorrent":

@@ -58,8 +58,7 @@ def dataset(tmp_path_factory):
 @pytest.mark.parametrize(("settings", "wish"), WAYS)
 def test_from_libtorrent(dataset, tmp_path, settings, wish):
     with Libtorrent(**settings) as peer:
-        handle = peer.add(dataset.torrent, dataset.root.parent)
-        wait_for("libtorrent seeds", lambda: handle.status().is_seeding)
+        peer.add(dataset.torrent, dataset.root.parent)
         more = ["--peer", f"127.0.0.1:{peer.port}", "--encryption", wish]
         tl_fetch(HOME, [dataset.torrent], tmp_path / "out", tmp_path, *more)
     assert digest(tmp_path / "out" / dataset.name) == dataset.original()
@@ -85,8 +84,7 @@ def test_to_libtorrent(dataset, tmp_path, settings, wish):
 def test_who_has_nothing_in_common_gets_nothing(dataset, tmp_path, settings, wish):
     """Without this, the others would prove nothing."""
     with Libtorrent(**settings) as peer:
-        handle = peer.add(dataset.torrent, dataset.root.parent)
-        wait_for("libtorrent seeds", lambda: handle.status().is_seeding)
+        peer.add(dataset.torrent, dataset.root.parent)
         more = ["--peer", f"127.0.0.1:{peer.port}", "--encryption", wish, "--timeout", "5s"]
         with tl_fetching(HOME, [dataset.torrent], tmp_path / "out", tmp_path, *more) as process:
             wait_for("tl gives up", lambda: process.poll() is not None)

@@ -80,9 +80,7 @@ class Watch:
 
 
 def seeding(peer: Libtorrent, dataset):
-    handle = peer.add(dataset.torrent, dataset.root.parent)
-    wait_for("libtorrent seeds", lambda: handle.status().is_seeding)
-    return handle
+    return peer.add(dataset.torrent, dataset.root.parent)
 
 
 def fetched(process: subprocess.Popen, watch: Watch) -> bool:
