@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 class Beginning:
-    """What of a magnet's torrent is known so far.
+    """What of a torrent is known so far: of a .torrent all, of a magnet nothing at first.
 
     Attributes:
-        info: its info dictionary, once it is here.
+        info: its info dictionary, once it is here; of v2 it may lack the hashes of its pieces.
     """
 
-    def __init__(self, hashes: InfoHashes, swarm: Swarm) -> None:
+    def __init__(self, hashes: InfoHashes, swarm: Swarm, info: Info | None) -> None:
         self._hashes = hashes
         self._swarm = swarm
-        self.info: Info | None = None
+        self.info = info
 
     @property
     def lacks_hashes(self) -> bool:

@@ -55,7 +55,7 @@ class Life:
         metainfo: what is shared; None until a magnet's metadata has come.
         state: what it is doing.
         error: why its state is ERROR, or what holds it up for now (a full disk); None where all is well.
-        beginning: what of a magnet's torrent is known so far.
+        beginning: what of it is known so far, and a magnet's way there.
         content: its files, once it is known which.
         swarm: its peers.
         reading: who reads from it, and the order in which pieces are fetched.
@@ -98,7 +98,7 @@ class Life:
         self.down = TokenBucket(0, now, burst=DOWNLOAD_BURST)
         throttle = Throttle((commons.up_bucket, self.up), (commons.down_bucket, self.down))
         self.swarm = Swarm(self, self.hashes.wire, commons, self._crew, throttle)
-        self.beginning = Beginning(self.hashes, self.swarm)
+        self.beginning = Beginning(self.hashes, self.swarm, self.info)
         self.reading = Reading(self, self.swarm, sequential=sequential)
         self.finding = Finding(self)
         self.discovery = Discovery(self.finding, Tiers(self._tier_urls(), commons.world.rng), commons, self._crew)
@@ -121,7 +121,7 @@ class Life:
     @property
     def name(self) -> str:
         """Its name; a magnet's ``dn`` (or its info-hash) before the metadata."""
-        info = self.info or self.beginning.info
+        info = self.beginning.info
         if info is not None:
             return info.display_name
         return (self._magnet.name if self._magnet else "") or self.info_hash
@@ -139,8 +139,7 @@ class Life:
     @property
     def private(self) -> bool:
         """Whether only its trackers may name peers (BEP 27)."""
-        info = self.info or self.beginning.info
-        return info is not None and info.private
+        return self.beginning.info is not None and self.beginning.info.private
 
     @property
     def info(self) -> Info | None:
