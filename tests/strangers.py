@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable
+import os
+import types
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import trio
 
 import torrentlite as tl
 import torrentlite.testing
+from torrentlite.blocking.portal import Portal
 from torrentlite.errors import NetworkError
 from torrentlite.metainfo import merkle
 from torrentlite.metainfo.layout import BLOCK_SIZE
 from torrentlite.metainfo.metainfo import Info
-from torrentlite.net.network import Stream
+from torrentlite.net.listener import TcpListener
+from torrentlite.net.network import RealNetwork, Stream
 from torrentlite.swarm.hashserving import HashServer
 from torrentlite.testing import SimulatedMachine
 from torrentlite.wire import bitfield, messages as wm
@@ -304,6 +308,32 @@ class Stranger:
         self.answered += 1
         self.spoiled += block != right
         await talk.say(wm.piece_header(request.piece, request.begin, len(block)) + block)
+
+
+class _Loopback(RealNetwork):
+    ip = "127.0.0.1"
+
+    async def listen(self, host: str, port: int, *, fallback: bool) -> list[TcpListener]:
+        return await super().listen(self.ip, port, fallback=fallback)
+
+
+@contextlib.contextmanager
+def on_loopback(info: Info, data: bytes = b"", **manners: Any) -> Iterator[Stranger]:
+    """A stranger on this very machine, for real programs; it lives in a thread."""
+    machine: Any = types.SimpleNamespace(network=_Loopback(), secret=os.urandom)
+
+    @contextlib.asynccontextmanager
+    async def serving() -> AsyncIterator[Stranger]:
+        async with background() as nursery:
+            yield await Stranger(machine, info, data, **manners).serve(nursery)
+
+    with Portal() as portal, portal.holding(serving()) as stranger:
+        yield stranger
+
+
+async def without_hashes(talk: Talk, message: Any) -> bool:
+    """For ``react``: it answers no request for hashes (BEP 52)."""
+    return isinstance(message, wm.HashRequest)
 
 
 def spoil(block: bytes) -> bytes:

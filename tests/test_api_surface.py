@@ -33,7 +33,7 @@ WISHES = {
     "prioritize",
     "open",
 }
-WAITS = {"wait_metadata", "wait_checked", "wait_complete"}
+WAITS = {"wait_info", "wait_metadata", "wait_checked", "wait_complete"}
 LOOKS = {"stats", "peers", "files", "pieces", "trackers", "web_seeds", "sources", "paths", "why"}
 FACTS = {"name", "info_hash", "hashes", "metainfo", "magnet", "save_to", "state", "error", "sequential"}
 

@@ -14,7 +14,7 @@ import pytest
 import trio
 
 import torrentlite as tl
-from tests.strangers import Stranger, background, session_on, simulated, until, where
+from tests.strangers import Stranger, background, session_on, simulated, until, where, without_hashes
 from torrentlite.bencode import encode
 from torrentlite.limits import SPARE_KEPT
 from torrentlite.wire import messages as wm
@@ -264,6 +264,23 @@ async def test_resume_data_saves_hashing_and_a_second_user_is_told(world, tmp_pa
             assert torrent.stats().check_total == 0, "what was saved is not hashed"
             await torrent.wait_complete()
     assert {name.split("/")[0] for name in tree(tmp_path)} == {"save", "state"}
+
+
+@simulated()
+async def test_a_magnet_that_is_resumed_knows_its_files_before_its_hashes(world, tmp_path):
+    metainfo, data, seed = await pair(world, 300_000, 100_000, version="v2")
+    async with background() as nursery, session_on(seed) as sharing:
+        sharing.add(metainfo)
+        for turn in "begun", "resumed":
+            async with session_on(with_real_files(world.host()), state_dir=tmp_path / "state") as session:
+                silent = await Stranger(world.host(), metainfo.info, data, react=without_hashes).serve(nursery)
+                torrent = session.add(metainfo.magnet, tmp_path / "save", peers=[silent.place])
+                assert (await torrent.wait_info()).lacks_layers
+                assert torrent.metainfo is None
+                torrent.add_peer(*where(seed, sharing))
+                await torrent.wait_complete()
+                assert torrent.stats().check_total == 0
+                assert (torrent.stats().downloaded == 0) is (turn == "resumed")
 
 
 async def test_what_create_hashed_is_not_hashed_by_add(tmp_path):

@@ -17,6 +17,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.strangers import on_loopback, without_hashes
+from torrentlite import Metainfo
+from torrentlite.wire.messages import HashRequest
+
 from .running import PATIENCE, Place, Running, command
 
 LOOPBACK = ("--listen", "127.0.0.1:0")
@@ -117,6 +121,42 @@ def test_a_folder_of_another_version(place: Place, version: str) -> None:
     wrong = place.tl("verify", "p.torrent", "down")
     assert wrong.code == 6
     assert "a.jpg" in wrong.out + wrong.err
+
+
+def test_a_magnet_is_shown_before_its_hashes_are_here(place: Place) -> None:
+    """Of version 2 the hashes of the pieces come after the metadata, and take longer where there are many files."""
+    names = {"photos/a.jpg": 70_000, "photos/more/b.jpg": 1_000_000, "photos/more/c.jpg": 300_000}
+    for seed, (name, size) in enumerate(names.items()):
+        place.make_file(name, size, seed)
+    magnet = place.tl("create", "photos", "-O", "p.torrent", "--v2", "--magnet").out.splitlines()[1]
+    metainfo = Metainfo.from_bytes((place / "p.torrent").read_bytes())
+    url = "http%3A%2F%2F127.0.0.1%3A1%2F"
+    magnet += f"&tr={url}a&tr={url}b&ws={url}"
+    with on_loopback(metainfo.info, react=without_hashes) as silent:
+        here = ("--peer", f"127.0.0.1:{silent.port}", *LOOPBACK)
+        info = place.tl("info", magnet, "--json", "--timeout", "10s", *here)
+        assert info.code == 0, info
+        (told,), (full,) = info.events, place.tl("info", "p.torrent", "--json").events
+        around = {"ts", "created_by", "creation_date"}
+        differ = {field for field in told.keys() | full.keys() if told.get(field) != full.get(field)} - around
+        assert differ == {"trackers", "web_seeds", "magnet"}
+        assert told["trackers"] == [["http://127.0.0.1:1/a"], ["http://127.0.0.1:1/b"]]
+        assert (told["web_seeds"], told["magnet"]) == (["http://127.0.0.1:1/"], magnet)
+        table = place.tl("info", magnet, *here)
+        assert (table.code, table.out.splitlines()[-1].split()) == (0, ["3", "293", "KiB", "photos/more/c.jpg"])
+        listed = place.tl("fetch", magnet, "--list", *here)
+        assert (listed.code, listed.out) == (0, place.tl("fetch", "p.torrent", "--list").out)
+        wrong = place.tl("fetch", magnet, "-s", "*.png", *here)
+        assert (wrong.code, "--select *.png: no file fits" in wrong.err) == (2, True)
+        for words in ("verify", magnet, "."), ("fetch", magnet, "-s", "1", "-o", "none"):
+            waiting = place.tl(*words, "--timeout", "2s", *here)
+            assert (waiting.code, "no hashes of the pieces from 1 peer" in waiting.err) == (3, True), waiting
+    data = b"".join((place / name).read_bytes() + bytes(-size % metainfo.piece_length) for name, size in names.items())
+    with on_loopback(metainfo.info, data) as seed:
+        chosen = place.tl("fetch", magnet, "-s", "*/b.jpg", "--peer", f"127.0.0.1:{seed.port}", *LOOPBACK)
+        assert (chosen.code, chosen.out) == (0, f"{place / 'photos/more/b.jpg'}\n")
+        asked = [request for talk in seed.talks for request in talk.all(HashRequest)]
+        assert len(asked) == len(set(asked)) == len(metainfo.info.layers_needed)
 
 
 def test_a_seed_says_what_it_leaves_out(place: Place) -> None:

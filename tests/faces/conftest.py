@@ -14,6 +14,7 @@ import trio
 import uvloop
 
 import torrentlite as tl
+from tests.strangers import on_loopback, without_hashes
 
 LOCAL = tl.Settings(host="127.0.0.1")
 
@@ -33,6 +34,16 @@ def shared(tmp_path: pathlib.Path) -> tuple[tl.Metainfo, pathlib.Path]:
     metainfo = trio.run(lambda: tl.create(folder / "data.bin", piece_length=1 << 16))
     (tmp_path / "data.torrent").write_bytes(metainfo.encode())
     return metainfo, folder
+
+
+@pytest.fixture
+def unhashed(shared: tuple[tl.Metainfo, pathlib.Path]) -> Iterator[tuple[tl.Metainfo, str, int]]:
+    """The same of v2: its metainfo, a link to who gives the metadata and no hashes, and a port of who gives all."""
+    _, folder = shared
+    metainfo = trio.run(lambda: tl.create(folder / "data.bin", piece_length=1 << 16, version="v2"))
+    data = (folder / "data.bin").read_bytes()
+    with on_loopback(metainfo.info, react=without_hashes) as silent, on_loopback(metainfo.info, data) as seed:
+        yield metainfo, metainfo.to_magnet([silent.place]), seed.port
 
 
 def holdings() -> tuple[int, int, int]:

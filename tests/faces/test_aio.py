@@ -71,6 +71,28 @@ def test_a_whole_fetch_with_everything_on_the_way(run, shared, tmp_path):
     assert (tmp_path / "out" / "data.bin").read_bytes() == (folder / "data.bin").read_bytes()
 
 
+def test_the_files_of_a_magnet_are_known_before_its_hashes(run, unhashed, tmp_path):
+    metainfo, link, port = unhashed
+
+    async def main():
+        async with tl.open_session(LOCAL) as session, asyncio.timeout(20):
+            torrent = session.add(link, tmp_path / "out")
+            info = await torrent.wait_info()
+            assert (info, info.lacks_layers, torrent.metainfo) == (metainfo.info, True, None)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(torrent.wait_metadata(), 0.05)
+            torrent.add_peer("127.0.0.1", port)
+            assert (await torrent.wait_metadata()).info is await torrent.wait_info()
+            nobody = session.add("cd" * 20, tmp_path)
+            task = asyncio.create_task(nobody.wait_info())
+            await asyncio.sleep(0.01)
+            await session.remove(nobody)
+            with pytest.raises(tl.TorrentRemovedError):
+                await task
+
+    run(main)
+
+
 def test_the_functions(run, shared, tmp_path):
     metainfo, folder = shared
 
@@ -113,7 +135,7 @@ def test_time_limits_and_cancellation_are_those_of_asyncio(run, tmp_path):
     async def main():
         async with tl.open_session(LOCAL) as session:
             torrent = session.add("cd" * 20, tmp_path)
-            for wait in (torrent.wait_metadata, torrent.wait_complete, torrent.wait_checked):
+            for wait in (torrent.wait_info, torrent.wait_metadata, torrent.wait_complete, torrent.wait_checked):
                 with pytest.raises(TimeoutError):
                     async with asyncio.timeout(0.01):
                         await wait()

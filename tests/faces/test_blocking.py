@@ -67,6 +67,21 @@ def test_a_session(seeding, shared, tmp_path):
         again.wait_complete()
 
 
+def test_the_files_of_a_magnet_are_known_before_its_hashes(unhashed, tmp_path):
+    metainfo, link, port = unhashed
+    with tl.open_session(LOCAL) as session:
+        torrent = session.add(link, tmp_path / "out")
+        info = torrent.wait_info(timeout=20)
+        assert (info, info.lacks_layers, torrent.metainfo) == (metainfo.info, True, None)
+        with pytest.raises(TimeoutError):
+            torrent.wait_metadata(timeout=0.05)
+        torrent.add_peer("127.0.0.1", port)
+        assert torrent.wait_metadata(timeout=20).info is torrent.wait_info()
+        nobody = session.add("cd" * 20, tmp_path)
+    with pytest.raises(tl.TorrentRemovedError):
+        nobody.wait_info()
+
+
 def test_the_functions(seeding, shared, tmp_path):
     metainfo, folder = shared
     here, hashed, told = threading.get_ident(), [], []
@@ -112,7 +127,7 @@ def test_what_is_misspelt_was_not_removed(tmp_path):
 def test_time_limits(tmp_path):
     with tl.open_session(LOCAL) as session:
         torrent = session.add("cd" * 20, tmp_path)
-        for wait in (torrent.wait_metadata, torrent.wait_checked, torrent.wait_complete):
+        for wait in (torrent.wait_info, torrent.wait_metadata, torrent.wait_checked, torrent.wait_complete):
             with pytest.raises(TimeoutError, match=r"not within 0\.01 s"):
                 wait(timeout=0.01)
 

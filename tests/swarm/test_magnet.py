@@ -57,8 +57,9 @@ async def test_the_two_hashes_of_a_link_are_of_one_torrent(world, version):
         wrong = tl.Magnet(metainfo.hashes._replace(v2=other.hashes.v2))
         torrent = session.add(wrong, peers=[where(seed, sharing)])
         async with torrent.events() as events:
-            with pytest.raises(tl.MetainfoError, match="two hashes are not of one torrent"):
-                await torrent.wait_metadata()
+            for wait in (torrent.wait_info, torrent.wait_metadata):
+                with pytest.raises(tl.MetainfoError, match="two hashes are not of one torrent"):
+                    await wait()
             torrent.resume()  # it is no other torrent by that
             with pytest.raises(tl.MetainfoError, match="two hashes are not of one torrent"):
                 await torrent.wait_complete()
@@ -250,8 +251,9 @@ async def test_metadata_that_is_right_and_useless_is_an_error(world):
         torrent = session.add(tl.Magnet(hashes))
         stranger = await Stranger(world.host(), info, has=0).serve(nursery)
         torrent.add_peer(*stranger.place)
-        with pytest.raises(tl.MetainfoError):
-            await torrent.wait_metadata()
+        for wait in (torrent.wait_info, torrent.wait_metadata):
+            with pytest.raises(tl.MetainfoError):
+                await wait()
         assert torrent.state is tl.State.ERROR
         assert torrent.why().reason is tl.Reason.ERROR
         await until(lambda: stranger.talk.ended)
@@ -272,6 +274,7 @@ async def test_files_that_are_not_there_are_not_taken_for_complete(world, how):
             with pytest.raises(tl.NoSuchFileError) as caught:
                 await wait()
         assert "there are " in caught.value.hint
+        assert await torrent.wait_info() == metainfo.info, "it shows those that are"
         torrent.resume()
         with pytest.raises(tl.NoSuchFileError):
             await torrent.wait_complete()

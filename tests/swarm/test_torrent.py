@@ -323,12 +323,12 @@ async def test_every_wait_of_a_removed_torrent_ends(world):
                 ended.append([type(event).__name__ async for event in events][-1])
 
         async with trio.open_nursery() as nursery:
-            for what in ("wait_metadata", "wait_checked", "wait_complete"):
+            for what in ("wait_info", "wait_metadata", "wait_checked", "wait_complete"):
                 nursery.start_soon(wait, what)
             nursery.start_soon(read)
             await trio.sleep(3)
             await session.remove(torrent)
-        assert len(ended) == 4
+        assert len(ended) == 5
         assert torrent.state is tl.State.CLOSED
         for wish in (torrent.pause, torrent.resume, torrent.recheck, torrent.announce):
             wish()

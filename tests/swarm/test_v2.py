@@ -6,7 +6,7 @@ import pytest
 import trio
 
 import torrentlite as tl
-from tests.strangers import Stranger, background, session_on, simulated, spoil, until, where
+from tests.strangers import Stranger, background, session_on, simulated, spoil, until, where, without_hashes
 from tests.swarm.test_webseeds import files_of
 from torrentlite.limits import ANSWERS_AT_ONCE, MAX_HASH_REQUESTS, METADATA_TIMEOUT
 from torrentlite.metainfo import merkle
@@ -100,12 +100,7 @@ async def refuse(talk, message):
     return isinstance(message, wm.HashRequest)
 
 
-async def say_nothing(talk, message):
-    """Who gives no hashes."""
-    return isinstance(message, wm.HashRequest)
-
-
-@pytest.mark.parametrize("react", [say_nothing, refuse])
+@pytest.mark.parametrize("react", [without_hashes, refuse])
 @simulated()
 async def test_who_gives_no_hashes_holds_nobody_up(world, react):
     metainfo, data, seed = made(world)
@@ -126,7 +121,7 @@ async def test_a_pause_between_metadata_and_hashes(world):
 
     async with background() as nursery, session_on(world.host()) as session, session_on(seed) as sharing:
         sharing.add(metainfo)
-        silent = await Stranger(world.host(), metainfo.info, data, react=say_nothing).serve(nursery)
+        silent = await Stranger(world.host(), metainfo.info, data, react=without_hashes).serve(nursery)
         torrent = session.add(metainfo.magnet, peers=[silent.place])
         await until(lambda: silent.talks and silent.talk.all(wm.HashRequest))
         assert torrent.state is tl.State.METADATA
@@ -142,12 +137,70 @@ async def test_a_pause_between_metadata_and_hashes(world):
 
 
 @simulated()
+async def test_the_files_of_a_magnet_are_known_before_its_hashes(world):
+    metainfo, data, seed = made(world)
+    async with background() as nursery, session_on(world.host()) as session, session_on(seed) as sharing:
+        sharing.add(metainfo)
+        silent = await Stranger(world.host(), metainfo.info, data, react=without_hashes).serve(nursery)
+        torrent = session.add(metainfo.magnet, peers=[silent.place])
+        with trio.fail_after(5):
+            info = await torrent.wait_info()
+        assert (info, info.files, info.lacks_layers) == (metainfo.info, metainfo.files, True)
+        assert (torrent.metainfo, torrent.state, torrent.name) == (None, tl.State.METADATA, metainfo.name)
+        with trio.move_on_after(60) as waiting:
+            await torrent.wait_metadata()
+        assert waiting.cancelled_caught
+        assert torrent.why().message.startswith("no hashes of the pieces from 1 peer for ")
+        torrent.pause()
+        assert await torrent.wait_info() is info
+        torrent.resume()
+        torrent.add_peer(*where(seed, sharing))
+        hashed = (await torrent.wait_metadata()).info
+        assert await torrent.wait_info() is hashed
+        assert hashed.pieces == metainfo.info.pieces
+
+
+@simulated()
+async def test_what_is_selected_before_the_hashes_are_here(world):
+    metainfo, data, seed = made(world)
+    async with background() as nursery, session_on(world.host()) as session, session_on(seed) as sharing:
+        sharing.add(metainfo)
+        silent = await Stranger(world.host(), metainfo.info, data, react=without_hashes).serve(nursery)
+        torrent = session.add(metainfo.magnet, peers=[silent.place])
+        info = await torrent.wait_info()
+        torrent.select_files(["1.bin", info.wanted_files[2]])
+        for wrong in "nothing.bin", len(info.files):
+            with pytest.raises(tl.NoSuchFileError, match="made-up has no file "):
+                torrent.select_files([wrong])
+        torrent.add_peer(*where(seed, sharing))
+        await torrent.wait_complete()
+        assert [file.wanted for file in torrent.files()] == [False, True, True, False, False, False]
+        stats = torrent.stats()
+        assert stats.downloaded - stats.wasted == stats.total == SIZES[1] + SIZES[2]
+
+
+@pytest.mark.parametrize("version", ["v1", "hybrid", "v2"])
+@simulated()
+async def test_of_a_torrent_that_was_added_all_is_known_at_once(world, version):
+    metainfo, _ = world.torrent(*SIZES, version=version)
+    async with session_on(world.host()) as session:
+        torrent = session.add(metainfo, paused=True)
+        now = trio.current_time()
+        assert await torrent.wait_info() is metainfo.info
+        assert trio.current_time() == now
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await torrent.wait_info()
+        assert scope.cancelled_caught, "every wait is a checkpoint"
+
+
+@simulated()
 async def test_a_private_magnet_keeps_to_its_tracker_before_it_has_hashes(world):
     metainfo, data, _ = made(world, private=True)
 
     async with background() as nursery, session_on(world.host()) as session:
-        chosen = await Stranger(world.host(), metainfo.info, data, react=say_nothing).serve(nursery)
-        other = await Stranger(world.host(), metainfo.info, data, react=say_nothing, metadata=None).serve(nursery)
+        chosen = await Stranger(world.host(), metainfo.info, data, react=without_hashes).serve(nursery)
+        other = await Stranger(world.host(), metainfo.info, data, react=without_hashes, metadata=None).serve(nursery)
         torrent = session.add(metainfo.magnet, peers=[chosen.place])
         torrent._life.finding.peers_found((Address(*other.place),), "pex", Scope.LOOPBACK)
         await until(lambda: chosen.talks and chosen.talk.all(wm.HashRequest))

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 
 from .. import session
 from ..loops import require_asyncio, require_thread
-from ..metainfo.metainfo import Metainfo
+from ..metainfo.metainfo import Info, Metainfo
 from ..metainfo.mutable import MutableLink
 from ..settings import Settings
 from ..swarm import eventstream, torrent as torrent_module
@@ -70,6 +70,20 @@ class Torrent(torrent_module.Torrent):
         """
         async with guest() as trio:
             return await trio.run(lambda: super(Torrent, self).publish(key, salt=salt))
+
+    async def wait_info(self) -> Info:
+        """Wait until it is known which files there are: enough to show them, and to select some.
+
+        Of a magnet link of version 2 that is sooner than ``wait_metadata``: then the hashes of its pieces are still on
+        their way (``Info.lacks_layers``). It returns also where what was selected is not among them: select others, and
+        ``resume``.
+
+        Raises:
+            TorrentError: the torrent failed before that (its ``error``).
+            TorrentRemovedError: it was removed, or its session left.
+        """
+        async with guest() as trio:
+            return await trio.run(super().wait_info)
 
     async def wait_metadata(self) -> Metainfo:
         """Wait until it is known what is shared.

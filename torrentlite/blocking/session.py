@@ -15,7 +15,7 @@ from typing import Concatenate, Generic, Never, ParamSpec, TypeVar, overload
 from .. import session
 from ..events import Event
 from ..loops import require_no_loop
-from ..metainfo.metainfo import Metainfo
+from ..metainfo.metainfo import Info, Metainfo
 from ..metainfo.mutable import MutableLink
 from ..settings import Settings
 from ..swarm import torrent as torrent_module
@@ -165,6 +165,21 @@ class Torrent(Face[_Torrent]):
         """
         require_no_loop("Torrent.publish")
         return self._portal.run(lambda: self._inner.publish(key, salt=salt), timeout=timeout)
+
+    def wait_info(self, *, timeout: float | None = None) -> Info:
+        """Wait until it is known which files there are: enough to show them, and to select some.
+
+        Of a magnet link of version 2 that is sooner than ``wait_metadata``: then the hashes of its pieces are still on
+        their way (``Info.lacks_layers``). It returns also where what was selected is not among them: select others, and
+        ``resume``.
+
+        Raises:
+            TorrentError: the torrent failed before that (its ``error``).
+            TorrentRemovedError: it was removed, or its session left.
+            TimeoutError: not within ``timeout`` seconds.
+        """
+        require_no_loop("Torrent.wait_info")
+        return self._portal.run(self._inner.wait_info, timeout=timeout)
 
     def wait_metadata(self, *, timeout: float | None = None) -> Metainfo:
         """Wait until it is known what is shared.

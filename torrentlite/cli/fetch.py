@@ -84,7 +84,7 @@ class _Fetch:
             return found
         metainfo = found
         if isinstance(metainfo, Magnet):
-            metainfo = await sessions.metadata_in(session, metainfo, self._args, self._output)
+            metainfo = await sessions.metadata_in(session, metainfo, self._args, self._output, shown=True)
         if self._args.list:
             print_files(metainfo, self._output)
             self.code = Exit.DONE

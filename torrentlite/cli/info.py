@@ -19,7 +19,8 @@ _MOST_ON_SCREEN = 50
 async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) -> int:
     """Print a table, or one JSON object."""
     with interrupt.scope:
-        metainfo = await sessions.with_metadata(await sources.read(args.source, args, output), args, output)
+        found = await sources.read(args.source, args, output)
+        metainfo = await sessions.with_metadata(found, args, output, shown=True)
         output.answer("info", **as_json(metainfo))
         rows = facts(metainfo)
         wide = max(len(label) for label, _ in rows)

@@ -145,8 +145,13 @@ def note_private(metainfo: Metainfo, output: Output) -> None:
         output.note(f"{display(metainfo.name)} is private: peers come from its trackers only (no DHT, LSD or PEX)")
 
 
-async def with_metadata(found: Metainfo | Magnet, args: argparse.Namespace, output: Output) -> Metainfo:
+async def with_metadata(
+    found: Metainfo | Magnet, args: argparse.Namespace, output: Output, *, shown: bool = False
+) -> Metainfo:
     """The metainfo itself, for a magnet fetched from its peers by a session of its own that keeps nothing.
+
+    Args:
+        shown: as in ``metadata_in``.
 
     Raises:
         NoPeersError: not within ``--timeout``.
@@ -155,11 +160,16 @@ async def with_metadata(found: Metainfo | Magnet, args: argparse.Namespace, outp
         return found
     async with open_session(settings(args, None)) as session:
         announce_listening(session, output)
-        return await metadata_in(session, found, args, output)
+        return await metadata_in(session, found, args, output, shown=shown)
 
 
-async def metadata_in(session: Session, magnet: Magnet, args: argparse.Namespace, output: Output) -> Metainfo:
+async def metadata_in(
+    session: Session, magnet: Magnet, args: argparse.Namespace, output: Output, *, shown: bool = False
+) -> Metainfo:
     """A magnet's metainfo by way of this session, which forgets the torrent again.
+
+    Args:
+        shown: it is to be looked at, and no more: of v2 it may lack the hashes of its pieces, which can take long.
 
     Raises:
         NoPeersError: not within ``--timeout``.
@@ -169,7 +179,10 @@ async def metadata_in(session: Session, magnet: Magnet, args: argparse.Namespace
         job = Job(lambda: progress.look(torrent.stats(), torrent.why()), torrent=torrent, timeout=timeout(args))
         try:
             with output.showing(job), job.scope:
-                return await torrent.wait_metadata()
+                if not shown:
+                    return await torrent.wait_metadata()
+                trackers = tuple((url,) for url in magnet.trackers)
+                return Metainfo(await torrent.wait_info(), trackers=trackers, web_seeds=magnet.web_seeds)
             raise gave_up(torrent, job, args)  # while the torrent still knows
         finally:
             await session.remove(torrent)

@@ -183,8 +183,8 @@ class Life:
     def select_files(self, files: Iterable[str | int] | None) -> None:
         """See ``Torrent.select_files``."""
         chosen = files_of("files", files)
-        content = self.content
-        indexes = chosen_of(content.info, chosen, by_hand=True) if content is not None else None
+        content, info = self.content, self.beginning.info
+        indexes = chosen_of(info, chosen, by_hand=True) if info is not None else None
         self._select, self._chosen_by_hand = chosen, True
         if content is not None:
             before = content.selection.files
@@ -356,6 +356,7 @@ class Life:
             self.swarm.keep_only(TRACKER, BY_HAND)
         if info.lacks_layers:
             self.beginning.ask()
+            self._wake_waiters()
             return
         self.streams.put(ev.MetadataReceived(self.name, info.total, len(info.wanted_files)))
         self._start_opening()

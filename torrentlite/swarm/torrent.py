@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 import trio
 
 from ..errors import TorrentError, TorrentRemovedError, again
-from ..metainfo.metainfo import InfoHashes, Metainfo
+from ..metainfo.metainfo import Info, InfoHashes, Metainfo
 from ..metainfo.mutable import MutableLink
 from ..net.url import TRACKER, parse_url
 from ..stats import (
@@ -229,6 +229,22 @@ class Torrent:
         if self.state is State.ERROR and self.error is not None:
             raise again(self.error)
         return await self._life.discovery.publish(metainfo.info, key, salt)
+
+    async def wait_info(self) -> Info:
+        """Wait until it is known which files there are: enough to show them, and to select some.
+
+        Of a magnet link of version 2 that is sooner than ``wait_metadata``: then the hashes of its pieces are still on
+        their way (``Info.lacks_layers``). It returns also where what was selected is not among them: select others, and
+        ``resume``.
+
+        Raises:
+            TorrentError: the torrent failed before that (its ``error``).
+            TorrentRemovedError: it was removed, or its session left.
+        """
+        beginning = self._life.beginning
+        await self._wait_until(lambda: beginning.info is not None)
+        assert beginning.info is not None
+        return beginning.info
 
     async def wait_metadata(self) -> Metainfo:
         """Wait until it is known what is shared.

@@ -58,6 +58,7 @@ async def follow(torrent: tl.Torrent) -> None:
     torrent.set_sequential(True)
     torrent.prioritize("a.bin", 7, stop=1 << 20)
     with trio.fail_after(60):
+        assert_type(await torrent.wait_info(), tl.Info)
         assert_type(await torrent.wait_metadata(), tl.Metainfo)
         await torrent.wait_checked()
         assert_type(await torrent.wait_complete(), tuple[pathlib.Path, ...])

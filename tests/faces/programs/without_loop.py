@@ -56,6 +56,7 @@ def follow(torrent: tl.Torrent) -> None:
     torrent.set_limits(download=5)
     torrent.set_sequential(True)
     torrent.prioritize("a.bin", 7, stop=1 << 20)
+    assert_type(torrent.wait_info(timeout=60), tl.Info)
     assert_type(torrent.wait_metadata(timeout=60), tl.Metainfo)
     torrent.wait_checked(timeout=60)
     assert_type(torrent.wait_complete(timeout=60), tuple[pathlib.Path, ...])
