@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
 import math
 import pathlib
@@ -34,16 +33,10 @@ from .net.udp import UdpPort
 from .net.url import TRACKER, parse_url
 from .settings import USER_AGENT, Settings
 from .stats import SessionStats, TorrentStats
-from .storage.disk import Disk
-from .storage.foreign import ForeignStorage
-from .storage.journal import Journal
-from .storage.origin import open_storage
-from .storage.pool import FilePool
-from .storage.storage import Storage
 from .strategy.peerlist import LOCAL
 from .swarm.commons import Commons
-from .swarm.content import DiskFactory
 from .swarm.discovery import check_port
+from .swarm.disks import Disks
 from .swarm.due import due
 from .swarm.life import Life
 from .swarm.presence import Presence
@@ -89,7 +82,7 @@ class Session(Generic[TorrentT]):
         self._crew = commons.crew()
         self._reception = Reception(commons, self._crew, self._find, self._lives)
         self._presence = Presence(commons, http, got_peer=self._got_neighbour, moved=self._moved, back=self._back)
-        self._files = FilePool()
+        self._disks = Disks(commons.world, settings.state_dir)
         self._closed = False
 
     def __repr__(self) -> str:
@@ -169,9 +162,9 @@ class Session(Generic[TorrentT]):
             raise DuplicateTorrentError(f"{self._torrents[key][0].name} is in this session already")
         if storage is None:
             overwrite = self.settings.overwrite if overwrite is None else overwrite
-            make_disk: DiskFactory = functools.partial(self._make_disk, save_to=folder, overwrite=overwrite)
+            make_disk = self._disks.of_files(folder, overwrite=overwrite)
         else:
-            make_disk = self._disk_on(storage)
+            make_disk = self._disks.of_storage(storage)
         life = Life(
             source,
             self._commons,
@@ -256,28 +249,6 @@ class Session(Generic[TorrentT]):
         for life in self._lives():
             life.discovery.back(trio.current_time())
             life.wake()
-
-    def _make_disk(self, metainfo: Metainfo, save_to: pathlib.Path, overwrite: bool) -> Disk:
-        info = metainfo.info
-        world = self._commons.world
-        if world.storage is not None:
-            return Disk(info, world.storage(info), world.offload, None)
-        storage = open_storage(info, save_to, origin=metainfo.origin, overwrite=overwrite, pool=self._files)
-        state_dir = self.settings.state_dir
-        journal = None
-        if state_dir is not None and not storage.read_only:
-            journal = Journal(state_dir, info.hashes.wire, save_to, info.layout.piece_count)
-        return Disk(info, storage, world.offload, journal)
-
-    def _disk_on(self, factory: StorageFactory) -> DiskFactory:
-        made: list[Storage] = []
-
-        def make(metainfo: Metainfo) -> Disk:
-            if not made:
-                made.append(ForeignStorage(factory, metainfo.info))
-            return Disk(metainfo.info, made[0], self._commons.world.offload, None)
-
-        return make
 
     async def _tick(self) -> None:
         while True:
