@@ -272,6 +272,12 @@ make a torrent of cached files at 2,340 MiB/s with 256 KiB, at 2,450 with 512 an
 2,830 and 3,000): what is between two calls holds the GIL."""
 HASH_BATCH: Final = 16 << 20
 """Bytes hashed in one thread hop: some milliseconds, so that a hop costs nothing and cancellation is prompt."""
+MAX_DONOR_NAMES: Final = 1_000_000
+"""Files and folders that are looked at for what could be reused, all folders together: some ten seconds. Somebody may
+name his home, or the root."""
+DONOR_TRIES: Final = 16
+"""Files that are compared with a piece of a file, to find the one to reuse for it: names that are alike come first, and
+where there are a thousand of one size, each would else be read a thousand times."""
 MAX_JOURNAL: Final = 64 << 20
 """A larger resume file is not read, but replaced: what we write is compacted long before."""
 JOURNAL_SLACK: Final = 1 << 20

@@ -105,16 +105,25 @@ async def story(home: Home, faults: Faults) -> None:
     assert all(home.final(file).read_bytes() == shape.content(file) for file in shape.all)
 
 
+@pytest.mark.parametrize("reuse", [False, True], ids=["", "reused"])
 @pytest.mark.parametrize("number", [errno.EIO, errno.EINTR, 0], ids=["EIO", "EINTR", "short write"])
-def test_any_call_may_fail_once(number: int) -> None:
+def test_any_call_may_fail_once(number: int, reuse: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def not_here(*_: object) -> int:
+        raise OSError(errno.ENOSYS, "not here")
+
+    monkeypatch.setattr(os, "copy_file_range", not_here)  # so that copies are reads and writes
     shape = Shape({"a": letters(100, 1), "b": letters(30, 2), "e": b"", "c": letters(300, 3), "d": letters(60, 4)})
     failed: dict[str, int] = {}
     at = 0
     while True:
         at += 1
         with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+            other = pathlib.Path(folder, "other")
+            other.mkdir()
+            (other / "a").write_bytes(shape.content(0))
+            (other / "c").write_bytes(shape.content(3)[:150])
             faults = Faults(patch, at, number)
-            trio.run(story, Home(pathlib.Path(folder), shape), faults)
+            trio.run(story, Home(pathlib.Path(folder), shape, reuse=[other] if reuse else []), faults)
             if not faults.name:
                 break
             failed[faults.name] = failed.get(faults.name, 0) + 1

@@ -12,10 +12,11 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("reuse", [0, 1], ids=["", "reused"])
 @pytest.mark.parametrize(("seed", "power"), [(1, 0), (2, 1)], ids=["killed", "power cut"])
-def test_false_claims_and_losses(tmp_path: pathlib.Path, seed: int, power: int) -> None:
+def test_false_claims_and_losses(tmp_path: pathlib.Path, seed: int, power: int, reuse: int) -> None:
     run = subprocess.run(
-        [sys.executable, "-m", "tests.storage.victim", str(tmp_path / "home"), str(seed), str(power)],
+        [sys.executable, "-m", "tests.storage.victim", str(tmp_path / "home"), str(seed), str(power), str(reuse)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         timeout=120,

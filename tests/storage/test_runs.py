@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 from torrentlite import limits
 from torrentlite.metainfo.layout import Block, Layout
 from torrentlite.storage.reader import cut, join
-from torrentlite.storage.runs import Flags, batches, complete_files, ranges_of_file, runs, union
+from torrentlite.storage.runs import Flags, batches, bytes_of_files, complete_files, ranges_of_file, runs, union
 from torrentlite.wire import bitfield
 
 sets = st.integers(0, (1 << 70) - 1)
@@ -49,6 +49,14 @@ def test_ranges_of_a_file(layout: Layout, pieces: int) -> None:
         found = {byte for start, size in ranges_of_file(pieces, file, layout) for byte in range(start, start + size)}
         start = layout.file_offsets[file]
         assert found == {byte for byte in range(length) if pieces >> ((start + byte) // layout.piece_length) & 1}
+
+
+@given(layouts, sets)
+def test_bytes_of_files(layout: Layout, pieces: int) -> None:
+    pieces &= bitfield.full(layout.piece_count)
+    files = [file for file, length in enumerate(layout.file_lengths) if length]
+    found = bytes_of_files(files[::2], pieces, layout)
+    assert found == sum(size for file in files[::2] for _, size in ranges_of_file(pieces, file, layout))
 
 
 @given(layouts, sets)

@@ -1,8 +1,9 @@
 """A process that kills itself at a system call, over and over, and then looks at what it left behind.
 
-Run as a program (forking is for processes without threads): ``python -m tests.storage.victim FOLDER SEED POWER``. Each
-round tells the same story, killed at another of the calls that change files: before it, in the middle of it, or after.
-With POWER, data that was not flushed is then taken away, as a power cut does. One JSON object goes to stdout.
+Run as a program (forking is for processes without threads): ``python -m tests.storage.victim FOLDER SEED POWER REUSE``.
+Each round tells the same story, killed at another of the calls that change files: before it, in the middle of it, or after.
+With POWER, data that was not flushed is then taken away, as a power cut does. With REUSE the story begins with files that
+lie elsewhere. One JSON object goes to stdout.
 """
 
 from __future__ import annotations
@@ -87,7 +88,10 @@ async def story(home: Home, seed: int, shims: Shims) -> None:
     rng.shuffle(order)
     first = frozenset(rng.sample(sorted(shape.all), 2))
     disk = home.disk()
-    have = await disk.open(wanted=first)
+    have = await disk.open(wanted=shape.all if home.reuse else first)
+    for piece in bitfield.members(have):
+        shims.tell(RIGHT, piece)
+    shims.tell(COMMITTED)
     for step, piece in enumerate(order):
         data = shape.pieces[piece]
         if step == 2:
@@ -166,11 +170,17 @@ def fork(home: Home, seed: int, deadly: int, how: str) -> tuple[bool, list[tuple
     return os.WIFSIGNALED(status), events
 
 
-def main(folder: str, seed: str, power: str) -> None:
+def main(folder: str, seed: str, power: str, reuse: str) -> None:
     platform.flush = lambda fd: None  # what matters is what was asked for, not the drive
     platform.flush_folder = lambda folder: None
     rng = random.Random(f"{seed} {power}")
+    other = pathlib.Path(f"{folder} other")
     shape = Shape({"a": letters(100, 1), "b": letters(30, 2), "e": b"", "c": letters(300, 3), "d": letters(60, 4)})
+    if int(reuse):
+        (other / "top").mkdir(parents=True)
+        for name, content in {"a": letters(100, 1), "c": letters(300, 3)[:210], "d": letters(60, 5)}.items():
+            (other / "top" / name).write_bytes(content)
+    places = [other] if int(reuse) else []
     result: dict[str, list[Any] | int] = {"rounds": 0, "taken": 0, "false": [], "lost": [], "hashed": [], "broken": []}
 
     async def restart(home: Home, events: list[tuple[int, int, int, int, bytes]], deadly: int) -> None:
@@ -201,10 +211,11 @@ def main(folder: str, seed: str, power: str) -> None:
     killed = True
     while killed:
         deadly += 1
-        home = Home(pathlib.Path(folder), shape)
+        home = Home(pathlib.Path(folder), shape, reuse=places)
         killed, events = fork(home, int(seed), deadly, rng.choice(["before", "middle", "after"]))
         if killed and int(power):
             result["taken"] += cut_power(home, events, rng)  # type: ignore[operator]
+        home.reuse = places if rng.random() < 0.5 else []
         trio.run(restart, home, events, deadly)
         result["rounds"] += 1  # type: ignore[operator]
         shutil.rmtree(folder)

@@ -13,6 +13,7 @@ import trio
 from torrentlite import bencode
 from torrentlite.metainfo.info import Info
 from torrentlite.metainfo.layout import Layout
+from torrentlite.storage.adoption import Adoption
 from torrentlite.storage.disk import Disk, Verdict
 from torrentlite.storage.files import FileStorage
 from torrentlite.storage.journal import Journal
@@ -106,12 +107,21 @@ class Shape:
 class Home:
     """A save folder and a state folder, for one Disk after the other."""
 
-    def __init__(self, folder: pathlib.Path, shape: Shape, *, journal: bool = True, overwrite: bool = False) -> None:
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        shape: Shape,
+        *,
+        journal: bool = True,
+        overwrite: bool = False,
+        reuse: Sequence[pathlib.Path] = (),
+    ) -> None:
         self.folder = folder / "save"
         self.state = folder / "state"
         self.shape = shape
         self.journal = journal
         self.overwrite = overwrite
+        self.reuse = reuse
         self.hashed = -1
         self.offload = Inline()
 
@@ -121,13 +131,18 @@ class Home:
     def disk(self, storage: Storage | None = None) -> Disk:
         info = self.shape.info
         journal = Journal(self.state, info.hashes.wire, self.folder, info.layout.piece_count) if self.journal else None
-        return Disk(info, storage or self.storage(), self.offload, journal)
+        storage = storage or self.storage()
+        adoption = None
+        if self.reuse:
+            assert isinstance(storage, FileStorage)
+            adoption = Adoption(info, storage, [str(place) for place in self.reuse])
+        return Disk(info, storage, self.offload, journal, adoption)
 
     async def open(self, disk: Disk, wanted: frozenset[int] | None = None, *, recheck: bool = False) -> int:
         """Open a disk and note how many bytes were hashed."""
 
         def progress(done: int, total: int) -> None:
-            self.hashed = total
+            self.hashed = total - (disk._adoption._total if disk._adoption else 0)  # what was looked for
 
         return await disk.open(wanted=self.shape.all if wanted is None else wanted, recheck=recheck, progress=progress)
 

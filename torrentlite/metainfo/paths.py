@@ -98,6 +98,11 @@ def original_path(raw: Sequence[bytes]) -> tuple[str, ...] | None:
     return tuple(name.decode(_ENCODING, "surrogateescape") for name in raw)
 
 
+def is_provisional(name: str) -> bool:
+    """Whether a file is called so only while it is not whole."""
+    return _PROVISIONAL.search(name) is not None
+
+
 def system_path(path: tuple[str, ...]) -> tuple[str, ...]:
     """Safe names as this system is to be asked for them, and as people may hand them to ``open``.
 

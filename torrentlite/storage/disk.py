@@ -22,6 +22,7 @@ from ..metainfo import merkle
 from ..metainfo.info import Info
 from ..metainfo.layout import Block
 from ..wire import bitfield
+from .adoption import Adoption
 from .check import block_digests, check_pieces
 from .faults import fault
 from .journal import Journal, Resume
@@ -30,8 +31,9 @@ from .offload import Offload
 from .reader import join
 from .resume import sort_pieces
 from .room import check_room
+from .runs import bytes_of_files
 from .spilled import Spilled
-from .storage import Buffer, Found, InTheWay, Room, Storage, SyncFailure
+from .storage import NO_STAMP, Buffer, Found, InTheWay, Room, Storage, SyncFailure
 from .turns import Turns
 
 log = logging.getLogger("torrentlite")
@@ -55,21 +57,32 @@ class Disk:
         storage: where.
         offload: threads.
         journal: resume data; None keeps none, so that everything is hashed at the start.
+        adoption: brings what lies elsewhere; None for nothing.
 
     Attributes:
+        reused: bytes of that which were right.
         lay_there: the files that had their final names when it was opened, and have the same bytes.
     """
 
-    def __init__(self, info: Info, storage: Storage, offload: Offload, journal: Journal | None = None) -> None:
+    def __init__(
+        self,
+        info: Info,
+        storage: Storage,
+        offload: Offload,
+        journal: Journal | None = None,
+        adoption: Adoption | None = None,
+    ) -> None:
         self._info = info
         self._layout = info.layout
         self._storage = storage
         self._offload = offload
         self._journal = journal
+        self._adoption = adoption
         self._opened = False
         self._wanted: frozenset[int] = frozenset()
         self._ledger = Ledger(info)
         self.lay_there: set[int] = set()
+        self.reused = 0
         self._spilled = Spilled(info, storage, journal)
         self._sync_failures = 0
         self._turns = Turns()
@@ -114,9 +127,16 @@ class Disk:
             raise unread
         if not self._storage.read_only:
             check_room(found.needed, found.free, self._storage.top())
+        adopted = await self._adopt(resume, progress)
+        if self._adoption is not None and progress is not None:
+            progress = self._adoption.then(progress)
+        if adopted:
+            found = await self._offload.run(self._storage.prepare, self._wanted)
         trusted, doubtful = sort_pieces(self._layout, resume, found, recheck=recheck)
         right = await check_pieces(self._info, self._storage, doubtful, self._offload, progress)
         have = trusted | right
+        if self._adoption is not None:
+            self.reused += bytes_of_files(adopted, have, self._layout)
         await self._offload.run(self._storage.select, self._wanted, have, doubtful & ~right)
         self._ledger = Ledger(self._info, trusted, right, found.stamps)
         self._spilled.clear()
@@ -126,6 +146,16 @@ class Disk:
         if not self._storage.read_only:
             await self._save(have, resume, found)
         return have
+
+    async def _adopt(self, resume: Resume, progress: Callable[[int, int], None] | None) -> Sequence[int]:
+        """Bring what lies elsewhere of files that are not here; returns which there was something of."""
+        if self._adoption is None or not (files := self._adoption.absent()):
+            return ()
+        gone = [file for file in files if file in resume.stamps]
+        if self._journal and gone:
+            # They were here, and removed. What comes may have their inodes, and is not what the journal vouches for.
+            await self._offload.run(self._journal.synced, 0, dict.fromkeys(gone, NO_STAMP))
+        return await self._adoption.run(files, self._offload, progress)
 
     async def _load_journal(self) -> tuple[Resume, DiskFullError | None]:
         """What it says, or why there is no room for it: files that are all there need none."""

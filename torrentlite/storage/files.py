@@ -21,7 +21,7 @@ from .. import limits
 from ..errors import StorageError
 from ..metainfo.info import Info
 from . import platform
-from .beneath import Beneath, Opened, Path
+from .beneath import Beneath, Opened
 from .faults import about, fault
 from .pool import FilePool, Key
 from .reader import Home, SpanReader
@@ -62,6 +62,7 @@ class FileStorage(Storage):
         self._wanted: frozenset[int] = frozenset()
         self._where = Whereabouts(info, self._beneath, self._names, self._pool, owner=self)
         self._resized, self._doubled = set[int](), set[int]()  # see ``Survey``
+        self._adopted: dict[int, int] = {}  # copied from elsewhere, and how much there was
         self._dirty: dict[int, Stamp | None] = {}  # with its stamp where nothing has to be flushed
         self._dirty_lock = threading.Lock()
         opener, failed = functools.partial(self._where.open, write=False), functools.partial(self._fault, doing="read")
@@ -73,11 +74,17 @@ class FileStorage(Storage):
         """See ``Storage.prepare``."""
         self._pool.discard_all(self)
         with about(self._beneath.root), self._beneath.holding():
-            seen = survey(self._info, self._names, self._beneath, wanted, overwrite=self._overwrite)
+            overwrite, adopted = self._overwrite, self._adopted
+            seen = survey(self._info, self._names, self._beneath, wanted, overwrite=overwrite, adopted=adopted)
         self._wanted = wanted
         self._where.begin(seen)
         self._resized, self._doubled = seen.resized, seen.doubled
         return seen.found
+
+    def absent(self) -> list[int]:
+        """Wanted files, but for empty ones, that are not here: of some, bytes may lie beside the others."""
+        here = self._where.exist | {file for file, place in enumerate(self._where.places) if place is Place.FINAL}
+        return [file for file in sorted(self._wanted - here) if self._layout.file_lengths[file]]
 
     def final(self, file: int) -> bool:
         """See ``Storage.final``."""
@@ -408,31 +415,45 @@ class FileStorage(Storage):
         """Keep these ranges of a file in its ``.part``. It appears at once: a crash leaves them here or there."""
         home = self._home(file)
         if ranges and home is not None:
-            temporary = self._names.temporary
-            with about(self._beneath.name(temporary), "write to"):
-                try:
-                    self._fill(temporary, file, home, ranges)
-                    self._beneath.rename(temporary, self._names.part(file), replace=True)
-                    self._beneath.flush_names()
-                except BaseException:
-                    with contextlib.suppress(OSError):
-                        self._beneath.remove(temporary)  # the disk may be full because of it
-                    raise
+            with about(self._beneath.name(self._names.temporary), "write to"):
+                with self._new_part(file) as target:
+                    for offset, length in ranges:
+                        with self._borrow(home.key) as source:
+                            platform.copy_range(source, offset + home.shift, target, offset, length)
+                    platform.flush(target)
+                self._beneath.flush_names()
             self._where.exist.add(file)
         self._move(file, Place.PART)
 
-    def _fill(self, temporary: Path, file: int, home: Home, ranges: Sequence[tuple[int, int]]) -> None:
-        """Make a file with these ranges of another one, and flush it."""
-        executable = self._info.files[file].executable
-        target = self._beneath.create(temporary, executable=executable)
+    @contextlib.contextmanager
+    def adopting(self, file: int, size: int) -> Iterator[int]:
+        """An absent file, to be filled with what may be its first bytes: after the block, and a new look, it is there.
+
+        Nothing is flushed: what turns out right is flushed with the next ``sync``.
+        """
+        with about(self.path(file), "write to"):
+            self._where.claim(file)
+            self._beneath.remove(self._names.temporary)  # a process that was killed may have left one
+            with self._new_part(file) as target:
+                yield target
+        self._adopted[file] = size
+
+    @contextlib.contextmanager
+    def _new_part(self, file: int) -> Iterator[int]:
+        """A file that is a ``.part`` after the block, or goes away where that fails."""
+        temporary = self._names.temporary
+        target = self._beneath.create(temporary, executable=self._info.files[file].executable)
         try:
-            os.ftruncate(target, self._layout.file_lengths[file])
-            for offset, length in ranges:
-                with self._borrow(home.key) as source:
-                    platform.copy_range(source, offset + home.shift, target, offset, length)
-            platform.flush(target)
-        finally:
-            os.close(target)
+            try:
+                os.ftruncate(target, self._layout.file_lengths[file])
+                yield target
+            finally:
+                os.close(target)
+            self._beneath.rename(temporary, self._names.part(file), replace=True)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                self._beneath.remove(temporary)  # the disk may be full because of it
+            raise
 
     def _move(self, file: int, place: Place) -> None:
         with self._where.moving:
