@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import errno
 import gc
 import hashlib
 import logging
@@ -451,6 +452,90 @@ async def test_fetch_takes_what_load_and_create_and_parse_return(tmp_path):
     with pytest.raises(TypeError, match="source: .* write await before it"):
         await tl.fetch(coming, tmp_path)
     coming.close()
+
+
+async def test_a_new_version_takes_what_is_the_same_from_the_old_one(tmp_path):
+    old, new = tmp_path / "old" / "set", tmp_path / "new" / "set"
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+    for name in "abcd":
+        data = os.urandom(200_000)
+        (old / name).write_bytes(data)
+        (new / name).write_bytes(
+            {"a": data, "b": data[:120_000] + os.urandom(80_000), "c": data + b"more"}.get(name, b"")
+        )
+    before = tree(old)
+    metainfo = await tl.create(new, piece_length=1 << 14)
+    settings = tl.Settings(host="127.0.0.1", state_dir=tmp_path / "state")
+    async with tl.open_session(tl.Settings(host="127.0.0.1")) as seed, tl.open_session(settings) as session:
+        await seed.add(metainfo, tmp_path / "new").wait_complete()
+        torrent = session.add(
+            metainfo.magnet, tmp_path / "out", reuse=[tmp_path / "old"], peers=[("127.0.0.1", seed.port)]
+        )
+        await torrent.wait_complete()
+        stats = torrent.stats()
+        assert stats.done == stats.total == 600_004
+        assert stats.downloaded + stats.reused >= stats.total
+        assert stats.downloaded < 80_000 + 4 * (1 << 14)
+        assert stats.reused > 520_000 - 4 * (1 << 14)
+    assert tree(tmp_path / "out" / "set") == tree(new)
+    for name in tree(new):
+        assert (tmp_path / "out" / "set" / name).read_bytes() == (new / name).read_bytes()
+    assert tree(old) == before
+    assert await tl.fetch(metainfo, tmp_path / "again", reuse=[new], settings=settings) == (tmp_path / "again" / "set",)
+
+
+@simulated()
+async def test_what_was_taken_from_elsewhere_is_in_the_stats(world, tmp_path):
+    metainfo, data, seed = await pair(world, 200_000, 100_000)
+    top = tmp_path / "old" / metainfo.info.name
+    top.mkdir(parents=True)
+    first, second = (metainfo.info.files[index].path[-1] for index in metainfo.info.wanted_files)
+    (top / first).write_bytes(data[:150_000])
+    (top / second).write_bytes(bytes(100_000))
+    async with (
+        session_on(seed) as sharing,
+        tl.open_session(tl.Settings(), world=with_real_files(world.host())) as session,
+    ):
+        sharing.add(metainfo)
+        torrent = session.add(metainfo, tmp_path / "new", reuse=[tmp_path / "old"], peers=[where(seed, sharing)])
+        await torrent.wait_checked()
+        kept = torrent.stats().done
+        assert kept == 150_000 // metainfo.info.piece_length * metainfo.info.piece_length
+        await torrent.wait_complete()
+        torrent.recheck()  # now all is here: nothing is copied, and what was is still told
+        await torrent.wait_complete()
+        stats = torrent.stats()
+        assert (stats.reused, stats.downloaded) == (kept, 300_000 - kept)
+        assert session.stats().internal_errors == 0
+
+
+@simulated()
+async def test_what_cannot_be_reused_is_told_at_once(world, tmp_path, monkeypatch):
+    metainfo, _, _ = await pair(world)
+    (tmp_path / "file").write_bytes(b"x")
+    machine = world.host()
+    async with tl.open_session(tl.Settings(), world=with_real_files(machine)) as session:
+        with pytest.raises(tl.StorageError, match="cannot reuse '.*nothing': no such file or folder") as caught:
+            session.add(metainfo, tmp_path, reuse=[tmp_path / "file", tmp_path / "nothing"])
+        assert caught.value.path == tmp_path / "nothing"
+        os.mkfifo(tmp_path / "fifo")
+        with pytest.raises(tl.StorageError, match="cannot reuse '.*fifo': it is neither a file nor a folder"):
+            session.add(metainfo, tmp_path, reuse=[tmp_path / "fifo"])
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "access", lambda *_, **__: False)
+            with pytest.raises(tl.StorageError, match="cannot reuse '.*': permission denied") as caught:
+                session.add(metainfo, tmp_path, reuse=[tmp_path])
+            assert caught.value.errno == errno.EACCES
+        for one in (tmp_path, str(tmp_path)):
+            with pytest.raises(TypeError, match="reuse: several paths are expected, and this is one"):
+                session.add(metainfo, tmp_path, reuse=one)
+        with pytest.raises(ValueError, match="reuse: it is for files in save_to"):
+            session.add(metainfo, tmp_path, reuse=[tmp_path], storage=tl.MemoryStorage)
+        assert session.torrents == ()
+        session.add(metainfo, tmp_path / "save", reuse=[tmp_path / "file"])
+    with pytest.raises(tl.StorageError, match="cannot reuse"):
+        await tl.fetch("http://127.0.0.1:1/x.torrent", tmp_path, reuse=[tmp_path / "nothing"])
 
 
 async def test_fetch_of_what_is_here_already(tmp_path):

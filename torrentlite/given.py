@@ -5,14 +5,18 @@ Type checkers find these slips; who writes without one would else meet an error 
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from collections.abc import Awaitable, Iterable
 from os import PathLike
 from typing import Final
 
-from .errors import MagnetError
+from .errors import MagnetError, StorageError
 from .metainfo.link import is_magnet
 from .metainfo.magnet import Magnet
 from .metainfo.metainfo import Metainfo
+from .metainfo.text import display
 
 _THROUGH_LOAD: Final = "a path or URL goes through load first"
 
@@ -65,6 +69,31 @@ def urls_of(what: str, urls: Iterable[str]) -> tuple[str, ...]:
     if isinstance(urls, str | bytes):
         raise TypeError(f"{what}: several URLs are expected, and this is one text")
     return tuple(urls)
+
+
+def places_of(what: str, paths: Iterable[str | PathLike[str]]) -> tuple[str, ...]:
+    """Several files or folders of this machine, which can be read; as they are now, wherever the program goes later.
+
+    Raises:
+        TypeError: it is one path.
+        StorageError: there is nothing, or nothing that may be read.
+    """
+    if isinstance(paths, str | bytes | PathLike):
+        raise TypeError(f"{what}: several paths are expected, and this is one")
+    found = tuple(os.path.abspath(path) for path in paths)
+    for path in found:
+        try:
+            mode = os.stat(path).st_mode
+            if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
+                raise OSError(errno.ENXIO, "it is neither a file nor a folder")
+            how = os.R_OK | os.X_OK if stat.S_ISDIR(mode) else os.R_OK
+            if not os.access(path, how, effective_ids=os.access in os.supports_effective_ids):
+                raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+        except OSError as error:
+            number = error.errno or 0
+            why = "no such file or folder" if number == errno.ENOENT else (error.strerror or str(error)).lower()
+            raise StorageError(f"cannot {what} '{display(path)}': {why}", errno=number, path=path) from error
+    return found
 
 
 def peers_of(peers: Iterable[tuple[str, int]], what: str = "peers") -> tuple[tuple[str, int], ...]:

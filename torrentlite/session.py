@@ -22,7 +22,7 @@ import trio
 from . import __version__
 from .checksum import check_sha256, parse_sha256, the_one_file
 from .errors import DuplicateTorrentError, NoPeersError, TorrentError
-from .given import peers_of, torrent_of, urls_of
+from .given import peers_of, places_of, torrent_of, urls_of
 from .limits import LEAVE_TIMEOUT, PROGRESS_INTERVAL, TICK
 from .loading import load_for
 from .loops import require_trio
@@ -107,6 +107,7 @@ class Session(Generic[TorrentT]):
         paused: bool = False,
         sequential: bool = False,
         overwrite: bool | None = None,
+        reuse: Iterable[str | PathLike[str]] = (),
         peers: Iterable[tuple[str, int]] = (),
         trackers: Iterable[str] = (),
         web_seeds: Iterable[str] = (),
@@ -124,6 +125,9 @@ class Session(Generic[TorrentT]):
             paused: wait for ``resume``.
             sequential: fetch the pieces in order.
             overwrite: may replace a different finished file; None: as in the settings.
+            reuse: folders (and files) of this machine in which data of it may lie: an older version, what another
+                program fetched. Of each wanted file of which nothing lies in ``save_to`` the likeliest one is copied,
+                by path, else by size, and checked: what is right need not be fetched. They are only read.
             peers: (host, port) of peers known by other means.
             trackers: more trackers, wherever they are.
             web_seeds: URLs (http, https) of the file, or of the folder in which the torrent's lies, wherever they are.
@@ -134,7 +138,8 @@ class Session(Generic[TorrentT]):
             DuplicateTorrentError: it is here already.
             SourceError: a web seed is no http(s) URL, or a tracker no http(s) or udp URL.
             NoSuchFileError: there is no such file to select.
-            ValueError: there is no such port, or no folder can have this name.
+            StorageError: what is to be reused is not there, or may not be read.
+            ValueError: there is no such port, no folder can have this name, or ``reuse`` is not for a ``storage``.
             MagnetError, MetainfoError: the text or bytes are no torrent.
             TypeError: the source is none of these (a path, a coroutine), the URLs are one text, or a peer is no pair.
             RuntimeError: the session has been left.
@@ -156,13 +161,16 @@ class Session(Generic[TorrentT]):
         trackers = urls_of("trackers", trackers)
         for url in trackers:
             parse_url(url, TRACKER)
+        reuse = places_of("reuse", reuse)
+        if reuse and (storage or self._commons.world.storage):
+            raise ValueError("reuse: it is for files in save_to, and storage= puts the data elsewhere")
         if isinstance(source, Metainfo):
             select = chosen_of(source.info, select, by_hand=True)
         if key in self._torrents:
             raise DuplicateTorrentError(f"{self._torrents[key][0].name} is in this session already")
         if storage is None:
             overwrite = self.settings.overwrite if overwrite is None else overwrite
-            make_disk = self._disks.of_files(folder, overwrite=overwrite)
+            make_disk = self._disks.of_files(folder, overwrite=overwrite, reuse=reuse)
         else:
             make_disk = self._disks.of_storage(storage)
         life = Life(
@@ -389,6 +397,7 @@ async def fetch(
     trackers: Iterable[str] = (),
     select: Iterable[str | int] | None = None,
     overwrite: bool | None = None,
+    reuse: Iterable[str | PathLike[str]] = (),
     timeout: float | None = None,
     progress: Callable[[TorrentStats], None] | None = None,
 ) -> tuple[pathlib.Path, ...]:
@@ -410,6 +419,7 @@ async def fetch(
         trackers: more trackers, wherever they are.
         select: the files to want, each by path or index; None for all, or those that the magnet link names.
         overwrite: may replace a different finished file; None: as in the settings.
+        reuse: folders (and files) in which data of it may lie, such as an older version; as for ``Session.add``.
         timeout: seconds; None for as long as it takes.
         progress: called with a snapshot at once, every second (while metadata is fetched, while what lies there is
             checked, while data comes), and at the end. What it raises ends the fetch.
@@ -426,6 +436,7 @@ async def fetch(
     select = files_of("select", select)
     # Now, not after a minute of loading.
     peers, trackers, web_seeds = peers_of(peers), urls_of("trackers", trackers), urls_of("web_seeds", web_seeds)
+    reuse = places_of("reuse", reuse)
     deadline = trio.current_time() + (math.inf if timeout is None else timeout)
     if isinstance(source, str | PathLike):
         found = await load_for(source, settings, timeout)
@@ -440,6 +451,7 @@ async def fetch(
             web_seeds=web_seeds,
             select=select,
             overwrite=overwrite,
+            reuse=reuse,
         )
         with trio.CancelScope(deadline=deadline):
             if expected is not None:

@@ -85,7 +85,7 @@ class TorrentStats(NamedTuple):
     known_peers: int
     distributed_copies: float
     checked: int
-    """Bytes looked at by the check under way (of ``check_total``)."""
+    """Bytes looked at by the check under way (of ``check_total``); what is copied from elsewhere counts twice."""
     check_total: int
     metadata_done: int
     metadata_total: int
@@ -99,6 +99,8 @@ class TorrentStats(NamedTuple):
     upload_limit: int = 0
     """This torrent's own (``Torrent.set_limits``); 0: none. The session's holds besides."""
     download_limit: int = 0
+    reused: int = 0
+    """Bytes that were right in what was copied from elsewhere (``reuse``), since it was added."""
 
     @property
     def progress(self) -> float:

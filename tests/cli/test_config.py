@@ -37,7 +37,7 @@ SAMPLES = {
     "PORT": ("8000", 8000), "R": ("1.5", 1.5), "SIZE": ("32k", 32768), "TEXT": ("some words", "some words"),
     "HEX": ("ab" * 32, "ab" * 32), "CMD": ("mpv --quiet", "mpv --quiet"), "COUNT": ("3", 3),
     "URL": ("https://a/ https://b/", ["https://a/", "https://b/"]), "WHEN": ("prefer", "prefer"),
-    "PROXY": ("socks5://a:1", "socks5://a:1"),
+    "PROXY": ("socks5://a:1", "socks5://a:1"), "OTHER": ("'a b' c", ["a b", "c"]),
 }  # fmt: skip
 
 
@@ -99,6 +99,7 @@ def test_a_table_is_for_its_command(write) -> None:  # type: ignore[no-untyped-d
         ratio = 1.5
         select = ["*.mkv", 3]
         state_dir = "~/state"
+        reuse = ["~/old", "older"]
 
         [seed]
         up = 1000
@@ -108,6 +109,7 @@ def test_a_table_is_for_its_command(write) -> None:  # type: ignore[no-untyped-d
     assert (args.listen, args.down, args.up, args.ratio) == (("", 51413), 2 << 20, 0, 1.5)
     assert args.select == ["*.mkv", "3"]
     assert args.state_dir == str(pathlib.Path("~/state").expanduser())
+    assert args.reuse == [str(pathlib.Path("~/old").expanduser()), "older"]
     args = parse("seed", "x")
     assert (args.listen, args.up, args.ratio) == (("", 51413), 1000, 2.0)
     assert parse("create", "x").piece_size == 1 << 20

@@ -354,6 +354,78 @@ def test_a_different_file_in_the_way(place: Place) -> None:
     assert (place / "down/x.bin").read_bytes() == data
 
 
+def test_a_new_version_of_what_is_here(place: Place) -> None:
+    """Only what is new comes; the old one stays as it is."""
+    old = {name: place.make_file(f"old/set/{name}", 400_000, seed) for seed, name in enumerate("abc")}
+    for name, content in old.items():
+        (place / "set").mkdir(exist_ok=True)
+        (place / "set" / name).write_bytes(content)
+    place.make_file("set/b", 400_000, seed=50)
+    with (place / "set/c").open("ab") as grown:
+        grown.write(place.make_file("more", 100_000))
+    place.tl("create", "set", "--piece-size", "16k", "-O", "new.torrent")
+    with place.start("seed", "new.torrent", "--json", *LOOPBACK) as seed:
+        magnet = seed.event("seeding")["magnet"]
+        result = place.tl("fetch", magnet, "-o", "new", "--reuse", "old", "--json", *LOOPBACK)
+        assert result.code == 0
+        complete = result.events[-2]
+        assert complete["event"] == "complete"
+        assert 800_000 - 4 * 16_384 < complete["reused"] < 800_000
+        assert complete["total"] == 1_300_000
+        for name in "abc":
+            assert (place / "new/set" / name).read_bytes() == (place / "set" / name).read_bytes()
+            assert (place / "old/set" / name).read_bytes() == old[name]
+        shown = place.tl(
+            "fetch", "new.torrent", "-o", "third", "--reuse", "old", "--reuse", "new/set", magnet, *LOOPBACK
+        )
+        assert shown.code == 0
+        assert re.search(r"^set: 1\.24 MiB, all of it from old and new/set$", shown.err, re.MULTILINE), shown.err
+        some = place.tl("fetch", magnet, "-o", "fourth", "--reuse", "old", *LOOPBACK)
+        assert re.search(r"^set: 1\.24 MiB in .*B/s\), 7.. KiB of it from old$", some.err, re.MULTILINE), some.err
+        seed.event("progress")
+        sent = [each["uploaded"] for each in seed.end(signal.SIGINT).events if each["event"] == "progress"]
+    assert sent[-1] < 2 * (500_000 + 5 * 16_384)
+
+
+def test_killed_while_it_is_taken_from_elsewhere(place: Place) -> None:
+    place.make_file("big.bin", 1_000_000)
+    os.truncate(place / "big.bin", 300_000_000)
+    (place / "old").mkdir()
+    os.link(place / "big.bin", place / "old/other name")
+    with seeding(place, "big.bin") as (magnet, _):
+        words = ("fetch", magnet, "-o", "new", "--reuse", "old", *LOOPBACK)
+        half = unfinished(place / "new/big.bin", magnet).with_suffix(".temp")
+        half = half.with_name(f".{half.name}")
+        with place.start(*words) as fetch:
+            while not half.exists():
+                if fetch.process.poll() is not None:
+                    pytest.skip("this file system copies in no time (reflinks)")
+            fetch.process.kill()
+            fetch.process.wait()
+        assert half.exists()
+        assert [path.name for path in (place / "new").iterdir()] == [half.name]
+        result = place.tl(*words)
+        assert result.code == 0, result
+        assert "big.bin: 286 MiB, all of it from old" in result.err
+    assert (place / "new/big.bin").read_bytes() == (place / "big.bin").read_bytes()
+    assert (place / "new/big.bin").stat().st_nlink == 1
+    assert sorted(os.listdir(place / "new")) == ["big.bin"]
+
+
+def test_what_is_to_be_reused_has_to_be_there(place: Place) -> None:
+    place.make_file("folder/x", 10)
+    magnet = ("fetch", "ab" * 20, *LOOPBACK)
+    missing = place.tl(*magnet, "--reuse", "folder", "--reuse", "foldr")
+    assert missing.code == 5
+    assert missing.err.splitlines()[0] == "tl: cannot reuse 'foldr': no such file or folder"
+    assert "did you mean 'folder'?" in missing.err
+    os.mkfifo(place / "fifo")
+    special = place.tl(*magnet, "--reuse", "fifo")
+    assert (special.code, "it is neither a file nor a folder" in special.err) == (5, True)
+    piped = place.tl(*magnet, "-o", "-", "--reuse", "folder")
+    assert (piped.code, piped.err.splitlines()[0]) == (2, "tl: -o - does not go with --reuse")
+
+
 def test_nobody_there(place: Place) -> None:
     result = place.tl("fetch", "ab" * 20, "--timeout", "0.5s", *LOOPBACK)
     assert result.code == 3

@@ -172,6 +172,9 @@ def _fetch(add: CommandParser) -> None:
     _add_list(add, "-w", "--web-seed", metavar="URL", type=values.WEB_SEED, help="a server that has it: file or folder")
     add.add_argument("--sha256", metavar="HEX", type=values.SHA256, help="what the one file must have")
     add.add_argument("--overwrite", action="store_true", help="replace a different file that is in the way")
+    _add_list(
+        add, "--reuse", metavar="OTHER", help="copy what is the same from here: a folder or file, an older version"
+    )
     _add_timeout(add)
     _add_swarm(add)
     _add_rates(add)

@@ -124,11 +124,16 @@ def _from_toml(flag: argparse.Action, value: Any, where: str) -> Any:
         return int(value)
     if is_repeatable(flag):
         values = value if isinstance(value, list) else [value]
-        return [_checked(flag, _text(each, where), where) for each in values]
+        return [_checked(flag, _typed(flag, each, where), where) for each in values]
+    return _checked(flag, _typed(flag, value, where), where)
+
+
+def _typed(flag: argparse.Action, value: Any, where: str) -> str:
+    """The word that it stands for."""
     text = _text(value, where)
-    if flag.metavar in ("DIR", "FILE"):
+    if flag.metavar in ("DIR", "FILE", "OTHER"):
         text = os.path.expanduser(text)  # in the environment the shell has done that
-    return _checked(flag, text, where)
+    return text
 
 
 def _text(value: Any, where: str) -> str:

@@ -15,7 +15,7 @@ from ..metainfo.paths import system_path
 from ..metainfo.text import display
 from . import progress, sessions, sharing, sources, units
 from .exits import Exit, UsageError
-from .files import require_folder, require_writable
+from .files import require_folder, require_path, require_writable
 from .listing import changed_names, describe_size, file_names, print_files
 from .output import Job, Output
 from .selection import choose
@@ -33,6 +33,8 @@ async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) ->
     require_folder(args.output)
     if args.sha256 is not None and len(args.source) > 1:
         raise UsageError("--sha256 is of one file, and there are several SRC")
+    for other in args.reuse:
+        require_path(other, "reuse")
     fetches = [_Fetch(source, args, output) for source in args.source]
     async with open_session(sessions.settings(args, sessions.state_dir(args, output))) as session:
         sessions.announce_listening(session, output)
@@ -107,6 +109,7 @@ class _Fetch:
                 select=self._select,
                 sequential=self._args.sequential,
                 overwrite=self.overwrite,
+                reuse=self._args.reuse,
                 peers=self._args.peer,
                 trackers=self._args.tracker,
                 web_seeds=self._args.web_seed,
@@ -167,11 +170,14 @@ class _Fetch:
         self.code = Exit.DONE
         if stats.downloaded:
             seconds = max(trio.current_time() - job.began, 0.001)
-            how = f"in {units.duration(seconds)} ({units.rate(stats.downloaded / seconds)})"
+            how = f" in {units.duration(seconds)} ({units.rate(stats.downloaded / seconds)})"
         else:
-            how = "was here already, and is right"
+            how = "" if stats.reused else " was here already, and is right"
+        if stats.reused:
+            part = units.size(stats.reused) if stats.reused < stats.total else "all"
+            how += f", {part} of it from {' and '.join(map(display, self._args.reuse))}"
         shared = f", {units.size(stats.uploaded)} shared" if stats.uploaded else ""
-        output.note(f"{display(metainfo.name)}: {units.size(stats.total)} {how}{shared}")
+        output.note(f"{display(metainfo.name)}: {units.size(stats.total)}{how}{shared}")
         if output.mode is Mode.LIVE and not sharing.wanted(self._args):
             output.note("to keep sharing: the same with --seed")
         top = str(torrent.paths()[0])
@@ -180,7 +186,13 @@ class _Fetch:
             folder = os.path.dirname(top)
             paths = [os.path.join(folder, *system_path(metainfo.files[index].path)) for index in self._select]
         output.event(
-            "complete", torrent.info_hash, path=top, paths=paths, total=stats.total, seconds=output.seconds_so_far()
+            "complete",
+            torrent.info_hash,
+            path=top,
+            paths=paths,
+            total=stats.total,
+            reused=stats.reused,
+            seconds=output.seconds_so_far(),
         )
         for path in paths:
             output.result(path)

@@ -56,7 +56,7 @@ def _check(args: argparse.Namespace, output: Output) -> None:
         raise UsageError("-o - writes one thing, and there are several SRC")
     if output.mode is Mode.JSON:
         raise UsageError("-o - and --json both want stdout", hint="progress goes to stderr")
-    for flag in ("list", "seed", "sha256", "overwrite"):
+    for flag in ("list", "seed", "sha256", "overwrite", "reuse"):
         if getattr(args, flag):
             raise UsageError(f"-o - does not go with --{flag.replace('_', '-')}")
     if args.ratio is not None or args.seed_time is not None:

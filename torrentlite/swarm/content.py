@@ -45,6 +45,7 @@ class Content:
         left: wanted bytes that are not verified.
         lay_there: files that had their final names before anything was done; None until that is known.
         checked: bytes looked at by the check under way, of ``check_total``.
+        reused: bytes that were right in what was copied from elsewhere.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class Content:
         self.closing = False
         self.lay_there: set[int] | None = None
         self.left = self.selection.total
-        self.checked = self.check_total = 0
+        self.checked = self.check_total = self.reused = 0
 
     @property
     def info(self) -> Info:
@@ -113,6 +114,7 @@ class Content:
             self._bound(disk.capacity)
             wanted = self.selection.files
             have = await disk.open(wanted=wanted, recheck=recheck, progress=self._check_progress)
+            self.reused += disk.reused
             if self.lay_there is not None:  # what has its final name since then was fetched
                 disk.lay_there &= self.lay_there
             self.lay_there = disk.lay_there

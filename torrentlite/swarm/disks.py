@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import pathlib
+from collections.abc import Sequence
 
 from ..metainfo.metainfo import Metainfo
+from ..storage.adoption import Adoption
 from ..storage.disk import Disk
+from ..storage.files import FileStorage
 from ..storage.foreign import ForeignStorage
 from ..storage.journal import Journal
 from ..storage.origin import open_storage
@@ -29,18 +32,19 @@ class Disks:
         self._state_dir = state_dir
         self._files = FilePool()
 
-    def of_files(self, save_to: pathlib.Path, *, overwrite: bool) -> DiskFactory:
-        """Files in a save folder, unless the world says otherwise."""
+    def of_files(self, save_to: pathlib.Path, *, overwrite: bool, reuse: Sequence[str] = ()) -> DiskFactory:
+        """Files in a save folder, unless the world says otherwise; what is missing may lie in ``reuse``."""
 
         def make(metainfo: Metainfo) -> Disk:
             info, offload = metainfo.info, self._world.offload
             if self._world.storage is not None:
                 return Disk(info, self._world.storage(info), offload, None)
             storage = open_storage(info, save_to, origin=metainfo.origin, overwrite=overwrite, pool=self._files)
+            adoption = Adoption(info, storage, reuse) if reuse and isinstance(storage, FileStorage) else None
             journal = None
             if self._state_dir is not None and not storage.read_only:
                 journal = Journal(self._state_dir, info.hashes.wire, save_to, info.layout.piece_count)
-            return Disk(info, storage, offload, journal)
+            return Disk(info, storage, offload, journal, adoption)
 
         return make
 

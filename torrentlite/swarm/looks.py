@@ -55,6 +55,7 @@ def torrent_stats(torrent: Life, content: Content | None, swarm: Swarm) -> Torre
         web_seeds=swarm.web.active,
         upload_limit=int(torrent.up.rate),
         download_limit=int(torrent.down.rate),
+        reused=content.reused if content else 0,
     )
 
 

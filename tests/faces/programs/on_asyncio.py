@@ -19,7 +19,7 @@ async def calls() -> tl.Metainfo:
     assert_type(await tl.load(str(tl.MutableLink(bytes(32))), nodes=[("node.example", 6881)]), tl.Metainfo | tl.Magnet)
     told: list[tl.TorrentStats] = []
     assert_type(await tl.fetch("photos.torrent", "out", timeout=60, progress=told.append), tuple[pathlib.Path, ...])
-    assert_type(await tl.fetch(metainfo, "out"), tuple[pathlib.Path, ...])
+    assert_type(await tl.fetch(metainfo, "out", reuse=["old"]), tuple[pathlib.Path, ...])
     assert_type(await tl.fetch(tl.Magnet.parse("magnet:"), "out"), tuple[pathlib.Path, ...])
     assert_type(await tl.verify(metainfo, pathlib.Path("out")), tl.VerifyReport)
     return metainfo
@@ -35,6 +35,7 @@ async def share(metainfo: tl.Metainfo) -> None:
         print(session.addresses[0].host)
         session.set_limits(upload=0)
         torrent = session.add(metainfo, "out", select=["a.bin"], paused=True, peers=[("peer.example", 51413)])
+        session.add(metainfo, "out", reuse=[pathlib.Path("old")])
         assert_type(torrent, tl.Torrent)
         assert_type(session.torrents, tuple[tl.Torrent, ...])
         await follow(torrent)

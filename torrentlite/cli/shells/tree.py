@@ -56,6 +56,7 @@ _KINDS: Final = {
     "DIR": Kind.FOLDER,
     "FILE": Kind.FILE,
     "PATH": Kind.FILE,
+    "OTHER": Kind.FILE,
     "SRC": Kind.TORRENT,
     "CMD": Kind.PROGRAM,
 }
