@@ -21,6 +21,7 @@ from .metainfo.metainfo import Metainfo
 from .metainfo.mutable import MutableLink
 from .metainfo.text import display
 from .net.http import HttpClient
+from .net.network import RealNetwork
 from .settings import USER_AGENT, Settings
 from .swarm.discovery import check_port
 from .swarm.world import real_world
@@ -45,13 +46,13 @@ async def load(
     Args:
         source: the path, URL, link or hash.
         nodes: (host, port) of nodes of the DHT to ask by; None for the public ones.
-        settings: of the session that it is for, which say whether the DHT may be asked, and through which proxy; None
-            for the defaults.
+        settings: of the session that it is for, which say whether the DHT may be asked, and through which proxy and
+            interface; None for the defaults.
 
     Raises:
         SourceError: there is no such file, or the server says so (HTTP 4xx); the settings name no proxy.
         MetainfoError: it is no usable .torrent, or of a kind that is not spoken. MagnetError: no usable link.
-        NetworkError: no answer.
+        NetworkError: no answer. ListenError: the settings name an interface that is not there.
         TypeError: a node is no pair. ValueError: there is no such port.
         DhtError: nobody knows where a link that stays leads to; the settings forbid to ask; the ``cryptography``
             package is not installed.
@@ -61,12 +62,12 @@ async def load(
     settings = settings or Settings()
     if isinstance(source, str):
         if is_url(text):
-            return await _from_url(text.strip(), settings.proxy)
+            return await _from_url(text.strip(), settings)
         if is_mutable(text):
             if not settings.dht:
                 raise DhtError("the DHT is switched off, and only it knows where this link leads to")
             nodes = settings.bootstrap if nodes is None else nodes
-            return await _from_dht(MutableLink.parse(text), nodes, settings.host)
+            return await _from_dht(MutableLink.parse(text), nodes, settings)
         if is_magnet(text) and not await trio.to_thread.run_sync(os.path.exists, text, abandon_on_cancel=True):
             return Magnet.parse(text)
     # Abandoned when cancelled: a read owns nothing, and a FIFO may have nobody at its other end.
@@ -86,8 +87,8 @@ def _from_path(path: str) -> Metainfo:
     return Metainfo.from_bytes(data)
 
 
-async def _from_url(url: str, proxy: str) -> Metainfo:
-    world = real_world().behind(proxy)
+async def _from_url(url: str, settings: Settings) -> Metainfo:
+    world = real_world(interface=settings.interface).behind(settings.proxy)
     http = HttpClient(world.network, user_agent=USER_AGENT, proxies=world.proxies)
     try:
         reply = await http.get(url, within=Scope.LOOPBACK, max_bytes=MAX_TORRENT_FILE, timeout=LOAD_DEADLINE)
@@ -114,14 +115,20 @@ async def load_for(source: str | PathLike[str], settings: Settings | None, timeo
     raise NoPeersError(f"{os.fspath(source)}: not read after {timeout:g} s")
 
 
-async def _from_dht(link: MutableLink, nodes: Iterable[tuple[str, int]] | None, host: str) -> Magnet:
+async def _from_dht(link: MutableLink, nodes: Iterable[tuple[str, int]] | None, settings: Settings) -> Magnet:
     from .dht import DhtSettings, open_node  # 20 ms that others need not wait for
     from .dht.opening import routers_for
 
     nodes = nodes if nodes is None else [(name, check_port(port)) for name, port in peers_of(nodes, "nodes")]
-    routers = routers_for(host) if nodes is None else ()
+    routers = routers_for(settings.host) if nodes is None else ()
     # Here for a moment only, so that nobody should come to count on it (BEP 43).
-    async with open_node(host=host, nodes=nodes or (), routers=routers, settings=DhtSettings(read_only=True)) as node:
+    async with open_node(
+        host=settings.host,
+        nodes=nodes or (),
+        routers=routers,
+        settings=DhtSettings(read_only=True),
+        network=RealNetwork(settings.host, settings.interface),
+    ) as node:
         with trio.move_on_after(LOAD_DEADLINE):
             await node.wait_joined()
             return await newest(link, node)

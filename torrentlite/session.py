@@ -307,7 +307,7 @@ async def open_session(settings: Settings | None = None, *, world: World | None 
         world: what to stand on; None for the real network, threads and dice (others: ``torrentlite.testing``).
 
     Raises:
-        ListenError: the port cannot be had.
+        ListenError: the port cannot be had, or there is no such interface.
         TorrentError: ``Settings.encryption`` asks for what is not installed.
     """
     require_trio("open_session")
@@ -321,7 +321,7 @@ async def open_session_of(
 ) -> AsyncIterator[SessionT]:
     """The same, with a session of this class: ``torrentlite.aio`` has one of its own."""
     settings = settings or Settings()
-    world = (world or real_world(settings.host)).behind(settings.proxy)
+    world = (world or real_world(settings.host, settings.interface)).behind(settings.proxy)
     failure: BaseException | None = None
     try:
         async with trio.open_nursery() as nursery:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import re
 from typing import Final, Literal, get_args
 
 from . import __version__
@@ -31,6 +32,10 @@ class Settings:
 
     host: str = ""
     """Listen on this address only; empty for all interfaces, IPv4 and IPv6."""
+    interface: str = ""
+    """The name of a network interface, such as ``wg0`` of a VPN: everything goes by it, in and out, or not at all
+    (Linux; names are looked up as the system does it). While there is none of that name nothing goes, and all goes on
+    when there is. With ``host`` both hold. Empty for all."""
     port: int = 0
     """Listen on this TCP and UDP port; 0 for any free one."""
     port_fallback: bool = False
@@ -109,6 +114,10 @@ class Settings:
         ):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative")
+        if self.interface and (
+            len(self.interface.encode(errors="surrogateescape")) > 15 or re.search(r"[\s/:\0]", self.interface)
+        ):
+            raise ValueError("an interface has a name of at most 15 bytes, without blanks, '/' and ':'")
         if not 0 <= self.port <= 65535:
             raise ValueError("port must be between 0 and 65535")
         if self.encryption not in get_args(Encryption):

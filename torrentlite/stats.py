@@ -35,6 +35,7 @@ class Reason(enum.Enum):
     COMPLETE = "complete"
     DISK = "disk"
     ERROR = "error"
+    INTERFACE = "interface down"
     PROXY = "proxy fails"
     NO_SOURCES = "no sources"
     NO_DHT = "no dht"

@@ -180,6 +180,7 @@ MISHAPS: Final = (
     Mishap("The web server is in trouble", "fetch http://127.0.0.1:{port}/x.torrent", 7, lambda s: s.serve(503)),
     Mishap("There is no web server", "fetch http://127.0.0.1:{port}/x.torrent", 7, Scene.free_port),
     Mishap("The port is in use", "seed movie.mp4 --listen 127.0.0.1:{port}", 7, _busy_port),
+    Mishap("There is no such network interface", f"fetch {HASH} --interface wg0", 7),
     Mishap("Nobody has it", f"fetch {HASH} --timeout 1s", 3),
     Mishap("The peer that was named is not there", f"fetch {HASH} --peer 127.0.0.1:{{port}} --timeout 1s", 3, Scene.free_port),
     Mishap(
@@ -274,6 +275,7 @@ def _anywhere(text: str, scene: Scene) -> str:
     text = re.sub(
         r"not enough space: [\d.]+ \w+ needed, [\d.]+ \w+ free", "not enough space: 1.0 TiB needed, 78.3 GiB free", text
     )
+    text = re.sub(r"(?<=    there are: ).*", "lo, eth0", text)
     return text.replace(f" {' '.join(LOOPBACK)}", "")
 
 

@@ -37,7 +37,7 @@ SAMPLES = {
     "PORT": ("8000", 8000), "R": ("1.5", 1.5), "SIZE": ("32k", 32768), "TEXT": ("some words", "some words"),
     "HEX": ("ab" * 32, "ab" * 32), "CMD": ("mpv --quiet", "mpv --quiet"), "COUNT": ("3", 3),
     "URL": ("https://a/ https://b/", ["https://a/", "https://b/"]), "WHEN": ("prefer", "prefer"),
-    "PROXY": ("socks5://a:1", "socks5://a:1"), "OTHER": ("'a b' c", ["a b", "c"]),
+    "PROXY": ("socks5://a:1", "socks5://a:1"), "OTHER": ("'a b' c", ["a b", "c"]), "NAME": ("wg0", "wg0"),
 }  # fmt: skip
 
 

@@ -64,11 +64,11 @@ async def test_a_free_port_in_one_family_only_is_tried_again(monkeypatch):
     refused = []
     bind = sockets._bind
 
-    def unlucky(kind, family, host, port):
+    def unlucky(kind, family, host, port, interface):
         if len(refused) < 3 and family == socket.AF_INET:
             refused.append(port)
             raise OSError(errno.EADDRINUSE, "Address already in use")
-        return bind(kind, family, host, port)
+        return bind(kind, family, host, port, interface)
 
     monkeypatch.setattr(sockets, "_bind", unlucky)
     listeners = open_listeners("", 0, fallback=False)
@@ -94,10 +94,10 @@ async def test_no_luck_ends(monkeypatch):
 async def test_a_system_with_one_family(monkeypatch, missing, left):
     bind = sockets._bind
 
-    def lacking(kind, family, host, port):
+    def lacking(kind, family, host, port, interface):
         if family == missing:
             raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
-        return bind(kind, family, host, port)
+        return bind(kind, family, host, port, interface)
 
     monkeypatch.setattr(sockets, "_bind", lacking)
     (listener,) = open_listeners("", 0, fallback=False)

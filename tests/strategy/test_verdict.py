@@ -61,6 +61,11 @@ ALONE = Facts(state=State.DOWNLOADING, left=1 << 20, quiet=90.0, needed=7)
             "connected to 3 peers, none has anything for us yet",
         ),
         (Facts(state=State.METADATA, quiet=3.0, peers=2), Reason.FINE, "fetching the metadata"),
+        # nothing can move, and it is not too early to say so
+        (LOADING._replace(interface="there is no wg0"), Reason.INTERFACE, "there is no wg0"),
+        (Facts(state=State.METADATA, interface="there is no wg0"), Reason.INTERFACE, "there is no wg0"),
+        (Facts(state=State.SEEDING, peers=2, interface="there is no wg0"), Reason.INTERFACE, "there is no wg0"),
+        (Facts(state=State.PAUSED, interface="there is no wg0"), Reason.PAUSED, "paused"),
         # nobody is connected
         (ALONE, Reason.NO_SOURCES, "no tracker and no peer is known, so there is nobody to ask"),
         (

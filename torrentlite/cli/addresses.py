@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any, Final
 
+from ..net.interface import tie
 from ..wire.address import Scope, scope_of
 
 _UP: Final = 0x1
@@ -26,19 +27,19 @@ _INTERNAL: Final = ("docker", "br-", "virbr", "lxcbr", "lxdbr", "podman", "cni")
 """Bridges to containers and virtual machines: every machine that has them gives them the same addresses."""
 
 
-def reachable_at(bound: Iterable[str]) -> list[str]:
-    """The addresses to name for listeners that are bound to these (``0.0.0.0`` and ``::`` are all interfaces).
+def reachable_at(bound: Iterable[str], interface: str = "") -> list[str]:
+    """The addresses to name for listeners that are bound to these (``0.0.0.0`` and ``::`` are all interfaces, or this).
 
     Loopback is named only where it was bound to by itself; link-local addresses mean nothing to others.
     """
     found: list[str] = []
     for host in bound:
         if ipaddress.ip_address(host).is_unspecified:
-            others = [each for each in machine_addresses() if scope_of(each) in (Scope.PRIVATE, Scope.PUBLIC)]
+            others = [each for each in machine_addresses(interface) if scope_of(each) in (Scope.PRIVATE, Scope.PUBLIC)]
             found += [each for each in others if (":" in each) == (":" in host)]
         else:
             found.append(host)
-    first = default_sources()
+    first = default_sources(interface)
     found = sorted(dict.fromkeys(found), key=lambda each: each not in first)
     # IPv4 first, since every program understands it.
     ipv4, ipv6 = [each for each in found if ":" not in each], [each for each in found if ":" in each]
@@ -46,18 +47,23 @@ def reachable_at(bound: Iterable[str]) -> list[str]:
     return ipv4 + ipv6[: _MOST - len(ipv4)]
 
 
-def default_sources() -> list[str]:
+def default_sources(interface: str = "") -> list[str]:
     """Our addresses on the way to everywhere else, as far as there is one: most likely what others know us by."""
     found = []
     for family, elsewhere in _ELSEWHERE.items():
         with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+            if interface:
+                tie(probe, interface)
             probe.connect((elsewhere, 9))
             found.append(str(probe.getsockname()[0]))
     return found
 
 
-def machine_addresses() -> list[str]:
-    """The IP addresses of all interfaces that are up, by getifaddrs(3), which Python's library does not offer."""
+def machine_addresses(interface: str = "") -> list[str]:
+    """The IP addresses of all interfaces that are up, or of this one.
+
+    By getifaddrs(3), which Python's library does not offer.
+    """
     if os.name != "posix":
         return _addresses_of_name()
     libc = ctypes.CDLL(ctypes.util.find_library("c"), use_errno=True)
@@ -69,7 +75,9 @@ def machine_addresses() -> list[str]:
         node = first
         while node:
             entry = node.contents
-            if entry.address and entry.flags & _UP and not entry.name.decode(errors="replace").startswith(_INTERNAL):
+            name = os.fsdecode(entry.name).partition(":")[0]  # an alias of eth0 may be eth0:1
+            named = name == interface if interface else not name.startswith(_INTERNAL)
+            if entry.address and entry.flags & _UP and named:
                 host = _read_address(entry.address)
                 if host:
                     found[host] = None

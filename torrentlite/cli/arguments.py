@@ -242,7 +242,7 @@ def _verify(add: CommandParser) -> None:
 def _magnet(add: CommandParser) -> None:
     add.add_argument("source", metavar="SRC", help="only a URL is fetched for it")
     add.add_argument("--qr", action="store_true", help="draw it as a QR code too")
-    _add_proxy(add)
+    _add_ways(add)
 
 
 def _demo(add: CommandParser) -> None:
@@ -252,7 +252,7 @@ def _demo(add: CommandParser) -> None:
 def _peers(add: CommandParser) -> None:
     add.add_argument("source", metavar="SRC", help="only a URL is fetched for it")
     _add_listen(add)
-    _add_proxy(add)
+    _add_ways(add)
     _add_bootstrap(add)
     add.add_argument("--no-dht", action="store_true", help="ask the trackers only")
     _add_trackers(add)
@@ -262,7 +262,7 @@ def _dht(add: CommandParser) -> None:
     add.add_argument("action", metavar="lookup|node", choices=("lookup", "node"), help="what to do")
     add.add_argument("hash", metavar="HASH", nargs="?", help="lookup: an info-hash or a magnet link")
     _add_listen(add)
-    _add_proxy(add)
+    _add_ways(add)
     _add_bootstrap(add)
     add.add_argument(
         "--timeout", metavar="TIME", type=values.DURATION, help="lookup: for as long no node may answer (default: 20s)"
@@ -272,7 +272,7 @@ def _dht(add: CommandParser) -> None:
 def _doctor(add: CommandParser) -> None:
     add.add_argument("-o", "--output", metavar="DIR", default=".", help="look at this folder (default: this one)")
     _add_listen(add)
-    _add_proxy(add)
+    _add_ways(add)
     _add_bootstrap(add)
     add.add_argument(
         "--time-server", metavar="HOST:PORT", type=values.PEER, help="compare the clock with (default: pool.ntp.org)"
@@ -324,7 +324,14 @@ def _add_bootstrap(add: CommandParser) -> None:
     )
 
 
-def _add_proxy(add: CommandParser) -> None:
+def _add_ways(add: CommandParser) -> None:
+    add.add_argument(
+        "--interface",
+        metavar="NAME",
+        type=values.INTERFACE,
+        default="",
+        help="everything by this network interface (wg0), or not at all; Linux",
+    )
     add.add_argument(
         "--proxy",
         metavar="PROXY",
@@ -336,7 +343,7 @@ def _add_proxy(add: CommandParser) -> None:
 
 def _add_swarm(add: CommandParser) -> None:
     _add_listen(add)
-    _add_proxy(add)
+    _add_ways(add)
     _add_bootstrap(add)
     add.add_argument("--no-dht", action="store_true", help="do not look for peers in the DHT")
     add.add_argument("--no-lsd", action="store_true", help="do not look for peers on the local network")

@@ -15,6 +15,7 @@ from ..dht import DhtSettings, Node, open_node
 from ..dht.opening import routers_for
 from ..errors import ListenError, NetworkError, NoPeersError
 from ..metainfo.link import is_mutable
+from ..net.network import RealNetwork
 from . import sessions, units
 from .exits import Exit, UsageError
 from .output import Job, Output
@@ -78,6 +79,7 @@ async def node_of(
         routers=routers,
         settings=DhtSettings(read_only=None if stays else True),
         state_dir=state,
+        network=RealNetwork(host, args.interface),
     ) as node:
         yield node
 

@@ -11,7 +11,7 @@ import trio
 
 from ..dht import ROUTERS
 from ..metainfo.text import display
-from ..net.network import RealNetwork
+from ..swarm.world import real_world
 from . import arguments, sessions
 from .checkup import Finding, Verdict, clock, machine
 from .checkup.outside import open_outside
@@ -56,11 +56,17 @@ async def _look(args: argparse.Namespace, output: Output, say: Callable[[Finding
     if output.mode is Mode.PLAIN:
         output.note("asking the network, for up to a minute")
     host, port = args.listen or ("", sessions.kept_port(state))
-    network = RealNetwork(host)
-    say(await clock.look(network, args.time_server or clock.SERVER, secret=os.urandom))
+    world = real_world(host, args.interface)
+    say(await clock.look(world.network, args.time_server or clock.SERVER, secret=os.urandom))
     routers = args.bootstrap or ROUTERS
     async with open_outside(
-        network, host=host, port=port, routers=routers, secret=os.urandom, fallback=args.listen is None
+        world.network,
+        host=host,
+        port=port,
+        routers=routers,
+        secret=os.urandom,
+        fallback=args.listen is None,
+        gateway=world.gateway,
     ) as outside:
         await outside.look(say)
 

@@ -69,7 +69,7 @@ class _Asking:
     async def ask(self) -> None:
         """Ask all trackers and the DHT at once."""
         host = (self._args.listen or ("", 0))[0]
-        world = real_world(host).behind(self._args.proxy)
+        world = real_world(host, self._args.interface).behind(self._args.proxy)
         network = world.network
         datagrams = await network.open_datagrams(host, 0)
         udp = UdpPort(datagrams)

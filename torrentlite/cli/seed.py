@@ -159,7 +159,7 @@ class _Seed:
             raise VerifyError(f"{display(torrent.name)}: {what}", hint=f"to see which: {look}")
 
     def _say_magnet(self, metainfo: Metainfo) -> None:
-        hosts = reachable_at(address.host for address in self._session.addresses)
+        hosts = reachable_at((address.host for address in self._session.addresses), self._args.interface)
         # Peers of a private torrent come from its trackers alone (BEP 27).
         peers = [] if metainfo.private else [(host, self._session.port) for host in hosts]
         magnet = self._link = metainfo.to_magnet(peers=peers)

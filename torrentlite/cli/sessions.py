@@ -94,6 +94,7 @@ def settings(args: argparse.Namespace, state: pathlib.Path | None) -> Settings:
         port_map=not args.no_port_map,
         encryption=args.encryption,
         utp=args.utp,
+        interface=args.interface,
         proxy=args.proxy,
     )
 
@@ -199,7 +200,8 @@ def gave_up(torrent: Torrent, job: Job, args: argparse.Namespace) -> TorrentErro
         message = display(why.message)  # "no hashes of the pieces from 2 peers for 30 s" says it all
     elif why.reason is not Reason.FINE:
         message += f": {display(why.message)}"
-    hint = "look at --proxy: nothing goes another way" if why.reason is Reason.PROXY else no_peers_hint(args)
+    flag = {Reason.INTERFACE: "--interface", Reason.PROXY: "--proxy"}.get(why.reason)
+    hint = f"look at {flag}: nothing goes another way" if flag else no_peers_hint(args)
     return NoPeersError(f"{display(torrent.name)}: {message}", hint=hint)
 
 

@@ -36,7 +36,7 @@ async def read(source: str, args: argparse.Namespace, output: Output) -> Metainf
     try:
         if is_mutable(source):
             return await _newest(source, args, output)
-        return await _read(source, args.proxy)
+        return await _read(source, args)
     except (MetainfoError, BencodeError) as error:
         if not isinstance(error, UnsupportedTorrentError):
             error.args = (f"'{shown(source)}': {error}",)  # of several sources, which one
@@ -47,13 +47,14 @@ async def read(source: str, args: argparse.Namespace, output: Output) -> Metainf
         raise
 
 
-async def _read(source: str, proxy: str) -> Metainfo | Magnet:
+async def _read(source: str, args: argparse.Namespace) -> Metainfo | Magnet:
     import torrentlite
 
     if source == "-":
         return await _from_stdin()
     if is_link(source):
-        return await torrentlite.load(source, settings=torrentlite.Settings(proxy=proxy))
+        settings = torrentlite.Settings(proxy=args.proxy, interface=args.interface)
+        return await torrentlite.load(source, settings=settings)
     _check_path(source)
     try:
         return await torrentlite.load(source)

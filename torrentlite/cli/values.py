@@ -78,6 +78,16 @@ def parse_proxy(text: str) -> str:
     return text
 
 
+def parse_interface(text: str) -> str:
+    """The name of a network interface; empty takes back what the environment or the file names."""
+    from ..settings import Settings  # which takes longer to import than --help should
+
+    try:
+        return Settings(interface=text.strip()).interface
+    except ValueError as error:
+        raise ValueError(f"{text!r}: {error}") from None
+
+
 def parse_command(text: str) -> str:
     """A program and its arguments, as a shell would split them; the text, if it can be split."""
     try:
@@ -133,4 +143,5 @@ TRACKER: Final = checked(lambda text: parse_url(text, _TRACKER_SCHEMES))
 COMMAND: Final = checked(parse_command)
 SHA256: Final = checked(parse_sha256)
 PROXY: Final = checked(parse_proxy)
+INTERFACE: Final = checked(parse_interface)
 WEB_SEED: Final = checked(lambda text: parse_url(text, ("http", "https")))

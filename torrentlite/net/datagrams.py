@@ -10,7 +10,7 @@ import trio
 from .. import limits
 from ..errors import NetworkError
 from ..wire.address import Address, Scope
-from .sockets import open_sockets
+from .sockets import open_again, open_sockets
 from .stream import address_of
 
 _LARGEST = 65_535
@@ -19,15 +19,18 @@ _LARGEST = 65_535
 class UdpDatagrams:
     """A bound UDP socket as ``Datagrams`` (see ``network.py`` for what the methods promise).
 
+    Args:
+        sock: the socket.
+        interface: the only one that it uses; empty for all. Where another one of that name takes its place, so does
+            another socket.
+
     Attributes:
         sock: the socket, for those in this package who have to set more of its options.
     """
 
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
-        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-            with contextlib.suppress(OSError):  # macOS: ENOBUFS, where Linux gives as much as it may
-                sock.setsockopt(socket.SOL_SOCKET, option, limits.UDP_BUFFER)
+    def __init__(self, sock: socket.socket, interface: str = "") -> None:
+        self.sock = _roomy(sock)
+        self._interface = interface
         self.address = address_of(sock.getsockname())
         # One buffer for all, so that a datagram costs an allocation of its own size and not of the largest.
         self._buffer = memoryview(bytearray(_LARGEST))
@@ -41,12 +44,23 @@ class UdpDatagrams:
             if self.sock.fileno() < 0:  # Trio would remember whoever waits for -1, and refuse the next who does
                 raise NetworkError(f"{self.address}: closed")
             try:
-                await trio.lowlevel.wait_readable(self.sock)
+                await self._wait_readable()
             except (OSError, ValueError, trio.ClosedResourceError) as error:  # a closed socket has no descriptor
                 raise NetworkError(f"{self.address}: closed") from error
             received = self._receive_ready()
             if received:
                 return received
+
+    async def _wait_readable(self) -> None:
+        """Not for ever where there is an interface to look after."""
+        if not self._interface:
+            await trio.lowlevel.wait_readable(self.sock)
+            return
+        with trio.move_on_after(limits.INTERFACE_CHECK) as waiting:
+            await trio.lowlevel.wait_readable(self.sock)
+        if waiting.cancelled_caught and (fresh := open_again(self.sock, self._interface)) is not None:
+            self.sock.close()
+            self.sock = _roomy(fresh)
 
     def _receive_ready(self) -> list[tuple[bytes, Address]]:
         received = []
@@ -79,6 +93,14 @@ class UdpDatagrams:
             self.sock.close()
 
 
-def open_datagrams(host: str, port: int) -> list[UdpDatagrams]:
-    """See ``Network.open_datagrams``; the host is an IP address or empty."""
-    return [UdpDatagrams(sock) for sock in open_sockets(socket.SOCK_DGRAM, host, port)]
+def open_datagrams(host: str, port: int, interface: str = "") -> list[UdpDatagrams]:
+    """See ``Network.open_datagrams``; the host is an IP address or empty, the interface a name or empty."""
+    return [UdpDatagrams(sock, interface) for sock in open_sockets(socket.SOCK_DGRAM, host, port, interface)]
+
+
+def _roomy(sock: socket.socket) -> socket.socket:
+    """The socket, with buffers that hold what comes and goes in a burst."""
+    for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+        with contextlib.suppress(OSError):  # macOS: ENOBUFS, where Linux gives as much as it may
+            sock.setsockopt(socket.SOL_SOCKET, option, limits.UDP_BUFFER)
+    return sock

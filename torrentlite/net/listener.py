@@ -11,7 +11,7 @@ import trio
 
 from .. import limits
 from ..errors import ListenError, NetworkError
-from .sockets import open_sockets
+from .sockets import open_again, open_sockets
 from .stream import TcpStream, address_of, reason, take_over
 
 log = logging.getLogger(__name__)
@@ -24,10 +24,14 @@ _BROKEN = {errno.EBADF, errno.EFAULT, errno.EINVAL, errno.ENOTSOCK, errno.EOPNOT
 
 
 class TcpListener:
-    """A listening TCP socket as a ``Listener`` (see ``network.py`` for what the methods promise)."""
+    """A listening TCP socket as a ``Listener`` (see ``network.py`` for what the methods promise).
 
-    def __init__(self, sock: trio.socket.SocketType) -> None:
+    Where it uses one interface only, it listens again when another one of that name has taken its place.
+    """
+
+    def __init__(self, sock: trio.socket.SocketType, interface: str = "") -> None:
         self._sock = sock
+        self._interface = interface
         self.address = address_of(sock.getsockname())
 
     def __repr__(self) -> str:
@@ -37,7 +41,7 @@ class TcpListener:
         """See ``Listener.accept``."""
         while True:
             try:
-                sock, _ = await self._sock.accept()
+                sock = await self._accept()
             except trio.ClosedResourceError as error:
                 raise NetworkError(f"{self.address}: closed") from error
             except OSError as error:
@@ -50,18 +54,29 @@ class TcpListener:
             with contextlib.suppress(OSError):  # reset before we looked at it
                 return take_over(sock)
 
+    async def _accept(self) -> trio.socket.SocketType:
+        while self._interface:
+            with trio.move_on_after(limits.INTERFACE_CHECK):
+                return (await self._sock.accept())[0]
+            fresh = open_again(self._sock, self._interface)
+            if fresh is not None:
+                self._sock.close()
+                self._sock = trio.socket.from_stdlib_socket(fresh)
+                log.info("%s is there again: listening at %s", self._interface, self.address)
+        return (await self._sock.accept())[0]
+
     def close(self) -> None:
         """See ``Listener.close``."""
         self._sock.close()
 
 
-def open_listeners(host: str, port: int, *, fallback: bool) -> list[TcpListener]:
-    """See ``Network.listen``; the host is an IP address or empty."""
+def open_listeners(host: str, port: int, *, fallback: bool, interface: str = "") -> list[TcpListener]:
+    """See ``Network.listen``; the host is an IP address or empty, the interface a name or empty."""
     try:
-        socks = open_sockets(socket.SOCK_STREAM, host, port)
+        socks = open_sockets(socket.SOCK_STREAM, host, port, interface)
     except ListenError as error:
         if not (port and fallback):
             raise
         log.info("%s; taking a free port", error)
-        socks = open_sockets(socket.SOCK_STREAM, host, 0)
-    return [TcpListener(trio.socket.from_stdlib_socket(sock)) for sock in socks]
+        socks = open_sockets(socket.SOCK_STREAM, host, 0, interface)
+    return [TcpListener(trio.socket.from_stdlib_socket(sock), interface) for sock in socks]

@@ -16,6 +16,7 @@ from .. import limits
 from ..errors import ListenError, NetworkError
 from ..wire.address import Address, Scope, scope_of
 from .datagrams import UdpDatagrams
+from .interface import tie
 from .stream import address_of, reason
 
 _LOOPBACK_NAMES = ("lo", "lo0")
@@ -27,10 +28,11 @@ _MULTICAST_ALL = {socket.AF_INET: (socket.IPPROTO_IP, 49), socket.AF_INET6: (soc
 class UdpMulticast:
     """A multicast group as ``Multicast`` (see ``network.py`` for what the methods promise)."""
 
-    def __init__(self, group: Address, host: str, *, join: bool) -> None:
+    def __init__(self, group: Address, host: str, *, join: bool, interface: str = "") -> None:
         """Raises OSError."""
         self.group = group
         self._host = host
+        self._interface = interface
         self._family = socket.AF_INET6 if group.is_ipv6 else socket.AF_INET
         self._joined: set[int] = set()
         self._members: UdpDatagrams | None = None
@@ -86,6 +88,10 @@ class UdpMulticast:
 
     def _interfaces(self) -> list[int]:
         """Their numbers; 0 is the one that the host's address belongs to, or the system's choice."""
+        if self._interface:  # looked up each time: a VPN that dials in anew has another number
+            with contextlib.suppress(OSError):
+                return [socket.if_nametoindex(self._interface)]
+            return []
         if self._host and not self.group.is_ipv6:
             return [0]  # named by the address itself
         if self._host:
@@ -123,7 +129,8 @@ class UdpMulticast:
         """``struct ip_mreqn``, or where the interface is named by an address, ``struct ip_mreq``."""
         group = socket.inet_aton(self.group.host)
         if self._host:
-            return group + socket.inet_aton(self._host) + (struct.pack("@i", 0) if sys.platform != "win32" else b"")
+            named = group + socket.inet_aton(self._host)
+            return named + struct.pack("@i", interface) if sys.platform != "win32" else named
         if sys.platform == "win32":
             return group + socket.inet_aton(f"0.0.0.{interface}")  # Windows takes an index in this form
         return group + bytes(4) + struct.pack("@i", interface)
@@ -132,24 +139,26 @@ class UdpMulticast:
         return socket.inet_pton(socket.AF_INET6, self.group.host) + struct.pack("@I", interface)
 
 
-def open_multicast(group: Address, host: str, *, join: bool) -> UdpMulticast:
-    """See ``Network.open_multicast``; the host is an IP address or empty."""
+def open_multicast(group: Address, host: str, *, join: bool, interface: str = "") -> UdpMulticast:
+    """See ``Network.open_multicast``; the host is an IP address or empty, the interface a name or empty."""
     if host and (":" in host) != group.is_ipv6:
         raise ListenError(f"cannot send to {group} from {host}: of another address family")
     try:
-        return UdpMulticast(group, host, join=join)
+        return UdpMulticast(group, host, join=join, interface=interface)
     except OSError as error:
         raise ListenError(f"cannot send to {group}: {reason(error)}") from error
 
 
-def source_for(to: Address, host: str) -> str:
-    """See ``Network.source_for``; the host is an IP address or empty. Nothing is sent."""
+def source_for(to: Address, host: str, interface: str = "") -> str:
+    """See ``Network.source_for``; the host is an IP address or empty, the interface a name or empty."""
     if to.scope is Scope.FORBIDDEN:
         raise NetworkError(f"{to} is no address to send to")
     if host and (":" in host) != to.is_ipv6:
         raise NetworkError(f"cannot reach {to} from {host}")
     try:
         with socket.socket(socket.AF_INET6 if to.is_ipv6 else socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            if interface:
+                tie(sock, interface)
             if host:
                 sock.bind((host, 0))
             sock.connect((to.host, to.port))

@@ -17,6 +17,7 @@ from .. import limits
 from ..errors import ForbiddenAddressError, ListenError, NetworkError
 from ..wire.address import Address, Scope, parse_host
 from .datagrams import UdpDatagrams, open_datagrams
+from .interface import check_interface, tie
 from .listener import TcpListener, open_listeners
 from .multicast import UdpMulticast, open_multicast, source_for
 from .stream import TcpStream, reason, take_over
@@ -209,13 +210,18 @@ class RealNetwork:
     Args:
         host: an IP address of this machine: outgoing connections leave from it, so they fail where it cannot reach.
             Empty for any.
+        interface: the name of the network interface by which everything goes, in and out, or not at all; empty for all.
+            Names are still looked up as the system does it.
 
     Raises:
-        ListenError: the host is not an IP address.
+        ListenError: the host is not an IP address, or there is no such interface.
     """
 
-    def __init__(self, host: str = "") -> None:
+    def __init__(self, host: str = "", interface: str = "") -> None:
         self._host = literal(host) if host else ""
+        self._interface = interface
+        if interface:
+            check_interface(interface)
 
     async def connect(self, address: Address, *, within: Scope = Scope.LOOPBACK) -> TcpStream:
         """See ``Network.connect``."""
@@ -225,6 +231,8 @@ class RealNetwork:
         try:
             sock = trio.socket.socket(socket.AF_INET6 if address.is_ipv6 else socket.AF_INET, socket.SOCK_STREAM)
             try:
+                if self._interface:
+                    tie(sock, self._interface)
                 if self._host:
                     await sock.bind((self._host, 0))
                 await sock.connect((address.host, address.port))
@@ -238,21 +246,23 @@ class RealNetwork:
     async def listen(self, host: str, port: int, *, fallback: bool) -> list[TcpListener]:
         """See ``Network.listen``."""
         await trio.lowlevel.checkpoint()
-        return open_listeners(literal(host) if host else "", port, fallback=fallback)
+        host = literal(host) if host else ""
+        return open_listeners(host, port, fallback=fallback, interface=self._interface)
 
     async def open_datagrams(self, host: str, port: int) -> list[UdpDatagrams]:
         """See ``Network.open_datagrams``."""
         await trio.lowlevel.checkpoint()
-        return open_datagrams(literal(host) if host else "", port)
+        return open_datagrams(literal(host) if host else "", port, self._interface)
 
     async def open_multicast(self, group: Address, host: str, *, join: bool) -> UdpMulticast:
         """See ``Network.open_multicast``. Bound to one address, it uses no other one's interface."""
         await trio.lowlevel.checkpoint()
-        return open_multicast(group, self._host or (literal(host) if host else ""), join=join)
+        host = self._host or (literal(host) if host else "")
+        return open_multicast(group, host, join=join, interface=self._interface)
 
     def source_for(self, to: Address) -> str:
         """See ``Network.source_for``."""
-        return source_for(to, self._host)
+        return source_for(to, self._host, self._interface)
 
     async def resolve(self, host: str, port: int, *, within: Scope) -> list[Address]:
         """See ``Network.resolve``."""

@@ -20,6 +20,7 @@ class Facts(NamedTuple):
         left: wanted bytes that are not here.
         hashes: whether of a magnet's metadata only the hashes of the pieces are missing (BEP 52).
         quiet: seconds since the last progress: a block, a piece of metadata, or the start.
+        interface: why the interface by which everything goes is of no use now; or empty.
         proxy: why the proxy through which everything goes cannot be used; or empty.
         limited: whether a download limit is what holds it back.
         trackers: how many there are; ``trackers_failed`` of them failed when last asked, ``tracker_message`` says how;
@@ -42,6 +43,7 @@ class Facts(NamedTuple):
     left: int = 0
     hashes: bool = False
     quiet: float = 0.0
+    interface: str = ""
     proxy: str = ""
     limited: bool = False
     trackers: int = 0
@@ -108,6 +110,8 @@ def _own_doing(facts: Facts) -> Verdict | None:
             return Reason.PAUSED, "removed from the session"
         case State.CHECKING:
             return Reason.CHECKING, "checking what is on the disk"
+        case State.METADATA | State.DOWNLOADING | State.SEEDING if facts.interface:
+            return Reason.INTERFACE, facts.interface
         case State.SEEDING:
             # Whoever shares waits to be found: a refusal is said, also while somebody is here.
             return _failing(facts) or (Reason.COMPLETE, f"complete, {_count(facts.peers, 'peer')} connected")

@@ -113,6 +113,7 @@ def torrent_facts(torrent: Life, content: Content | None, swarm: Swarm) -> Facts
         left=left,
         hashes=torrent.beginning.lacks_hashes,
         quiet=now - moved_at,
+        interface=swarm.commons.world.interface(),
         proxy=swarm.commons.world.trouble(),
         limited=swarm.throttle.holds_back(swarm.commons.down_meter.rate(now), pieces.down_meter.rate(now))
         if pieces

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import random
 import time
@@ -10,6 +11,7 @@ from collections.abc import Callable
 
 from ..dht.opening import ROUTERS
 from ..net.environment import proxy_for
+from ..net.interface import interface_trouble
 from ..net.network import Network, RealNetwork
 from ..net.portmap.gateway import Gateway, default_gateway
 from ..net.proxied import ProxiedNetwork
@@ -52,6 +54,7 @@ class World:
             where ``Settings.bootstrap`` names somebody.
         proxies: whom to ask for an http(s) URL; None for nobody.
         trouble: why nothing at all can be reached, as far as it is known; or empty.
+        interface: why the interface by which everything has to go is of no use now; or empty.
         storage: makes the storage of a torrent from its Info; None for files in the save folder.
     """
 
@@ -65,6 +68,7 @@ class World:
     routers: tuple[tuple[str, int], ...] = ()
     proxies: Callable[[Url], Proxy | None] = direct
     trouble: Callable[[], str] = no_trouble
+    interface: Callable[[], str] = no_trouble
     storage: StorageFactory | None = None
 
     def behind(self, proxy: str) -> World:
@@ -86,16 +90,21 @@ class World:
         )
 
 
-def real_world(host: str = "") -> World:
-    """Sockets (from this address only, where one is given), threads and the system's dice."""
+def real_world(host: str = "", interface: str = "") -> World:
+    """Sockets (from this address and by this interface only, where they are given), threads and the system's dice.
+
+    Raises:
+        ListenError: there is no such interface.
+    """
     return World(
-        network=RealNetwork(host),
+        network=RealNetwork(host, interface),
         offload=ThreadOffload(),
         rng=random.Random(os.urandom(16)),
-        gateway=default_gateway,
+        gateway=functools.partial(default_gateway, interface),
         asleep=seconds_asleep,
         routers=ROUTERS,
         proxies=proxy_for,
+        interface=functools.partial(interface_trouble, interface) if interface else no_trouble,
     )
 
 

@@ -25,6 +25,12 @@ def test_the_cheapest_one_of_several():
     assert parse_routes(table, "little") == "10.0.0.1"
 
 
+def test_of_one_interface():
+    table = HEAD + route("0101A8C0") + route("0100000A", metric=100).replace("eth0", "wg0")
+    assert parse_routes(table, "little", interface="wg0") == "10.0.0.1"
+    assert parse_routes(table, "little", interface="wg") is None
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -21,27 +21,28 @@ class Gateway(NamedTuple):
     """UDP port of UPnP's discovery."""
 
 
-def default_gateway() -> Gateway | None:
-    """The default gateway, where the system tells (Linux); else None."""
+def default_gateway(interface: str = "") -> Gateway | None:
+    """The default gateway (by this interface, where one is named), where the system tells (Linux); else None."""
     try:
         with open("/proc/net/route", encoding="ascii", errors="replace") as table:
-            host = parse_routes(table.read(limits.MAX_ROUTES))
+            host = parse_routes(table.read(limits.MAX_ROUTES), interface=interface)
     except OSError:
         return None
     return Gateway(host) if host else None
 
 
-def parse_routes(table: str, byteorder: str = sys.byteorder) -> str | None:
+def parse_routes(table: str, byteorder: str = sys.byteorder, *, interface: str = "") -> str | None:
     """The gateway of the cheapest default route in ``/proc/net/route``; None where there is none.
 
     Args:
         table: the file's text. Addresses in it are numbers of the machine's byte order, in hexadecimal.
         byteorder: of the machine.
+        interface: the only one whose routes count; empty for all.
     """
     best: tuple[int, str] | None = None
     for line in table.splitlines()[1:]:
         words = line.split()
-        if len(words) < 8:
+        if len(words) < 8 or (interface and words[0] != interface):
             continue
         try:
             destination, gateway, flags, mask = (int(words[i], 16) for i in (1, 2, 3, 7))

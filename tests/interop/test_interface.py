@@ -1,0 +1,233 @@
+"""A machine with two ways out, of which ``--interface`` leaves one: what leaves by which, and what becomes of a session
+whose interface goes and comes back, as that of a VPN that dials in anew.
+
+The far end takes nothing: that it is asked, and by which way, shows on the wire.
+"""
+
+import contextlib
+import random
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+
+from tests.interop.clients import TL, need_program, wait_for
+from tests.interop.runs import only, space, tl
+from tests.net.lan import Machine, Wiring, wiring
+
+pytestmark = pytest.mark.interop
+
+FAR, FAR6 = "11.22.33.2", "2600::2"
+PLAIN, VPN = "10.71.1", "10.71.2"
+OUTGOING = 4  # PACKET_OUTGOING
+PING = b"d1:ad2:id20:" + bytes(range(20)) + b"e1:q4:ping1:t2:aa1:y1:qe"
+PATIENCE = 30.0
+
+
+class Net(NamedTuple):
+    """``home`` reaches ``far`` by ``eth0``, the way that the system takes, and by ``wg0``."""
+
+    wires: Wiring
+    home: Machine
+    far: Machine
+
+    def connect(self, name: str, network: str, last: int, metric: int) -> None:
+        """One of the ways: home's end has this address."""
+        home, far, six = self.home.namespace, self.far.namespace, f"fd71:{network[-1]}::"
+        self.wires.cable(home, name, far, f"far{name}")
+        for where, end, number in ((home, name, last), (far, f"far{name}", 2)):
+            self.wires.addresses((where, end, f"{network}.{number}/24"))
+            self.wires.ip("-n", where, "addr", "add", f"{six}{number}/64", "dev", end, "nodad")
+        for gateway in (f"{network}.2", f"{six}2"):
+            self.wires.ip("-n", home, "route", "add", "default", "via", gateway, "dev", name, "metric", str(metric))
+
+
+@pytest.fixture
+def net() -> Iterator[Net]:
+    with wiring() as wires:
+        home, far = wires.space("home"), wires.space("far")
+        for name in (home, far):  # each answer may come by the other way
+            for where in ("all", "default"):
+                wires.run(name, "sysctl", "-qw", f"net.ipv4.conf.{where}.rp_filter=0")
+        one = Net(wires, Machine("", home), Machine(FAR, far, FAR6))
+        one.connect("eth0", PLAIN, 1, metric=10)
+        one.connect("wg0", VPN, 1, metric=20)
+        wires.addresses((far, "lo", f"{FAR}/32"))
+        wires.ip("-n", far, "addr", "add", f"{FAR6}/128", "dev", "lo", "nodad")
+        yield one
+
+
+@pytest.fixture
+def command() -> list[str]:
+    """``tl`` with the rights of anybody, who may tie a socket to an interface once."""
+    dropped = "-net_raw,-net_admin"
+    return [need_program("setpriv"), f"--bounding-set={dropped}", f"--inh-caps={dropped}", *TL]
+
+
+class Watch:
+    """What leaves a machine by one of its interfaces: TCP, UDP and IGMP. (The kernel looks for neighbours by itself.)"""
+
+    def __init__(self, machine: Machine, interface: str) -> None:
+        with space(machine).inside():
+            self._sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3))  # ETH_P_ALL
+        self._sock.bind((interface, 3))
+        self._sock.setblocking(False)
+        self._sent: set[tuple[str, str, int]] = set()
+
+    def sent(self) -> set[tuple[str, str, int]]:
+        """The protocol, address and port of each packet so far."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                data, (_, kind, direction, *_) = self._sock.recvfrom(65535)
+                if direction == OUTGOING and kind in (0x0800, 0x86DD):
+                    self._look(data, ipv6=kind == 0x86DD)
+        return self._sent
+
+    def _look(self, data: bytes, *, ipv6: bool) -> None:
+        number, size = (data[6], 40) if ipv6 else (data[9], 4 * (data[0] & 15))
+        host = socket.inet_ntop(*(socket.AF_INET6, data[24:40]) if ipv6 else (socket.AF_INET, data[16:20]))
+        if name := {2: "igmp", 6: "tcp", 17: "udp"}.get(number):
+            self._sent.add((name, host, 0 if name == "igmp" else struct.unpack_from(">H", data, size + 2)[0]))
+
+    def close(self) -> None:
+        self._sock.close()
+
+
+@contextlib.contextmanager
+def watching(net: Net, interface: str) -> Iterator[Watch]:
+    with contextlib.closing(Watch(net.home, interface)) as watch:
+        yield watch
+
+
+URL = f"http://{FAR}:83/x.torrent"
+HASH = "ab" * 20
+NODES = ("--bootstrap", f"{FAR}:6881", "--bootstrap", f"[{FAR6}]:6881")
+DHT = {("udp", FAR, 6881), ("udp", FAR6, 6881)}
+LSD = {("udp", "239.192.152.143", 6771), ("udp", "ff15::efc0:988f", 6771), ("igmp", "224.0.0.22", 0)}
+UPNP = ("udp", "239.255.255.250", 1900)
+TRACKERS = ("-t", f"http://{FAR}:80/announce", "-t", f"http://[{FAR6}]:80/announce", "-t", f"udp://{FAR}:81/announce")
+ANNOUNCES = {("tcp", FAR, 80), ("tcp", FAR6, 80), ("udp", FAR, 81)}
+PEERS = ("--peer", f"{FAR}:6001", "--peer", f"[{FAR6}]:6001")
+
+CASES = {
+    "fetch": (
+        ("fetch", "film.torrent", "-o", "out", "-w", f"http://{FAR}:82/film.bin", *PEERS, "--utp", "prefer", *NODES),
+        {
+            *ANNOUNCES,
+            *DHT,
+            *LSD,
+            *((kind, host, 6001) for kind in ("tcp", "udp") for host in (FAR, FAR6)),
+            ("tcp", FAR, 82),
+            ("udp", "gateway", 5351),
+            ("udp", "gateway", 1900),
+            UPNP,
+        },
+    ),
+    "seed": (("seed", "film.bin", *TRACKERS, *NODES), {*ANNOUNCES, *DHT, *LSD, ("udp", "gateway", 5351), UPNP}),
+    "URL": (("info", URL), {("tcp", FAR, 83)}),
+    "proxy": (("info", URL, "--proxy", f"socks5://{FAR}:1080"), {("tcp", FAR, 1080)}),
+    "link that stays": (("info", "magnet:?xs=urn:btpk:" + "ab" * 32, *NODES), DHT),
+    "peers": (("peers", HASH, *TRACKERS, *NODES), {*ANNOUNCES, *DHT}),
+    "dht": (("dht", "lookup", HASH, *NODES), DHT),
+    "doctor": (
+        ("doctor", "--time-server", f"{FAR}:123", *NODES),
+        {("udp", FAR, 123), *DHT, ("udp", "gateway", 5351), UPNP},
+    ),
+}
+"""The words, and all that they make leave."""
+
+
+@pytest.mark.parametrize("interface", ["", "wg0"])
+@pytest.mark.parametrize("case", CASES)
+def test_everything_leaves_by_it_and_nothing_by_another(net, command, tmp_path, monkeypatch, case, interface):
+    monkeypatch.chdir(tmp_path)
+    words, wanted = CASES[case]
+    (tmp_path / "film.bin").write_bytes(random.Random(case).randbytes(100_000))
+    space(Machine("", "")).run([*TL, "create", "film.bin", "-O", "film.torrent", *TRACKERS])
+    gateway = f"{VPN if interface else PLAIN}.2"
+    wanted = {(kind, host.replace("gateway", gateway), port) for kind, host, port in wanted}
+    line = [*command, *words, "--interface", interface, "--state-dir", "state"]
+    with watching(net, "eth0") as plain, watching(net, "wg0") as vpn:
+        way = vpn if interface else plain
+        with space(net.home).running(line, tmp_path / "log"):
+            end = time.monotonic() + PATIENCE
+            while not wanted <= way.sent() and time.monotonic() < end:
+                time.sleep(0.05)
+            assert not wanted - way.sent(), (tmp_path / "log").read_text()
+        # Also what it sends when it ends.
+        assert not interface or not plain.sent()
+
+
+def answers(net: Net, host: str, port: int) -> bool:
+    """Whether a DHT node there answers the far machine within a moment."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with space(net.far).inside():
+        sock = socket.socket(family, socket.SOCK_DGRAM)
+    with sock:
+        sock.settimeout(0.5)
+        try:
+            sock.sendto(PING, (host, port))
+            return b"1:y1:r" in sock.recv(1000)
+        except OSError:
+            return False
+
+
+def greets(net: Net, host: str, port: int, info_hash: bytes) -> bool:
+    """Whether a peer there says hello to the far machine, which is how it shows that somebody takes calls."""
+    hello = b"\x13BitTorrent protocol" + bytes(8) + info_hash
+    with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+        with space(net.far).inside():
+            sock = stack.enter_context(socket.create_connection((host, port), 5))
+        sock.sendall(hello + b"-XX0000-" + b"x" * 12)
+        return sock.recv(68).startswith(hello[:20])
+    return False
+
+
+def test_a_session_lives_through_the_loss_of_its_interface(net, command, tmp_path):
+    film, port = tmp_path / "film.bin", 6002
+    film.write_bytes(random.Random(1).randbytes(300_000))
+    flags = ("--listen", f"{port}", "--interface", "wg0", "--peer", f"{FAR}:6001", "--bootstrap", f"{FAR}:1")
+    alone = (*only(), "--listen", "6001")
+    with contextlib.ExitStack() as stack:
+        start = stack.enter_context
+        plain = start(watching(net, "eth0"))
+        words = ("fetch", "--seed", "-o", tmp_path / "out", *flags, *only("dht", "lsd"))
+        seed = start(tl(net.far, tmp_path, "far", "seed", film, *alone))
+        info_hash = seed.wait("seeding")["info_hash"]
+        # Only from here on is there anybody to find: the interface is gone, and there is another way to the seed.
+        net.wires.ip("-n", net.home.namespace, "link", "set", "wg0", "down")
+        run = start(tl(net.home, tmp_path, "home", words[0], info_hash, *words[1:], command=command))
+        run.wait("progress", why="the network interface wg0 is down", reason="interface down")
+        net.wires.ip("-n", net.home.namespace, "link", "del", "wg0")
+        gone = "there is no network interface wg0"
+        wait_for(
+            "a call in vain", lambda: any(each["evidence"].get("failing") for each in run.events("progress", why=gone))
+        )
+        assert not plain.sent()
+        net.connect("wg0", VPN, 9, metric=20)
+        run.wait("complete")
+        # Others reach it too, by TCP and by UDP, by both families; and by this way only.
+        for host in (f"{VPN}.9", "fd71:2::9"):
+            wait_for(f"an answer from {host}", lambda host=host: answers(net, host, port))
+            wait_for(f"a hello from {host}", lambda host=host: greets(net, host, port, bytes.fromhex(info_hash)))
+        assert not plain.sent()
+        for host in (f"{PLAIN}.1", "fd71:1::1"):
+            assert not answers(net, host, port)
+            with space(net.far).inside(), pytest.raises(ConnectionRefusedError):
+                socket.create_connection((host, port), 5)
+
+
+def test_a_link_names_addresses_of_the_interface_only(net, command, tmp_path):
+    film = tmp_path / "film.bin"
+    film.write_bytes(b"x" * 1000)
+    for name, flags, hosts in (
+        ("vpn", ("--interface", "wg0"), {f"{VPN}.1", "fd71:2::1"}),
+        ("all", (), {f"{PLAIN}.1", f"{VPN}.1", "fd71:1::1", "fd71:2::1"}),
+    ):
+        with tl(net.home, tmp_path, name, "seed", film, "--listen", "6003", *flags, *only(), command=command) as run:
+            magnet = run.wait("seeding")["magnet"]
+        named = {part[5:].rpartition(":")[0].strip("[]") for part in magnet.split("&") if part.startswith("x.pe=")}
+        assert named == hosts
