@@ -644,6 +644,9 @@ MAX_PENDING_PER_IP: Final = 8
 PEER_IDLE_TIMEOUT: Final = 130.0
 """Nothing received, not even a keep-alive, which is due every two minutes (BEP 3); or one send under way for as long:
 it does not read what it asks for."""
+LAST_WORDS: Final = 1.0
+"""For what waits to be sent to a peer that we part from as friends: the Haves of who has everything now. Who leaves a
+session waits for it where somebody does not read."""
 KEEP_ALIVE: Final = 100.0
 """Send one when nothing was sent for so long; a margin to the two minutes of BEP 3."""
 NUDGE: Final = 5.0

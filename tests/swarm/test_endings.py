@@ -4,7 +4,7 @@ import pytest
 import trio
 
 from tests.strangers import Stranger, background, session_on, simulated, until, where
-from torrentlite.limits import KEEP_ALIVE, PEER_IDLE_TIMEOUT
+from torrentlite.limits import KEEP_ALIVE, LAST_WORDS, PEER_IDLE_TIMEOUT
 from torrentlite.wire import messages as wm
 
 
@@ -114,6 +114,41 @@ async def test_who_completes_says_goodbye_to_seeds_and_keeps_the_others(world):
         assert not leech.talk.ended
         assert leech.talk.all(wm.UploadOnly) == [wm.UploadOnly(True)]
         assert {message.piece for message in leech.talk.all(wm.Have)} == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize("stays", [False, True])
+@simulated()
+async def test_who_completes_and_parts_from_a_seed_has_told_it_of_everything(world, stays):
+    metainfo, data = world.torrent(1 << 20)
+    async with background() as nursery:
+        seed = await Stranger(world.host(), metainfo.info, data).serve(nursery)
+        async with session_on(world.host(), seed_to_seeds=stays) as session:
+            torrent = session.add(metainfo, peers=[seed.place])
+            await torrent.wait_complete()
+            if not stays:
+                await until(lambda: seed.talk.ended)
+        await until(lambda: seed.talk.ended)
+        assert {message.piece for message in seed.talk.all(wm.Have)} == set(range(metainfo.info.layout.piece_count))
+        assert seed.talk.all(wm.UploadOnly) == [wm.UploadOnly(True)]
+
+
+@simulated()
+async def test_who_has_it_all_waits_a_moment_for_who_does_not_read(world):
+    """That moment is and nobody else is kept waiting by it."""
+    metainfo, data = world.torrent(1 << 20)
+    async with background() as nursery:
+        seed = await Stranger(world.host(), metainfo.info, data).serve(nursery)
+        deaf = await Stranger(world.host(), metainfo.info, has=0).serve(nursery)
+        async with session_on(world.host(), seed_to_seeds=True) as session:
+            torrent = session.add(metainfo, peers=[deaf.place, seed.place])
+            await until(lambda: len(torrent.peers()) == 2)
+            deaf.machine.network.plugged = False
+            await torrent.wait_complete()
+            for peer in torrent._life.swarm.peers:
+                peer.sender.send(wm.encode(wm.KeepAlive()) * (1 << 20))  # more than a connection takes unread
+            began = trio.current_time()
+        assert trio.current_time() - began == pytest.approx(LAST_WORDS)
+        assert len(seed.talk.all(wm.Have)) == metainfo.info.layout.piece_count
 
 
 @simulated()

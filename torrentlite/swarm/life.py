@@ -483,11 +483,11 @@ class Life:
         """Leave the swarm: say goodbye, save, let go of everything. Never raises for the outside's faults."""
         self._set_state(State.CLOSED)
         self._commons.naps.drop(self)
-        self.swarm.close_all("leaving")
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self.discovery.leave())
                 with trio.CancelScope(shield=True):  # half closed would be closed by nobody
+                    await self.swarm.leave()
                     await self._crew.stop()
                     if self.content is not None:
                         try:

@@ -16,6 +16,7 @@ import trio
 from ..errors import NetworkError, ProtocolError
 from ..limits import (
     KEEP_ALIVE,
+    LAST_WORDS,
     MAX_EARLY_BITFIELDS,
     MAX_OUTBOX,
     MESSAGES_IN_A_ROW,
@@ -136,6 +137,15 @@ class Peer:
         """End this connection (sync; the tasks end by themselves)."""
         self.why_closed = self.why_closed or why
         self._scope.cancel()
+
+    def part(self, why: str) -> None:
+        """The same when what waits to be sent has gone, or LAST_WORDS later.
+
+        By its Haves a seed knows who has all now, and a queue that is thrown away holds the last ones.
+        """
+        self.why_closed = self.why_closed or why
+        self._scope.deadline = min(self._scope.deadline, trio.current_time() + LAST_WORDS)
+        self.sender.finish()
 
     async def _read(self) -> None:
         wire, stream, handlers = self.wire, self.stream, self._HANDLERS

@@ -31,6 +31,7 @@ class Sender:
         self._peer = peer
         self.asked: deque[wm.MetadataRequest | wm.HashRequest] = deque()
         self._outbox = bytearray()
+        self._finishing = False
         self._sending_since = math.inf
         self._wake = trio.Event()
         self._booked = 0
@@ -54,6 +55,11 @@ class Sender:
         """There is something new to do: a request was queued."""
         self._wake.set()
 
+    def finish(self) -> None:
+        """Send what waits, blocks aside, and then close the connection."""
+        self._finishing = True
+        self._wake.set()
+
     def stuck_for(self, now: float) -> float:
         """Seconds since which one send has not come to its end; below 0 where none is under way."""
         return now - self._sending_since
@@ -69,10 +75,10 @@ class Sender:
             self.send(wm.encode(wm.KeepAlive()))
 
     async def run(self) -> None:
-        """Send for ever."""
+        """Send until it is enough (``finish``)."""
         peer = self._peer
         try:
-            while True:
+            while not self._finishing:
                 if self.asked and not self._outbox:
                     await self._answer_some()
                 if peer.uploads and self._may_send(trio.current_time()):
@@ -87,6 +93,9 @@ class Sender:
                     else:
                         self._unbook()
                         await self._wake.wait()
+            if self._outbox:
+                await self._flush([])
+            peer.close("")
         finally:
             self._unbook()
 

@@ -114,6 +114,7 @@ class Swarm:
         self.complete = False
         self.open = False
         self.wasted = 0
+        self._last_gone: trio.Event | None = None
         self._turn = 0
         self._next_peer_tick = now
 
@@ -195,17 +196,32 @@ class Swarm:
             self.peerlist.disconnected(home, now, useful=peer.useful)
         log.debug("%s: %s gone: %s", self.owner.info_hash, peer.address, peer.why_closed)
         self.slots.left(peer, now)
+        if self._last_gone is not None and not self.peers:
+            self._last_gone.set()
         if self.open and not self.peers:
             self.dialler.alone(now)
             self.owner.left_alone()
         self.dialler.dial_more(now)
 
     def close_all(self, why: str) -> None:
-        """Say goodbye to everybody and take nobody in."""
+        """Close all connections and take nobody in."""
         self.open = False
         self.web.stop()
         for peer in list(self.peers):
             peer.close(why)
+
+    async def leave(self) -> None:
+        """The same for good. Who has everything lets it be heard first, as others count on who has what."""
+        why = "leaving"
+        if not self.complete:
+            self.close_all(why)
+            return
+        self.open = False
+        for peer in list(self.peers):
+            peer.part(why)
+        if self.peers:
+            self._last_gone = trio.Event()
+            await self._last_gone.wait()
 
     def keep_only(self, *sources: str) -> None:
         """Forget who was named by others than these, and say goodbye to those who are here."""
@@ -293,7 +309,7 @@ class Swarm:
     def peer_advanced(self, peer: Peer) -> None:
         """A peer has more than before."""
         if self.complete and peer.is_seed and not self.commons.settings.seed_to_seeds:
-            peer.close("both are seeds")
+            peer.part("both are seeds")
 
     def request_all(self, now: float) -> None:
         """There is something new to ask for (room in memory, blocks given back, pieces wanted)."""
