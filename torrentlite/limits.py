@@ -156,6 +156,8 @@ MAX_PORTS_PER_HOST: Final = 8
 """Addresses kept of one public IP address: some peers share one behind a NAT, but thousands are somebody's target."""
 MAX_BANS: Final = 10_000
 """Bans of one torrent; the oldest go, for a list that only grows is a leak that strangers control."""
+MAX_COPIES: Final = 10_000
+"""Peers of one torrent that are counted as having everything: who lies under one id after the other fills no memory."""
 MAX_OWN_ADDRESSES: Final = 64
 """Addresses at which we met ourselves: interfaces, families and what NATs make of them. Who repeats what he is told
 looks the same, and may do so at any number of them: the first found is forgotten first."""

@@ -102,6 +102,8 @@ class TorrentStats(NamedTuple):
     download_limit: int = 0
     reused: int = 0
     """Bytes that were right in what was copied from elsewhere (``reuse``), since it was added."""
+    copies: int = 0
+    """Peers that were seen with everything since all that is wanted is here, each once; see ``Torrent.wait_copies``."""
 
     @property
     def progress(self) -> float:

@@ -34,7 +34,7 @@ def parse(*words: str) -> argparse.Namespace:
 SAMPLES = {
     "DIR": ("x/y", "x/y"), "FILE": ("x/y", "x/y"), "WHICH": ("'a b' 2", ["a b", "2"]), "TIME": ("1m", 60.0),
     "[HOST:]PORT": ("[::1]:5", ("::1", 5)), "HOST:PORT": ("h:1 h:2", [("h", 1), ("h", 2)]), "RATE": ("2k", 2048),
-    "PORT": ("8000", 8000), "R": ("1.5", 1.5), "SIZE": ("32k", 32768), "TEXT": ("some words", "some words"),
+    "PORT": ("8000", 8000), "N": ("3", 3), "R": ("1.5", 1.5), "SIZE": ("32k", 32768), "TEXT": ("some words", "some words"),
     "HEX": ("ab" * 32, "ab" * 32), "CMD": ("mpv --quiet", "mpv --quiet"), "COUNT": ("3", 3),
     "URL": ("https://a/ https://b/", ["https://a/", "https://b/"]), "WHEN": ("prefer", "prefer"),
     "PROXY": ("socks5://a:1", "socks5://a:1"), "OTHER": ("'a b' c", ["a b", "c"]), "NAME": ("wg0", "wg0"),

@@ -61,6 +61,9 @@ def test_a_plain_line() -> None:
     assert line(look(stats(state=State.SEEDING, uploaded=5 << 20, peers=1), FINE, sharing=True)) == (
         "seeding debian.iso  ↑ 0 B/s  5.00 MiB shared  1 peer"
     )
+    assert line(look(stats(state=State.SEEDING, uploaded=5 << 20, peers=0, copies=2), FINE, sharing=True)) == (
+        "seeding debian.iso  ↑ 0 B/s  5.00 MiB shared  2 others have it  0 peers"
+    )
     assert len(line(look(stats(name="x" * 500), FINE))) < 200
 
 
@@ -93,6 +96,8 @@ def test_a_seed_that_nobody_asks_says_nothing() -> None:
     idle = Glance("x", "seeding", total=100, steady=True)
     assert not any(pulse.line_due(idle, float(second)) for second in range(1000))
     assert pulse.line_due(Glance("x", "seeding", total=100, steady=True, uploaded=7), 1000.0)
+    assert not pulse.line_due(Glance("x", "seeding", total=100, steady=True, uploaded=7), 2000.0)
+    assert pulse.line_due(Glance("x", "seeding", total=100, steady=True, uploaded=7, copies=1), 2000.0)
 
 
 def test_what_it_waits_for_is_said_once_and_at_once() -> None:
@@ -142,6 +147,7 @@ def test_json_fields() -> None:
         "sources": {},
         "eta_s": 117,
         "uploaded": 0,
+        "copies": 0,
         "stage": "downloading",
         "why": "all 3 peers choke us",
         "reason": "choked",

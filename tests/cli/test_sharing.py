@@ -1,4 +1,4 @@
-"""How long is shared: --seed, --ratio and --seed-time, in a simulated world."""
+"""How long is shared: --seed, --ratio, --copies and --seed-time, in a simulated world."""
 
 from __future__ import annotations
 
@@ -14,13 +14,21 @@ from torrentlite.cli.output import Output
 from torrentlite.cli.terminal import Mode
 
 
-def flags(*, seed: bool = False, ratio: float | None = None, seed_time: float | None = None) -> argparse.Namespace:
-    return argparse.Namespace(seed=seed, ratio=ratio, seed_time=seed_time)
+def flags(
+    *, seed: bool = False, ratio: float | None = None, copies: int | None = None, seed_time: float | None = None
+) -> argparse.Namespace:
+    return argparse.Namespace(seed=seed, ratio=ratio, copies=copies, seed_time=seed_time)
 
 
 @pytest.mark.parametrize(
     ("args", "wanted"),
-    [(flags(), False), (flags(seed=True), True), (flags(ratio=0.0), True), (flags(seed_time=1.0), True)],
+    [
+        (flags(), False),
+        (flags(seed=True), True),
+        (flags(ratio=0.0), True),
+        (flags(copies=1), True),
+        (flags(seed_time=1.0), True),
+    ],
 )
 def test_a_limit_is_a_wish(args: argparse.Namespace, wanted: bool) -> None:
     assert sharing.wanted(args) is wanted
@@ -33,6 +41,9 @@ def test_a_limit_is_a_wish(args: argparse.Namespace, wanted: bool) -> None:
         (flags(ratio=0.5), 5),  # and the other half, for who is being served
         (flags(ratio=0.0), 0),
         (flags(ratio=5.0, seed_time=4.0), 4),
+        (flags(copies=1), 10),
+        (flags(copies=1, ratio=0.5), 5),
+        (flags(copies=2), math.inf),
         (flags(seed_time=30.0), 30),
         (flags(seed=True), math.inf),
         (flags(ratio=1.5), math.inf),
@@ -66,6 +77,25 @@ async def test_who_is_being_served_gets_the_rest(world) -> None:  # type: ignore
         await sharing.share(torrent, session, flags(ratio=0.9), Output(Mode.QUIET))
         with trio.fail_after(1):
             await fetched.wait_complete()
+
+
+@pytest.mark.parametrize("copies", [1, 2])
+@simulated()
+async def test_who_is_still_fetching_gets_a_moment(world, copies: int) -> None:  # type: ignore[no-untyped-def]
+    """One has all, and another all but a little: it is not left with that."""
+    metainfo, data = world.torrent(1_000_000)
+    seed = world.host(up=100_000)
+    seed.put(metainfo.info, data)
+    async with session_on(seed) as session, session_on(world.host()) as first, session_on(world.host()) as second:
+        torrent = session.add(metainfo)
+        one = first.add(metainfo, peers=[where(seed, session)])
+        await trio.sleep(2)
+        other = second.add(metainfo, peers=[where(seed, session)])
+        await sharing.share(torrent, session, flags(copies=copies), Output(Mode.QUIET))
+        with trio.fail_after(1):
+            await one.wait_complete()
+            await other.wait_complete()
+        assert torrent.stats().copies >= copies
 
 
 @simulated()

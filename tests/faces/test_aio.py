@@ -135,7 +135,8 @@ def test_time_limits_and_cancellation_are_those_of_asyncio(run, tmp_path):
     async def main():
         async with tl.open_session(LOCAL) as session:
             torrent = session.add("cd" * 20, tmp_path)
-            for wait in (torrent.wait_info, torrent.wait_metadata, torrent.wait_complete, torrent.wait_checked):
+            waits = (torrent.wait_info, torrent.wait_metadata, torrent.wait_checked, torrent.wait_complete)
+            for wait in (*waits, torrent.wait_copies):
                 with pytest.raises(TimeoutError):
                     async with asyncio.timeout(0.01):
                         await wait()

@@ -127,7 +127,8 @@ def test_what_is_misspelt_was_not_removed(tmp_path):
 def test_time_limits(tmp_path):
     with tl.open_session(LOCAL) as session:
         torrent = session.add("cd" * 20, tmp_path)
-        for wait in (torrent.wait_info, torrent.wait_metadata, torrent.wait_checked, torrent.wait_complete):
+        waits = (torrent.wait_info, torrent.wait_metadata, torrent.wait_checked, torrent.wait_complete)
+        for wait in (*waits, torrent.wait_copies):
             with pytest.raises(TimeoutError, match=r"not within 0\.01 s"):
                 wait(timeout=0.01)
 

@@ -117,6 +117,20 @@ class Torrent(torrent_module.Torrent):
         async with guest() as trio:
             return await trio.run(super().wait_complete)
 
+    async def wait_copies(self, count: int = 1) -> None:
+        """Wait until so many others have all of it, and we do: then a seed may go.
+
+        Counted in ``TorrentStats.copies``: who is met with everything, or gets it, while all that we want is here.
+        Peers say themselves what they have. Those it was fetched from count too, where we meet them again.
+
+        Raises:
+            ValueError: the count is below 1 or above 10,000 (no more are told apart).
+            TorrentError: the torrent failed (its ``error``).
+            TorrentRemovedError: it was removed, or its session left.
+        """
+        async with guest() as trio:
+            await trio.run(lambda: super(Torrent, self).wait_copies(count))
+
     def open(self, file: str | int | None = None, *, read_ahead: int | None = None) -> Opening:  # type: ignore[override]
         """Read a file while it downloads: ``async with torrent.open("a/b.mkv") as file: await file.read(1000)``.
 

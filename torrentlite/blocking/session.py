@@ -216,6 +216,25 @@ class Torrent(Face[_Torrent]):
         require_no_loop("Torrent.wait_complete")
         return self._portal.run(self._inner.wait_complete, timeout=timeout)
 
+    def wait_copies(self, count: int = 1, *, timeout: float | None = None) -> None:
+        """Wait until so many others have all of it, and we do: then a seed may go.
+
+        Counted in ``TorrentStats.copies``: who is met with everything, or gets it, while all that we want is here.
+        Peers say themselves what they have. Those it was fetched from count too, where we meet them again.
+
+        Args:
+            count: of the others.
+            timeout: seconds; None to wait as long as it takes.
+
+        Raises:
+            ValueError: the count is below 1 or above 10,000 (no more are told apart).
+            TorrentError: the torrent failed (its ``error``).
+            TorrentRemovedError: it was removed, or its session left.
+            TimeoutError: not within ``timeout`` seconds.
+        """
+        require_no_loop("Torrent.wait_copies")
+        self._portal.run(lambda: self._inner.wait_copies(count), timeout=timeout)
+
     def open(
         self, file: str | int | None = None, *, read_ahead: int | None = None, timeout: float | None = None
     ) -> Reader:

@@ -367,6 +367,7 @@ def _add_sharing(add: CommandParser) -> None:
     add.add_argument(
         "--ratio", metavar="R", type=values.RATIO, help="share until R times the size was given (1.0: once)"
     )
+    add.add_argument("--copies", metavar="N", type=values.COPIES, help="share until N others have all of it")
     add.add_argument("--seed-time", metavar="TIME", type=values.DURATION, help="share for so long: 90s, 30m, 2d")
 
 

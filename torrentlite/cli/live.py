@@ -17,8 +17,8 @@ from .screen import Frame, to_terminal
 _LEAST_BAR: Final = 10
 _MOST_BAR: Final = 50
 # What a narrow terminal does without, first to last.
-_DISPENSABLE: Final = ("shared", "web", "up", "peers", "down", "left")
-_STYLES: Final = {"down": "green", "up": "magenta", "shared": "dim", "peers": "", "web": "", "left": "cyan"}
+_DISPENSABLE: Final = ("shared", "web", "up", "copies", "peers", "down", "left")
+_STYLES: Final = {"down": "green", "up": "magenta", "shared": "dim", "left": "cyan"}
 
 
 def view(glances: Sequence[Glance], width: int, height: int, hint: str = "") -> list[Text]:
@@ -75,7 +75,7 @@ def _facts(glance: Glance, width: int) -> Text:
         text.append_text(bar(glance.done / glance.total, max(0, min(room, _MOST_BAR))))
         text.append("  ")
     for number, (key, part) in enumerate(parts.items()):
-        text.append("  " if number else "").append(part, _STYLES[key])
+        text.append("  " if number else "").append(part, _STYLES.get(key, ""))
     text.rstrip()
     return text
 

@@ -12,7 +12,7 @@ import trio
 from .. import Metainfo, Torrent, open_session
 from ..errors import StorageError
 from ..metainfo.text import display
-from . import progress, sessions, sources, stream, units
+from . import progress, sessions, sharing, sources, stream, units
 from .exits import Exit, UsageError
 from .listing import file_names
 from .output import Job, Output
@@ -59,7 +59,7 @@ def _check(args: argparse.Namespace, output: Output) -> None:
     for flag in ("list", "seed", "sha256", "overwrite", "reuse"):
         if getattr(args, flag):
             raise UsageError(f"-o - does not go with --{flag.replace('_', '-')}")
-    if args.ratio is not None or args.seed_time is not None:
+    if sharing.wanted(args):
         raise UsageError("-o - keeps nothing that could be shared")
     if sys.__stdout__ is None:  # what stands in for it takes everything
         raise UsageError("-o - writes to stdout, and that is closed")

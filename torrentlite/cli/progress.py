@@ -44,6 +44,8 @@ class Glance(NamedTuple):
     uploaded: int = 0
     peers: int = 0
     web_seeds: int = 0
+    copies: int = 0
+    """Others that were seen with everything."""
     eta: float | None = None
     why: Why = FINE
     moved: int = 0
@@ -84,6 +86,7 @@ def look(stats: TorrentStats, why: Why, *, sharing: bool = False) -> Glance:
         uploaded=stats.uploaded,
         peers=stats.peers,
         web_seeds=stats.web_seeds,
+        copies=stats.copies,
         eta=eta,
         why=why,
         moved=stats.done + stats.checked + stats.metadata_done + max(0, stats.downloaded - stats.wasted),
@@ -103,7 +106,7 @@ class Pulse:
         self._since = now
         self._line_at = now
         self._step = 0
-        self._uploaded = 0
+        self._given = (0, 0)
         self._told = Reason.FINE
 
     def idle(self, glance: Glance, now: float) -> float:
@@ -121,13 +124,13 @@ class Pulse:
             self._stage, self._step = glance.stage, step
         rested = now - self._line_at >= _LINE_EVERY
         # A seed that nobody asks has nothing new to say, for days.
-        told = glance.steady and glance.uploaded == self._uploaded
+        told = glance.steady and (glance.uploaded, glance.copies) == self._given
         # What it waits for is said once, at once.
         news = bool(reason(glance)) and glance.why.reason is not self._told
         due = (rested and not told) or (self._step < step < _STEPS) or news
         self._told = glance.why.reason
         if due:
-            self._line_at, self._step, self._uploaded = now, step, glance.uploaded
+            self._line_at, self._step, self._given = now, step, (glance.uploaded, glance.copies)
         return due
 
 
@@ -144,7 +147,7 @@ def line(glance: Glance) -> str:
 
 
 def movement(glance: Glance) -> dict[str, str]:
-    """The parts that change, in the order they are shown: down, up, shared, peers, web, left, as far as there are."""
+    """The parts that change, as far as there are, in this order: down, up, shared, copies, peers, web, left."""
     parts = {}
     if glance.stage == "downloading":
         parts["down"] = f"↓ {units.rate(glance.down_rate)}"
@@ -153,6 +156,8 @@ def movement(glance: Glance) -> dict[str, str]:
     if glance.uploaded or glance.steady:
         parts["up"] = f"↑ {units.rate(glance.up_rate)}"
         parts["shared"] = f"{units.size(glance.uploaded)} shared"
+    if glance.copies and glance.steady:
+        parts["copies"] = f"{units.others_have(glance.copies)} it"
     if glance.peers or glance.steady:
         parts["peers"] = units.plural(glance.peers, "peer")
     if glance.web_seeds:
@@ -193,6 +198,7 @@ def fields(glance: Glance) -> tuple[str, dict[str, Any]]:
         "sources": dict(glance.sources),
         "eta_s": None if glance.eta is None else round(glance.eta),
         "uploaded": glance.uploaded,
+        "copies": glance.copies,
         "stage": glance.stage,
         "why": reason(glance) or None,
         "reason": glance.why.reason.value,

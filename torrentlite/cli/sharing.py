@@ -1,4 +1,4 @@
-"""Sharing after completion: whether, and until when (``--seed``, ``--ratio``, ``--seed-time``)."""
+"""Sharing after completion: whether, and until when (``--seed``, ``--ratio``, ``--copies``, ``--seed-time``)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .output import Output
 _LOOK: float = 0.5
 """Seconds between two looks at whether enough was shared."""
 _REST: float = 30.0
-"""Seconds that who is being served gets after the ratio is reached: 1.0 shall make one whole copy, and its end is still
-under way when we count it."""
+"""Seconds that who is being served gets after it was enough: a ratio of 1.0 shall make one whole copy, and its end is
+still under way when we count it."""
 
 
 def wanted(args: argparse.Namespace) -> bool:
     """Whether ``fetch`` goes on sharing: a limit for it is a wish for it."""
-    return args.seed or args.ratio is not None or args.seed_time is not None
+    return args.seed or any(limit is not None for limit in (args.ratio, args.copies, args.seed_time))
 
 
 async def share(torrent: Torrent, session: Session, args: argparse.Namespace, output: Output) -> None:
@@ -48,7 +48,8 @@ async def _until_enough(torrent: Torrent, args: argparse.Namespace, began: float
             raise torrent.error or TorrentError(f"{torrent.name} failed")
         stats = torrent.stats()
         # Without a byte to give, any ratio is reached.
-        if enough_at is None and args.ratio is not None and (stats.ratio >= args.ratio or not stats.total):
+        given = args.ratio is not None and (stats.ratio >= args.ratio or not stats.total)
+        if enough_at is None and (given or (args.copies is not None and stats.copies >= args.copies)):
             enough_at = now
         if enough_at is not None and (now - enough_at >= _REST or not _being_served(torrent)):
             return
@@ -58,10 +59,19 @@ async def _until_enough(torrent: Torrent, args: argparse.Namespace, began: float
 
 
 def _say_what_was_shared(torrent: Torrent, began: float, output: Output) -> None:
-    stats = torrent.stats()
+    stats, seconds = torrent.stats(), trio.current_time() - began
+    output.event(
+        "shared",
+        torrent.info_hash,
+        uploaded=stats.uploaded,
+        ratio=round(stats.ratio, 4),
+        copies=stats.copies,
+        seconds=round(seconds, 3),
+    )
     output.note(
         f"{display(torrent.name)}: shared {units.size(stats.uploaded)} "
-        f"in {units.duration(trio.current_time() - began)}, {stats.ratio:.2f} times its size"
+        f"in {units.duration(seconds)}, {stats.ratio:.2f} times its size"
+        + (f"; {units.others_have(stats.copies)} all of it" if stats.copies else "")
     )
 
 

@@ -96,6 +96,11 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+def others_have(count: int) -> str:
+    """``1 other has``, ``2 others have``."""
+    return f"{plural(count, 'other')} {'has' if count == 1 else 'have'}"
+
+
 def _scaled(count: float) -> tuple[str, str]:
     units = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
     power = 0

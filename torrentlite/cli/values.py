@@ -10,6 +10,7 @@ import urllib.parse
 from collections.abc import Callable
 from typing import Any, Final
 
+from ..limits import MAX_COPIES
 from ..metainfo.text import display
 from . import units
 
@@ -125,6 +126,13 @@ def parse_ratio(text: str) -> float:
     return ratio
 
 
+def parse_copies(text: str) -> int:
+    """How many others shall have everything."""
+    if not re.fullmatch(r"[0-9]{1,6}", text, re.ASCII) or not 1 <= int(text) <= MAX_COPIES:
+        raise ValueError(f"{text!r} is not a number of others, from 1 to {MAX_COPIES:,}")
+    return int(text)
+
+
 def parse_port(text: str) -> int:
     """A port, or 0 for any free one."""
     if not re.fullmatch(r"[0-9]{1,5}", text, re.ASCII) or int(text) > 65535:
@@ -135,6 +143,7 @@ def parse_port(text: str) -> int:
 SIZE: Final = checked(units.parse_size)
 DURATION: Final = checked(units.parse_duration)
 RATIO: Final = checked(parse_ratio)
+COPIES: Final = checked(parse_copies)
 PORT: Final = checked(parse_port)
 PEER: Final = checked(parse_peer)
 LISTEN: Final = checked(parse_listen)

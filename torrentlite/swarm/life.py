@@ -223,9 +223,10 @@ class Life:
             self.streams.put(ev.StateChanged(before, state, message))
             self.discovery.follow(active=self.active)
         self.moved_at = trio.current_time()
-        self._wake_waiters()
+        self.wake_waiters()
 
-    def _wake_waiters(self) -> None:
+    def wake_waiters(self) -> None:
+        """Whoever waits looks again at what it waits for."""
         self.changed.set()
         self.changed = trio.Event()
         self.reading.wake()
@@ -356,7 +357,7 @@ class Life:
             self.swarm.keep_only(TRACKER, BY_HAND)
         if info.lacks_layers:
             self.beginning.ask()
-            self._wake_waiters()
+            self.wake_waiters()
             return
         self.streams.put(ev.MetadataReceived(self.name, info.total, len(info.wanted_files)))
         self._start_opening()
@@ -401,7 +402,7 @@ class Life:
             return  # what stopped it still holds, whatever the disk does to who has not noticed yet
         self.error = error
         log.warning("%s: %s", self.name, error or "the disk works again")
-        self._wake_waiters()
+        self.wake_waiters()
 
     def storage_failed(self, error: TorrentError) -> None:
         """The disk refuses for good."""

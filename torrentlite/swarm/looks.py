@@ -52,6 +52,7 @@ def torrent_stats(torrent: Life, content: Content | None, swarm: Swarm) -> Torre
         metadata_total=metadata_total,
         private=torrent.private,
         added_at=torrent.added_at,
+        copies=len(swarm.copies),
         web_seeds=swarm.web.active,
         upload_limit=int(torrent.up.rate),
         download_limit=int(torrent.down.rate),

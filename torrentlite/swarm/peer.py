@@ -56,6 +56,7 @@ class Peer:
         allowed_fast: pieces that it lets us ask for while it chokes us (BEP 6).
         offered: those that it ever named as such.
         has_metadata: it has said that it has the info dictionary.
+        brought: bytes of pieces that it had before it had any from us.
     """
 
     def __init__(self, swarm: Swarm, stream: Stream, theirs: Handshake, *, incoming: bool, source: str) -> None:
@@ -95,6 +96,7 @@ class Peer:
         self.dht_port = 0
         self.down_meter = RateMeter()
         self.up_meter = RateMeter()
+        self.brought = 0
         self.unwanted = 0
         self.metadata_requests = 0
         self.hash_requests = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 import trio
@@ -20,6 +20,7 @@ from ..wire.handshake import Handshake
 from . import asking
 from .admission import Admission
 from .commons import Commons
+from .copies import Copies
 from .crew import Crew
 from .dht import Dht
 from .dialler import Dialler
@@ -78,6 +79,9 @@ class SwarmOwner(Protocol):
     def left_alone(self) -> None:
         """The last peer is gone."""
 
+    def wake_waiters(self) -> None:
+        """Something is so that somebody may wait for."""
+
 
 class Swarm:
     """The peers of one torrent.
@@ -91,6 +95,7 @@ class Swarm:
         slots: who is served.
         downloading: whether there is something to ask for at all.
         complete: whether everything wanted is here.
+        copies: peers that were seen with everything since then.
         wasted: bytes of blocks that we could not use.
     """
 
@@ -110,6 +115,7 @@ class Swarm:
         self.extensions = Extensions(self)
         self.layers = Layers(self)
         self.web = WebSeeds(self)
+        self.copies = Copies()
         self.downloading = False
         self.complete = False
         self.open = False
@@ -190,6 +196,7 @@ class Swarm:
     def _left(self, peer: Peer) -> None:
         """A peer is gone: what it owed and had is counted no more, and its place is free."""
         now = trio.current_time()
+        self._count_copies([peer], parting=True)
         if self.pieces is not None and peer.joined:
             self.pieces.peer_left(peer)
         if (home := peer.callable_at) and all(other.callable_at != home for other in self.peers):
@@ -311,6 +318,17 @@ class Swarm:
         if self.complete and peer.is_seed and not self.commons.settings.seed_to_seeds:
             peer.part("both are seeds")
 
+    def _count_copies(self, peers: Iterable[Peer], *, parting: bool = False) -> None:
+        """Of these, who has everything, where we have."""
+        if not self.complete or self.pieces is None:
+            return
+        counted = len(self.copies)
+        for peer in peers:
+            if peer.joined and (peer.is_seed or (parting and self.copies.took_all(peer, self.pieces.layout))):
+                self.copies.saw(peer)
+        if len(self.copies) > counted:
+            self.owner.wake_waiters()
+
     def request_all(self, now: float) -> None:
         """There is something new to ask for (room in memory, blocks given back, pieces wanted)."""
         self.web.wake()
@@ -360,6 +378,8 @@ class Swarm:
     def sent_blocks(self, peer: Peer, size: int) -> None:
         """Blocks went out."""
         now = trio.current_time()
+        if not peer.uploaded and self.pieces is not None:
+            peer.brought = self.pieces.layout.bytes_of_pieces(peer.has)
         peer.up_meter.add(size, now)
         self.commons.up_meter.add(size, now)
         if self.pieces is not None:  # else a recheck began while they were on their way
@@ -390,6 +410,7 @@ class Swarm:
                 self.pieces.fastest = max(fastest, self.web.fastest(now))
             if self.peers:
                 self.extensions.tell_of_peers(now)
+                self._count_copies(self.peers)
         self.slots.tick(now)
         self.extensions.ask_metadata()
         self.layers.ask()

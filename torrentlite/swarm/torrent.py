@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 import trio
 
 from ..errors import TorrentError, TorrentRemovedError, again
+from ..limits import MAX_COPIES
 from ..metainfo.metainfo import Info, InfoHashes, Metainfo
 from ..metainfo.mutable import MutableLink
 from ..net.url import TRACKER, parse_url
@@ -277,6 +278,21 @@ class Torrent:
         """
         await self._wait_until(lambda: self.state is State.SEEDING)
         return self.paths()
+
+    async def wait_copies(self, count: int = 1) -> None:
+        """Wait until so many others have all of it, and we do: then a seed may go.
+
+        Counted in ``TorrentStats.copies``: who is met with everything, or gets it, while all that we want is here.
+        Peers say themselves what they have. Those it was fetched from count too, where we meet them again.
+
+        Raises:
+            ValueError: the count is below 1 or above 10,000 (no more are told apart).
+            TorrentError: the torrent failed (its ``error``).
+            TorrentRemovedError: it was removed, or its session left.
+        """
+        if not 1 <= count <= MAX_COPIES:
+            raise ValueError(f"count must be between 1 and {MAX_COPIES:,}")
+        await self._wait_until(lambda: len(self._life.swarm.copies) >= count)
 
     async def _wait_until(self, done: Callable[[], bool]) -> None:
         await trio.lowlevel.checkpoint()

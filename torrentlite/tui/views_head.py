@@ -96,6 +96,8 @@ def _rates(job: Shown, width: int) -> Line:
     if stats.uploaded:
         parts.append([seg(f"ratio {stats.ratio:.2f}", DIM)])
         parts.append([seg(f"{units.size(stats.uploaded)} shared", DIM)])
+    if stats.copies:
+        parts.append([seg(f"{units.others_have(stats.copies)} it", GOOD)])
     if stats.wasted:
         parts.append([seg(f"{units.size(stats.wasted)} wasted", DIM)])
     if stats.hash_failures:

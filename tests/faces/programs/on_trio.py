@@ -62,6 +62,7 @@ async def follow(torrent: tl.Torrent) -> None:
         assert_type(await torrent.wait_info(), tl.Info)
         assert_type(await torrent.wait_metadata(), tl.Metainfo)
         await torrent.wait_checked()
+        await torrent.wait_copies(2)
         assert_type(await torrent.wait_complete(), tuple[pathlib.Path, ...])
     assert_type(torrent.name, str)
     assert_type(torrent.hashes, tl.InfoHashes)

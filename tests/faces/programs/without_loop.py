@@ -60,6 +60,7 @@ def follow(torrent: tl.Torrent) -> None:
     assert_type(torrent.wait_info(timeout=60), tl.Info)
     assert_type(torrent.wait_metadata(timeout=60), tl.Metainfo)
     torrent.wait_checked(timeout=60)
+    torrent.wait_copies(2, timeout=60)
     assert_type(torrent.wait_complete(timeout=60), tuple[pathlib.Path, ...])
     assert_type(torrent.name, str)
     assert_type(torrent.hashes, tl.InfoHashes)
