@@ -220,6 +220,12 @@ def test_a_session_lives_through_the_loss_of_its_interface(net, command, tmp_pat
                 socket.create_connection((host, port), 5)
 
 
+def test_the_doctor_names_an_interface_that_is_down(net, command, tmp_path):
+    net.wires.ip("-n", net.home.namespace, "link", "set", "wg0", "down")
+    with tl(net.home, tmp_path, "doctor", "doctor", "--interface", "wg0", *NODES, command=command) as run:
+        assert run.wait("check", name="interface")["message"] == "the network interface wg0 is down"
+
+
 def test_a_link_names_addresses_of_the_interface_only(net, command, tmp_path):
     film = tmp_path / "film.bin"
     film.write_bytes(b"x" * 1000)

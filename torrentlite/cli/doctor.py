@@ -57,6 +57,9 @@ async def _look(args: argparse.Namespace, output: Output, say: Callable[[Finding
         output.note("asking the network, for up to a minute")
     host, port = args.listen or ("", sessions.kept_port(state))
     world = real_world(host, args.interface)
+    if trouble := world.interface():
+        cure = "nothing goes another way until then; --interface '' does without it for once"
+        say(Finding("interface", Verdict.BAD, trouble, cure))
     say(await clock.look(world.network, args.time_server or clock.SERVER, secret=os.urandom))
     routers = args.bootstrap or ROUTERS
     async with open_outside(
