@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import pathlib
+import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -345,6 +346,23 @@ async def test_each_is_read_once_however_often_it_is_asked(
 
 
 # -- what may happen meanwhile -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("theirs", "executable", "ours"), [(0o600, "", 0o600), (0o604, "x", 0o715), (0o444, "x", 0o755)]
+)
+async def test_nobody_reads_the_copy_who_may_not_read_the_file(
+    tmp_path: pathlib.Path, other: pathlib.Path, theirs: int, executable: str, ours: int
+) -> None:
+    lay(other, {"c": C[:-1]})
+    (other / "c").chmod(theirs)
+    home = Home(tmp_path, Shape({"c": C}, attr={"c": executable} if executable else {}), reuse=[other])
+    before = os.umask(0o022)
+    try:
+        await home.open(home.disk())
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(home.part(0).stat().st_mode) == ours
 
 
 async def test_holes_are_zeros_like_others(tmp_path: pathlib.Path, other: pathlib.Path) -> None:

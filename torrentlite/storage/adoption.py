@@ -6,8 +6,10 @@ file, so a donor that is changed meanwhile does no harm.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import stat
 from collections.abc import Callable, Generator, Iterator, Sequence
 
 import trio
@@ -97,6 +99,7 @@ class Adoption:
         try:
             size = min(status.st_size, self._layout.file_lengths[file])
             with self._storage.adopting(file, size) as target:
+                _hide(target, status)
                 position = 0
                 while position < size:
                     try:
@@ -112,6 +115,15 @@ class Adoption:
             self._adopted.append(file)
         finally:
             os.close(source)
+
+
+def _hide(target: int, status: os.stat_result) -> None:
+    """Nobody may read a copy who may not read the file itself: as long as it is not hashed, it may be anything."""
+    mode = stat.S_IMODE(os.fstat(target).st_mode)
+    hidden = mode & (status.st_mode | 0o711)  # that it may be executed is the torrent's to say
+    if hidden != mode and hasattr(os, "fchmod"):
+        with contextlib.suppress(OSError):  # a file system that knows no permissions
+            os.fchmod(target, hidden)
 
 
 class _UnreadableError(Exception):

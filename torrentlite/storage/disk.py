@@ -135,8 +135,8 @@ class Disk:
         trusted, doubtful = sort_pieces(self._layout, resume, found, recheck=recheck)
         right = await check_pieces(self._info, self._storage, doubtful, self._offload, progress)
         have = trusted | right
-        if self._adoption is not None:
-            self.reused += bytes_of_files(adopted, have, self._layout)
+        if adopted:
+            self.reused += await self._offload.run(bytes_of_files, adopted, have, self._layout)
         await self._offload.run(self._storage.select, self._wanted, have, doubtful & ~right)
         self._ledger = Ledger(self._info, trusted, right, found.stamps)
         self._spilled.clear()
@@ -149,7 +149,7 @@ class Disk:
 
     async def _adopt(self, resume: Resume, progress: Callable[[int, int], None] | None) -> Sequence[int]:
         """Bring what lies elsewhere of files that are not here; returns which there was something of."""
-        if self._adoption is None or not (files := self._adoption.absent()):
+        if self._adoption is None or not (files := await self._offload.run(self._adoption.absent)):
             return ()
         gone = [file for file in files if file in resume.stamps]
         if self._journal and gone:
