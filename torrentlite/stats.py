@@ -86,7 +86,8 @@ class TorrentStats(NamedTuple):
     known_peers: int
     distributed_copies: float
     checked: int
-    """Bytes looked at by the check under way (of ``check_total``); what is copied from elsewhere counts twice."""
+    """Bytes looked at by the check under way (of ``check_total``); what is copied from elsewhere counts twice, and
+    a name that is looked at there as 1 KiB."""
     check_total: int
     metadata_done: int
     metadata_total: int

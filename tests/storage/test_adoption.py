@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import pathlib
@@ -314,6 +315,32 @@ async def test_so_many_names_are_looked_at(
     assert ("more than 22 files to reuse" in caplog.text) == bool(more)
 
 
+async def test_a_system_that_does_not_tell_what_a_name_is(
+    home: Home, shape: Shape, other: pathlib.Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Python then asks for its status, which may be denied."""
+    lay(other, {"x/a": A, "x/z": C})
+    real = os.scandir
+
+    class Entry:
+        def __init__(self, entry: os.DirEntry[str]) -> None:
+            self.entry = entry
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("is_") and self.entry.name == "a":
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return getattr(self.entry, name)
+
+    @contextlib.contextmanager
+    def scandir(path: str) -> Iterator[list[Entry]]:
+        with real(path) as entries:
+            yield [Entry(entry) for entry in entries]
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert await home.open(home.disk()) == pieces(shape, (3, 0, 700))
+    assert "x/a': Permission denied" in caplog.text
+
+
 @pytest.mark.parametrize("more", [0, 1])
 async def test_so_deep_is_looked(home: Home, shape: Shape, other: pathlib.Path, more: int) -> None:
     lay(other / "/".join("x" * (limits.MAX_FILE_DEPTH + more)), {"c": C})
@@ -333,6 +360,25 @@ async def test_many_of_one_size_under_new_names(tmp_path: pathlib.Path, other: p
     lay(other, {f"shard {name}": content for name, content in shards.items()})
     shape = Shape(shards)
     assert await open_and_complete(Home(tmp_path, shape, reuse=[other])) == shape.full
+
+
+async def test_those_of_use_come_last_also_when_the_others_are_found_later(
+    tmp_path: pathlib.Path, other: pathlib.Path
+) -> None:
+    """Some are where they were: nothing else is looked at before one is not."""
+    shards = {f"{number:03}": letters(700, number) for number in range(2 * limits.DONOR_TRIES + 10)}
+    lay(other / "top", {name: content for name, content in shards.items() if int(name) < 2 * limits.DONOR_TRIES})
+    lay(other / "x", {f"moved {name}": shards[name] for name in shards if int(name) >= 2 * limits.DONOR_TRIES})
+    shape = Shape(shards)
+    assert await open_and_complete(Home(tmp_path, shape, reuse=[other])) == shape.full
+
+
+def test_of_many_that_are_alike_no_more_are_remembered_than_can_be_of_use(shape: Shape, other: pathlib.Path) -> None:
+    """A million names of one size took 1.7 GB."""
+    lay(other, {f"{number:03}": letters(700, 100 + number) for number in range(10 * limits.DONOR_TRIES)})
+    looked = donors.Donors(shape.info, [str(other)], [3])
+    assert len(list(looked.find(3))) > 1
+    assert sum(map(len, looked._found.values())) == limits.DONOR_TRIES + 1
 
 
 async def test_each_is_read_once_however_often_it_is_asked(
@@ -365,17 +411,19 @@ async def test_nobody_reads_the_copy_who_may_not_read_the_file(
     assert stat.S_IMODE(home.part(0).stat().st_mode) == ours
 
 
+def clone(source: int, target: int, count: int, start: int, to: int) -> int:
+    """As on XFS: holes stay holes."""
+    data = os.pread(source, count, start)
+    for position in range(0, len(data), 4096):
+        if any(part := data[position : position + 4096]):
+            os.pwrite(target, part, to + position)
+    return len(data)
+
+
 async def test_holes_are_zeros_like_others(tmp_path: pathlib.Path, other: pathlib.Path) -> None:
     data = letters(4096, 1) + bytes(1 << 20) + letters(4096, 2)
     shape = Shape({"": data}, piece_length=16384, name="disk.img")
     (other / "disk.img").write_bytes(data)
-
-    def clone(source: int, target: int, count: int, start: int, to: int) -> int:  # as on XFS: holes stay holes
-        data = os.pread(source, count, start)
-        for position in range(0, len(data), 4096):
-            if any(part := data[position : position + 4096]):
-                os.pwrite(target, part, to + position)
-        return len(data)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "copy_file_range", clone)
@@ -386,10 +434,52 @@ async def test_holes_are_zeros_like_others(tmp_path: pathlib.Path, other: pathli
     assert home.final(0).stat().st_blocks * 512 < 1 << 20
 
 
-async def test_the_end_that_is_still_to_come_is_not_hashed(home: Home, shape: Shape, other: pathlib.Path) -> None:
+@pytest.mark.parametrize("again", ["after a kill", "recheck", "restart"])
+async def test_holes_are_still_there_at_the_next_start(tmp_path: pathlib.Path, other: pathlib.Path, again: str) -> None:
+    """Of a file that is not whole yet: the second one is missing, and ends in a piece with it."""
+    data = letters(4096, 1) + bytes(1 << 20) + letters(100, 2)
+    shape = Shape({"disk.img": data, "more": letters(20_000, 3)}, piece_length=16384)
+    (other / "disk.img").write_bytes(data)
+    home = Home(tmp_path, shape, reuse=[other])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "copy_file_range", clone)
+        disk = home.disk()
+        if again == "after a kill":
+            patch.setattr(disk_module, "check_pieces", None)
+            with pytest.raises(TypeError):
+                await home.open(disk)
+            disk._storage.close()
+            assert disk._journal is not None
+            disk._journal.close()
+            have = 0
+        else:
+            have = await home.open(disk)
+            assert have == pieces(shape, (0, 0, len(data)))
+            assert home.part(0).stat().st_blocks * 512 < 1 << 20
+    if again != "recheck":
+        await disk.close(have)
+        disk = home.disk()
+    assert await home.open(disk, recheck=again == "recheck") == pieces(shape, (0, 0, len(data)))
+    await disk.close(0)
+
+
+async def test_what_comes_after_what_was_copied_is_found_by_a_recheck(
+    home: Home, shape: Shape, other: pathlib.Path
+) -> None:
     lay(other / "top", {"c": C[:100]})
-    await home.open(home.disk())
-    assert 0 < home.hashed <= 128
+    disk = home.disk()
+    have = await home.open(disk)
+    await write_piece(disk, 8, shape.pieces[8])
+    assert await home.open(disk, recheck=True) == have | 1 << 8
+    await disk.close(0)
+
+
+async def test_the_end_that_is_still_to_come_is_not_hashed(tmp_path: pathlib.Path, other: pathlib.Path) -> None:
+    content = letters(200_000, 1)
+    lay(other, {"log": content[:20_000]})
+    home = Home(tmp_path, Shape({"": content}, piece_length=16384, name="log"), reuse=[other])
+    assert await home.open(home.disk()) == 1
+    assert home.hashed == 2 * 16384
 
 
 def full_from(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -507,13 +597,32 @@ def test_two_torrents_of_one_name(tmp_path: pathlib.Path, other: pathlib.Path) -
     for number, shape in enumerate([Shape({"a": A}), Shape({"a": A, "b": B})]):
         storage = FileStorage(shape.info, tmp_path / "save", pool=pool)
         storage.prepare(shape.all)
-        work = Adoption(shape.info, storage, [str(other)])._adopt([0])
+        adoption = Adoption(shape.info, storage, [str(other)])
+        work = adoption._adopt([0], donors.Donors(shape.info, [str(other)], [0]))
         if not number:
             assert list(work)
             continue
         with pytest.raises(StorageError, match="another torrent is being saved there"):
             list(work)
     assert len(list((tmp_path / "save/top").iterdir())) == 1
+
+
+async def test_what_another_program_makes_meanwhile_is_not_replaced(
+    home: Home, other: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay(other / "top", {"c": C})
+    real = adoption._copy_in_kernel
+
+    def copy(*args: int) -> int:
+        home.part(3).parent.mkdir(parents=True)
+        home.part(3).write_bytes(b"theirs")
+        return real(*args)
+
+    monkeypatch.setattr(adoption, "_copy_in_kernel", copy)
+    with pytest.raises(StorageError, match="top/c': another program has made it meanwhile"):
+        await home.open(home.disk())
+    assert home.part(3).read_bytes() == b"theirs"
+    assert len(home.lying()) == 1
 
 
 async def test_a_place_that_is_gone_meanwhile(home: Home, other: pathlib.Path, caplog: Any) -> None:
@@ -626,3 +735,21 @@ async def test_progress_goes_to_the_end(home: Home, other: pathlib.Path, monkeyp
     assert (size, 2 * size) in told  # from here on it is hashed
     assert {total for _, total in told} == {2 * size}
     assert told[-1] == (2 * size, 2 * size)
+
+
+async def test_progress_does_not_stand_still_while_names_are_looked_at(
+    home: Home, other: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay(other, {f"{number:03}": b"?" for number in range(300)} | {"x": C})
+    monkeypatch.setattr(limits, "HASH_BATCH", donors.LOOK)
+    monkeypatch.setattr(donors, "LOOK_NAMES", 10)
+    told: list[tuple[int, int]] = []
+    disk = home.disk()
+    assert await disk.open(wanted=home.shape.all, progress=lambda *each: told.append(each)) == pieces(
+        home.shape, (3, 0, 700)
+    )
+    done = [done for done, _ in told]
+    assert done == sorted(done)
+    assert len(set(done)) >= 30
+    assert all(later - done[0] < total for later, total in told)
+    assert told[-1][0] == told[-1][1]

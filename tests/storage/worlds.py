@@ -6,7 +6,7 @@ import hashlib
 import os
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar, TypeVarTuple
+from typing import Any, TypeVar, TypeVarTuple
 
 import trio
 
@@ -104,6 +104,16 @@ class Shape:
         return bitfield.of(piece for file in files for piece in self.layout.pieces_of_file(file))
 
 
+class _Adoption(Adoption):
+    """Remembers how much was done before the hashing."""
+
+    work = 0
+
+    async def run(self, *args: Any) -> tuple[list[int], int]:
+        adopted, self.work = await super().run(*args)
+        return adopted, self.work
+
+
 class Home:
     """A save folder and a state folder, for one Disk after the other."""
 
@@ -135,14 +145,14 @@ class Home:
         adoption = None
         if self.reuse:
             assert isinstance(storage, FileStorage)
-            adoption = Adoption(info, storage, [str(place) for place in self.reuse])
+            adoption = _Adoption(info, storage, [str(place) for place in self.reuse])
         return Disk(info, storage, self.offload, journal, adoption)
 
     async def open(self, disk: Disk, wanted: frozenset[int] | None = None, *, recheck: bool = False) -> int:
         """Open a disk and note how many bytes were hashed."""
 
         def progress(done: int, total: int) -> None:
-            self.hashed = total - (disk._adoption._total if disk._adoption else 0)  # what was looked for
+            self.hashed = total - (disk._adoption.work if isinstance(disk._adoption, _Adoption) else 0)
 
         return await disk.open(wanted=self.shape.all if wanted is None else wanted, recheck=recheck, progress=progress)
 

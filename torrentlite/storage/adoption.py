@@ -7,22 +7,27 @@ file, so a donor that is changed meanwhile does no harm.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import stat
 from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import Final
 
 import trio
 
 from .. import limits
 from ..metainfo.info import Info
 from . import platform
-from .donors import LOOK, Donor, Donors
+from .donors import LOOK, LOOK_NAMES, Donor, Donors
 from .faults import FULL
 from .files import FileStorage
 from .offload import Offload
 
 log = logging.getLogger("torrentlite")
+
+NAME: Final = 1 << 10
+"""What looking at a name counts as in progress: else a tree of a million on a slow disk looks like a hang."""
 
 
 class Adoption:
@@ -39,7 +44,7 @@ class Adoption:
         self._layout = info.layout
         self._storage = storage
         self._places = places
-        self._done = self._total = 0
+        self._done = 0
         self._adopted: list[int] = []
 
     def absent(self) -> list[int]:
@@ -48,37 +53,36 @@ class Adoption:
 
     async def run(
         self, files: Sequence[int], offload: Offload, progress: Callable[[int, int], None] | None = None
-    ) -> list[int]:
-        """Copy what is found for these files; returns for which of them there was something.
+    ) -> tuple[list[int], int]:
+        """Copy what is found for these files; returns for which of them there was something, and the work done.
 
         Cancellation takes effect after the next step; what is not whole then goes away.
 
         Args:
             files: numbers of some that are absent.
             offload: where to do it.
-            progress: called with the bytes of the files looked for, and twice those of all: what was copied is hashed.
+            progress: called with the work done and to do. A byte of the files that are looked for counts twice, as what
+                was copied is hashed, and a name that is looked at as NAME.
 
         Raises:
             StorageError: it cannot be written here. What cannot be read is done without.
         """
-        self._total = sum(self._layout.file_lengths[file] for file in files)
-        self._done, self._adopted = 0, []
-        work = self._adopt(files)
+        total = sum(self._layout.file_lengths[file] for file in files)
+        donors = await offload.run(Donors, self._info, self._places, files)
+        work = self._adopt(files, donors)
         try:
             while await offload.run(_go_on, work):
                 if progress is not None:
-                    progress(self._done, 2 * self._total)
+                    looked = donors.names * NAME
+                    progress(looked + self._done, looked + 2 * total)
         finally:
             with trio.CancelScope(shield=True):
                 await offload.run(work.close)
-        return self._adopted
+        return self._adopted, donors.names * NAME + total
 
-    def then(self, progress: Callable[[int, int], None]) -> Callable[[int, int], None]:
-        """For the hashing that follows: it goes on from there. One that began anew would look as if it stood still."""
-        return lambda done, total: progress(self._total + done, self._total + total)
-
-    def _adopt(self, files: Sequence[int]) -> Generator[int]:
-        donors, done = Donors(self._info, self._places, files), 0
+    def _adopt(self, files: Sequence[int], donors: Donors) -> Generator[int]:
+        self._done, self._adopted = 0, []
+        done = 0
         for file in files:
             donor = yield from donors.find(file)
             if donor is not None:
@@ -97,24 +101,41 @@ class Adoption:
             donors.failed(donor.folder.name(donor.path), error)
             return
         try:
-            size = min(status.st_size, self._layout.file_lengths[file])
-            with self._storage.adopting(file, size) as target:
+            with self._storage.adopting(file) as target:
                 _hide(target, status)
+                size = min(status.st_size, self._layout.file_lengths[file])
                 position = 0
                 while position < size:
-                    try:
-                        count = _copy_some(source, target, position, size - position)
-                    except _UnreadableError as error:  # what there was of it may be right
-                        donors.failed(donor.folder.name(donor.path), error.error)
-                        break
+                    count = _copy_in_kernel(source, target, position, size - position)
+                    if not count:
+                        view = memoryview(bytearray(min(size - position, limits.READ_CHUNK)))
+                        try:
+                            count = platform.pread_full(source, [view], position)
+                        except OSError as error:  # what there was of it may be right
+                            donors.failed(donor.folder.name(donor.path), error)
+                            break
+                        platform.pwrite_all(target, view[:count], position)
                     if not count:
                         break
                     position += count
                     self._done += count
                     yield count
+                yield from self._mark_holes(target, file, position)
             self._adopted.append(file)
         finally:
             os.close(source)
+
+    def _mark_holes(self, target: int, file: int, size: int) -> Iterator[int]:
+        """Write a zero to each piece that lies in a hole, which else is taken for what is still to come (survey.py).
+
+        In what was copied it stands for zeros. Only where blocks are shared there are any.
+        """
+        start, position = self._layout.file_offsets[file], 0
+        for first, last in itertools.chain(platform.data_extents(target, size), [(size, size)]):
+            for piece in self._layout.pieces_of_bytes(start + position, first - position):
+                platform.pwrite_all(target, b"\0", max(self._layout.offset(piece) - start, position))
+                yield LOOK // LOOK_NAMES
+            position = last
 
 
 def _hide(target: int, status: os.stat_result) -> None:
@@ -126,34 +147,18 @@ def _hide(target: int, status: os.stat_result) -> None:
             os.fchmod(target, hidden)
 
 
-class _UnreadableError(Exception):
-    """The fault is that of the file that is read."""
+def _copy_in_kernel(source: int, target: int, offset: int, length: int) -> int:
+    """Copy a bounded part of a file to the same place in another one; returns how much: 0 at the end, or if it fails.
 
-    def __init__(self, error: OSError) -> None:
-        super().__init__(error)
-        self.error = error
-
-
-def _copy_some(source: int, target: int, offset: int, length: int) -> int:
-    """Copy a bounded part of a file to the same place in another one; returns how much, which is 0 at its end.
-
-    In the kernel where it can, which shares the blocks where the file system can (btrfs, XFS). What goes wrong there
-    may be either file's fault, so it is done again in two steps.
+    Blocks are shared where the file system can (btrfs, XFS). What goes wrong may be either file's fault.
     """
     if hasattr(os, "copy_file_range"):
         try:
-            if count := os.copy_file_range(source, target, min(length, limits.HASH_BATCH), offset, offset):
-                return count
+            return os.copy_file_range(source, target, min(length, limits.HASH_BATCH), offset, offset)
         except OSError as error:
             if error.errno in FULL:
                 raise
-    view = memoryview(bytearray(min(length, limits.READ_CHUNK)))
-    try:
-        count = platform.pread_full(source, [view], offset)
-    except OSError as error:
-        raise _UnreadableError(error) from error
-    platform.pwrite_all(target, view[:count], offset)
-    return count
+    return 0
 
 
 def _go_on(work: Iterator[int]) -> bool:

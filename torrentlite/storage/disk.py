@@ -127,9 +127,9 @@ class Disk:
             raise unread
         if not self._storage.read_only:
             check_room(found.needed, found.free, self._storage.top())
-        adopted = await self._adopt(resume, progress)
-        if self._adoption is not None and progress is not None:
-            progress = self._adoption.then(progress)
+        adopted, before = await self._adopt(resume, progress)
+        if before and progress is not None:
+            progress = _after(before, progress)
         if adopted:
             found = await self._offload.run(self._storage.prepare, self._wanted)
         trusted, doubtful = sort_pieces(self._layout, resume, found, recheck=recheck)
@@ -147,10 +147,10 @@ class Disk:
             await self._save(have, resume, found)
         return have
 
-    async def _adopt(self, resume: Resume, progress: Callable[[int, int], None] | None) -> Sequence[int]:
-        """Bring what lies elsewhere of files that are not here; returns which there was something of."""
+    async def _adopt(self, resume: Resume, progress: Callable[[int, int], None] | None) -> tuple[Sequence[int], int]:
+        """Bring what lies elsewhere of files that are not here; returns which there was something of, and the work."""
         if self._adoption is None or not (files := await self._offload.run(self._adoption.absent)):
-            return ()
+            return (), 0
         gone = [file for file in files if file in resume.stamps]
         if self._journal and gone:
             # They were here, and removed. What comes may have their inodes, and is not what the journal vouches for.
@@ -430,3 +430,8 @@ class Disk:
                 self._storage.close()
                 if self._journal:
                     self._journal.close()
+
+
+def _after(before: int, progress: Callable[[int, int], None]) -> Callable[[int, int], None]:
+    """Goes on from there: what began anew would look as if it stood still."""
+    return lambda done, total: progress(before + done, before + total)

@@ -7,11 +7,10 @@ there is much, so it is done in steps: a generator gives how much work each was,
 from __future__ import annotations
 
 import errno
-import itertools
 import logging
 import os
 import stat
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
@@ -26,7 +25,7 @@ log = logging.getLogger("torrentlite")
 
 LOOK: Final = 1 << 20
 """What looking at a file, or at LOOK_NAMES names, counts as."""
-LOOK_NAMES: Final = 1000
+LOOK_NAMES: Final = 64
 
 Steps = Generator[int, None, bool]
 Key = tuple[int | None, Path]
@@ -56,6 +55,7 @@ class Donors:
         files: for which of its files one is looked for.
 
     Attributes:
+        names: how many were looked at to find one.
         unreadable: how many files and folders could not be read.
         trouble: the first of them, and why.
     """
@@ -65,11 +65,18 @@ class Donors:
         self._layout = info.layout
         self._folders: list[Beneath] = []
         self._named: list[Donor] = []
-        self._sizes = frozenset(self._layout.file_lengths[file] for file in files)
-        self._names = frozenset(self._path(file)[-1] for file in files)
-        self._found: dict[Key, dict[Donor, None]] | None = None
+        self._sought = frozenset(
+            key
+            for file in files
+            for size in (self._layout.file_lengths[file], None)
+            for key in _keys_of(self._path(file), size)
+        )
+        self._most = limits.DONOR_TRIES + len(files)  # under one key: there are no more to be tried, or to be taken
+        self._found: dict[Key, OrderedDict[Donor, None]] = {}
+        self._walked = False
+        self._taken: list[Donor] = []
         self._digests: dict[tuple[Donor, tuple[tuple[int, int], ...]], bytes] = {}
-        self.unreadable = 0
+        self.names = self.unreadable = 0
         self.trouble = ""
         for place in places:
             try:
@@ -115,11 +122,8 @@ class Donors:
 
     def took(self, donor: Donor) -> None:
         """It was of use to one file, so it is the last to be tried for others: of many of one size each has its own."""
-        for key in _keys(donor):
-            found = (self._found or {}).get(key, {})
-            if donor in found:
-                del found[donor]
-                found[donor] = None
+        self._taken.append(donor)
+        self._put_last(donor)
 
     # -- where to look -----------------------------------------------------------------------------------------------
 
@@ -144,9 +148,8 @@ class Donors:
 
     def _likely(self, file: int, size: int | None) -> Iterator[Donor]:
         """Of this size, those first whose names are the most like its own; of any other (None) those that share it."""
-        path, tried = self._path(file), set[Donor]()
-        assert self._found is not None
-        for donor in (donor for key in _keys_of(path, size) for donor in self._found.get(key, ())):
+        tried = set[Donor]()
+        for donor in (donor for key in _keys_of(self._path(file), size) for donor in self._found.get(key, ())):
             if donor not in tried:
                 tried.add(donor)
                 yield donor
@@ -155,47 +158,59 @@ class Donors:
 
     def _walk(self) -> Iterator[int]:
         """Look at all names, once: those near the top first, as they are likelier to be meant."""
-        if self._found is not None:
+        if self._walked:
             return
-        self._found = {}
+        self._walked = True
         for donor in self._named:
             self._enter(donor)
-        left = limits.MAX_DONOR_NAMES
         for folder in self._folders:
             todo: deque[Path] = deque([()])
             while todo:
-                above = todo.popleft()
-                for entry in self._entries(folder.name(above), left + 1):
-                    if not left:
-                        log.warning("more than %d files to reuse: the others are not looked at", limits.MAX_DONOR_NAMES)
-                        return
-                    left -= 1
-                    if left % LOOK_NAMES == 0:
+                inner, here = yield from self._list(folder, todo.popleft())
+                todo += inner
+                for donor in here:
+                    self._enter(donor)
+        if self.names > limits.MAX_DONOR_NAMES:
+            log.warning("more than %d files to reuse: the others are not looked at", limits.MAX_DONOR_NAMES)
+        for donor in self._taken:
+            self._put_last(donor)
+
+    def _list(self, folder: Beneath, above: Path) -> Generator[int, None, tuple[list[Path], list[Donor]]]:
+        """The folders in a folder, and the files that may be of use, in the order of their names."""
+        inner, here = list[Path](), list[Donor]()
+        try:
+            with os.scandir(folder.name(above)) as entries:
+                for entry in entries:
+                    self.names += 1
+                    if self.names > limits.MAX_DONOR_NAMES:
+                        break
+                    if self.names % LOOK_NAMES == 0:
                         yield LOOK
                     path = (*above, entry.name)
-                    if entry.is_dir(follow_symlinks=False):
-                        if len(path) <= limits.MAX_FILE_DEPTH:
-                            todo.append(path)
-                    elif entry.is_file(follow_symlinks=False) and not is_provisional(entry.name):
-                        try:
-                            self._enter(Donor(folder, path, entry.stat(follow_symlinks=False).st_size))
-                        except OSError as error:
-                            self.failed(entry.path, error)
-
-    def _entries(self, folder: str, most: int) -> list[os.DirEntry[str]]:
-        """In an order that depends on nothing but the names."""
-        try:
-            with os.scandir(folder) as entries:
-                return sorted(itertools.islice(entries, most), key=lambda entry: entry.name)
+                    try:
+                        if entry.is_dir(follow_symlinks=False):
+                            if len(path) <= limits.MAX_FILE_DEPTH:
+                                inner.append(path)
+                        elif entry.is_file(follow_symlinks=False) and not is_provisional(entry.name):
+                            donor = Donor(folder, path, entry.stat(follow_symlinks=False).st_size)
+                            if donor.size and not self._sought.isdisjoint(_keys(donor)):
+                                here.append(donor)
+                    except OSError as error:
+                        self.failed(entry.path, error)
         except OSError as error:
-            self.failed(folder, error)
-            return []
+            self.failed(folder.name(above), error)
+        return sorted(inner), sorted(here, key=lambda donor: donor.path)
 
     def _enter(self, donor: Donor) -> None:
-        assert self._found is not None
-        if donor.size and (donor.size in self._sizes or donor.path[-1] in self._names):
-            for key in _keys(donor):
-                self._found.setdefault(key, {})[donor] = None
+        for key in self._sought.intersection(_keys(donor)):
+            found = self._found.setdefault(key, OrderedDict())
+            if len(found) < self._most:
+                found[donor] = None
+
+    def _put_last(self, donor: Donor) -> None:
+        for key in _keys(donor):
+            if donor in self._found.get(key, ()):
+                self._found[key].move_to_end(donor)
 
     # -- what it is --------------------------------------------------------------------------------------------------
 

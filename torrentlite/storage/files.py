@@ -62,7 +62,6 @@ class FileStorage(Storage):
         self._wanted: frozenset[int] = frozenset()
         self._where = Whereabouts(info, self._beneath, self._names, self._pool, owner=self)
         self._resized, self._doubled = set[int](), set[int]()  # see ``Survey``
-        self._adopted: dict[int, int] = {}  # copied from elsewhere, and how much there was
         self._dirty: dict[int, Stamp | None] = {}  # with its stamp where nothing has to be flushed
         self._dirty_lock = threading.Lock()
         opener, failed = functools.partial(self._where.open, write=False), functools.partial(self._fault, doing="read")
@@ -74,8 +73,7 @@ class FileStorage(Storage):
         """See ``Storage.prepare``."""
         self._pool.discard_all(self)
         with about(self._beneath.root), self._beneath.holding():
-            overwrite, adopted = self._overwrite, self._adopted
-            seen = survey(self._info, self._names, self._beneath, wanted, overwrite=overwrite, adopted=adopted)
+            seen = survey(self._info, self._names, self._beneath, wanted, overwrite=self._overwrite)
         self._wanted = wanted
         self._where.begin(seen)
         self._resized, self._doubled = seen.resized, seen.doubled
@@ -426,7 +424,7 @@ class FileStorage(Storage):
         self._move(file, Place.PART)
 
     @contextlib.contextmanager
-    def adopting(self, file: int, size: int) -> Iterator[int]:
+    def adopting(self, file: int) -> Iterator[int]:
         """An absent file, to be filled with what may be its first bytes: after the block, and a new look, it is there.
 
         Nothing is flushed: what turns out right is flushed with the next ``sync``.
@@ -436,7 +434,8 @@ class FileStorage(Storage):
             self._beneath.remove(self._names.temporary)  # a process that was killed may have left one
             with self._new_part(file) as target:
                 yield target
-        self._adopted[file] = size
+                if self._beneath.stat(self._names.part(file)) is not None:
+                    raise OSError(errno.EEXIST, "another program has made it meanwhile")
 
     @contextlib.contextmanager
     def _new_part(self, file: int) -> Iterator[int]:

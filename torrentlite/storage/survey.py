@@ -11,9 +11,8 @@ import errno
 import itertools
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from ..errors import FileInTheWayError
 from ..metainfo.info import Info
@@ -83,49 +82,23 @@ class Survey:
     doubled: set[int] = field(default_factory=set)
 
 
-def survey(
-    info: Info,
-    names: Names,
-    beneath: Beneath,
-    wanted: frozenset[int],
-    *,
-    overwrite: bool,
-    adopted: Mapping[int, int] = MappingProxyType({}),
-) -> Survey:
+def survey(info: Info, names: Names, beneath: Beneath, wanted: frozenset[int], *, overwrite: bool) -> Survey:
     """Look at everything.
-
-    Args:
-        info: of which torrent.
-        names: of its files.
-        beneath: the save folder.
-        wanted: numbers of files.
-        overwrite: finished files of another length may be replaced.
-        adopted: files that were copied here, with their sizes before: their holes may be bytes like others.
 
     Raises:
         FileInTheWayError: a finished file of another length, and no leave to overwrite.
         StorageError: something that is not a file, or cannot be read.
     """
-    return _Surveyor(info, names, beneath, wanted, adopted, overwrite=overwrite).run()
+    return _Surveyor(info, names, beneath, wanted, overwrite=overwrite).run()
 
 
 class _Surveyor:
-    def __init__(
-        self,
-        info: Info,
-        names: Names,
-        beneath: Beneath,
-        wanted: frozenset[int],
-        adopted: Mapping[int, int],
-        *,
-        overwrite: bool,
-    ) -> None:
+    def __init__(self, info: Info, names: Names, beneath: Beneath, wanted: frozenset[int], *, overwrite: bool) -> None:
         self._info = info
         self._layout = info.layout
         self._names = names
         self._beneath = beneath
         self._wanted = wanted
-        self._adopted = adopted
         self._overwrite = overwrite
         self._folders: dict[Path, bool] = {}  # whether they exist
         self._stamps: dict[int, Stamp] = {}
@@ -248,9 +221,6 @@ class _Surveyor:
 
     def _extents(self, file: int, path: Path) -> Iterator[tuple[int, int]]:
         """Where a file has data. Holes need no hashing: what we wrote has none, and a hole is no data."""
-        if file in self._adopted:
-            yield 0, self._adopted[file]
-            return
         try:
             fd = self._beneath.open(path, os.O_RDONLY).fd
             try:
