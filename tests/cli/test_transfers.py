@@ -389,6 +389,26 @@ def test_a_new_version_of_what_is_here(place: Place) -> None:
     assert sent[-1] < 2 * (500_000 + 5 * 16_384)
 
 
+def test_what_cannot_be_read_there_is_said_in_the_log(place: Place) -> None:
+    """From a thread."""
+    place.make_file("old/x.bin", 100_000)
+    place.tl("create", "old/x.bin", "-O", "x.torrent")
+    folder = os.open(place / "old", os.O_RDONLY)
+    for _ in range(20):  # in all longer than a path may be
+        os.mkdir("x" * 250, dir_fd=folder)
+        inner = os.open("x" * 250, os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = inner
+    os.close(folder)
+    (place / "old/x.bin").rename(place / "old/y.bin")
+    result = place.tl("fetch", "x.torrent", "-o", "new", "--reuse", "old", "-v", "--log-file", "log", *LOOPBACK)
+    assert result.code == 0, result
+    assert re.search(
+        r"^W 1 files or folders to reuse cannot be read: '.*': File name too long$", result.err, re.MULTILINE
+    )
+    assert "cannot be read" in (place / "log").read_text()
+
+
 def test_killed_while_it_is_taken_from_elsewhere(place: Place) -> None:
     place.make_file("big.bin", 1_000_000)
     os.truncate(place / "big.bin", 300_000_000)

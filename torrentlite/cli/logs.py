@@ -8,7 +8,9 @@ import copy
 import logging
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+
+import trio
 
 from ..errors import StorageError
 from ..metainfo.text import display
@@ -18,17 +20,31 @@ from .output import Output
 _LONGEST = 1000
 
 
+def _from_any_thread(output: Output) -> Callable[[str], None]:
+    """Says a line, which is for the Trio thread to do: what uses the disk has a thread of its own, and logs too."""
+    ours, token = threading.get_ident(), trio.lowlevel.current_trio_token()
+
+    def say(line: str) -> None:
+        if threading.get_ident() == ours:
+            output.log(line)
+        else:
+            with contextlib.suppress(trio.RunFinishedError):  # a call that nobody waits for any more
+                token.run_sync_soon(output.log, line)
+
+    return say
+
+
 class _OutputHandler(logging.Handler):
     """Hands records to the output, which never blocks."""
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, say: Callable[[str], None]) -> None:
         super().__init__()
-        self._output = output
+        self._say = say
 
     def emit(self, record: logging.LogRecord) -> None:
         """Say one record, a safe line at a time."""
         for line in self.format(record).splitlines():
-            self._output.log(display(line, limit=_LONGEST))
+            self._say(display(line, limit=_LONGEST))
 
 
 class _SafeFormatter(logging.Formatter):
@@ -53,9 +69,9 @@ class _BriefFormatter(logging.Formatter):
 class _LogFile(logging.FileHandler):
     """A log that its disk does not take any more is said once; Python would print a traceback for each record."""
 
-    def __init__(self, path: str, output: Output) -> None:
+    def __init__(self, path: str, say: Callable[[str], None]) -> None:
         super().__init__(path, encoding="utf-8", errors="backslashreplace")
-        self._output = output
+        self._say = say
         self._failed = False
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's name
@@ -64,7 +80,7 @@ class _LogFile(logging.FileHandler):
             self._failed = True
             error = sys.exc_info()[1]
             why = exits.message_of(error) if error is not None else "unknown error"
-            self._output.log(f"tl: --log-file is not written any more: {why}")
+            self._say(f"tl: --log-file is not written any more: {why}")
 
     def close(self) -> None:
         """Close it; what is left goes with it."""
@@ -94,14 +110,15 @@ def logging_to(output: Output, args: argparse.Namespace) -> Iterator[None]:
     logger = logging.getLogger("torrentlite")
     before = logger.level, logger.propagate
     handlers: list[logging.Handler] = []
+    say = _from_any_thread(output)
     if args.verbose:
-        shown = _OutputHandler(output)
+        shown = _OutputHandler(say)
         form = logging.Formatter if args.verbose >= 2 else _BriefFormatter
         shown.setFormatter(form("%(levelname).1s %(message)s"))
         handlers.append(shown)
     if args.log_file:
         try:
-            file = _LogFile(args.log_file, output)
+            file = _LogFile(args.log_file, say)
         except OSError as error:
             raise StorageError(f"cannot write --log-file '{args.log_file}': {error.strerror}") from error
         file.setFormatter(_SafeFormatter("%(asctime)s %(levelname)-7s %(message)s"))
