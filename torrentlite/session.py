@@ -128,7 +128,7 @@ class Session(Generic[TorrentT]):
             reuse: folders (and files) of this machine in which data of it may lie: an older version, what another
                 program fetched. Of each wanted file of which nothing lies in ``save_to`` the likeliest one is copied,
                 by path, else by size, and checked: what is right need not be fetched. They are only read. It is done
-                when the torrent starts or goes on: what is selected meanwhile is fetched.
+                when the torrent starts, and at a recheck: what is selected later is fetched.
             peers: (host, port) of peers known by other means.
             trackers: more trackers, wherever they are.
             web_seeds: URLs (http, https) of the file, or of the folder in which the torrent's lies, wherever they are.
