@@ -95,7 +95,7 @@ async def test_while_downloading(world, tmp_path, how, closed):
             part = place.save / "made-up" / f"0.bin{place.mark}"
             await until(lambda: part.exists() and torrent.stats().done > 60_000)
             if closed:
-                session._files.trim()
+                session._disks._files.trim()
             MEDDLING[how](part, place)
             with contextlib.suppress(tl.StorageError):
                 with trio.fail_after(120):
