@@ -3,10 +3,12 @@
 import pytest
 import trio
 
-from tests.strangers import Stranger, background, session_on, simulated, until
+from tests.strangers import Stranger, background, session_on, simulated, until, where
+from torrentlite.limits import LAST_WORDS
 from torrentlite.swarm import asking, greeting
 from torrentlite.swarm.peer import Peer
 from torrentlite.swarm.sender import Sender
+from torrentlite.swarm.slots import Slots
 from torrentlite.wire import bitfield, messages as wm
 
 
@@ -168,3 +170,20 @@ async def test_a_bug_in_a_tick_is_contained(world, monkeypatch):
         await torrent.wait_complete()
         third = await Stranger(world.host(), other.info, more).serve(nursery)
         await session.add(other, peers=[third.place]).wait_complete()
+
+
+@simulated()
+async def test_a_bug_where_the_last_peer_goes_holds_up_nobody_who_leaves(world, monkeypatch):
+    """Who has everything waits for its peers' last words, and a bug may hide that the last of them is gone."""
+    metainfo, data = world.torrent(256 << 10)
+    machine = world.host()
+    machine.put(metainfo.info, data)
+    async with background() as nursery, session_on(machine, bugs=1) as session:
+        torrent = session.add(metainfo)
+        await torrent.wait_complete()
+        await Stranger(world.host(), metainfo.info, has=0).call(nursery, where(machine, session))
+        await until(torrent.peers)
+        monkeypatch.setattr(Slots, "left", once(Slots.left))
+        began = trio.current_time()
+        await session.remove(torrent)
+        assert trio.current_time() - began <= LAST_WORDS

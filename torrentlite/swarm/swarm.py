@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import trio
 
 from ..errors import DiskTroubleError, ProtocolError, StorageError
-from ..limits import MOST_IN_VAIN_ASKED, PEER_TICK
+from ..limits import LAST_WORDS, MOST_IN_VAIN_ASKED, PEER_TICK
 from ..metainfo.info import Info, InfoHashes
 from ..net.network import Stream
 from ..strategy.peerlist import PeerList
@@ -228,7 +228,8 @@ class Swarm:
             peer.part(why)
         if self.peers:
             self._last_gone = trio.Event()
-            await self._last_gone.wait()
+            with trio.move_on_after(LAST_WORDS):  # each of them has no longer, but a bug may hide that it is gone
+                await self._last_gone.wait()
 
     def keep_only(self, *sources: str) -> None:
         """Forget who was named by others than these, and say goodbye to those who are here."""
