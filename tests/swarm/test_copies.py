@@ -1,9 +1,12 @@
 """Who else has everything: told from what peers say while we have it, each counted once."""
 
+import functools
+
 import pytest
 import trio
 
 from tests.strangers import Stranger, background, session_on, simulated, until, where
+from torrentlite import CacheStorage
 from torrentlite.errors import TorrentRemovedError
 from torrentlite.limits import LAST_WORDS, MAX_COPIES
 from torrentlite.wire import bitfield, messages as wm
@@ -89,6 +92,31 @@ async def test_who_comes_back_is_not_counted_again(world, stays):
         assert await come(here, b"b", 7000) == 1, "its program was started anew"
         assert await come(here, b"b", 7001) == 2, "two behind one router"
         assert await come(there, b"c", 7000) == 3
+
+
+@simulated()
+async def test_one_program_by_ipv4_and_by_ipv6_is_one_also_with_an_id_for_each_connection(world, stays):
+    """As libtorrent's are. Of two programs that look the same in all of this, one is not counted: rather one too few."""
+    metainfo, data, _ = await seeding(world)
+    machine, home = world.host("12.0.0.1", "2400::1"), world.host("12.0.1.1", "2400:1::1")
+    machine.put(metainfo.info, data)
+    async with background() as nursery, session_on(machine, seed_to_seeds=stays) as session:
+        torrent = session.add(metainfo)
+        await torrent.wait_complete()
+
+        async def come(host, name, port):
+            def opening(talk):
+                return wm.encode(wm.HaveAll()) + talk.extended_handshake(port=port)
+
+            peer_id = name + home.secret(12)
+            await Stranger(home, metainfo.info, peer_id=peer_id, opening=opening).call(nursery, (host, session.port))
+            await trio.sleep(2)
+            return torrent.stats().copies
+
+        assert await come("2400::1", b"-LT2110-", 7000) == 1
+        assert await come("12.0.0.1", b"-LT2110-", 7000) == 1
+        assert await come("12.0.0.1", b"-LT2110-", 7001) == 2, "another, on the same machine"
+        assert await come("2400::1", b"-TR3000-", 7001) == 3, "a program of another kind"
 
 
 @simulated()
@@ -181,3 +209,46 @@ async def test_who_took_all_that_it_lacked_need_not_say_so(world, brought, asked
         talk.stream.close()
         await trio.sleep(1)
         assert torrent.stats().copies == copies
+
+
+@pytest.mark.parametrize("end", ["it breaks off", "its cable is pulled", "we leave"])
+@simulated()
+async def test_what_was_sent_and_perhaps_never_arrived_is_no_copy(world, end):
+    metainfo, data, machine = await seeding(world)
+    home = world.host(down=100_000)
+    async with background() as nursery, session_on(machine) as session:
+        torrent = session.add(metainfo)
+        await torrent.wait_complete()
+        talk = await Stranger(home, metainfo.info, data, has=0).call(nursery, where(machine, session))
+        await talk.say(wm.Interested())
+        await talk.hear(wm.Unchoke)
+        blocks = [block for piece in range(PIECES) for block in metainfo.info.layout.blocks(piece)]
+        await talk.say(*[wm.Request(*block) for block in blocks])
+        await until(lambda: torrent.stats().uploaded == len(data))
+        assert len(talk.all(wm.Piece)) < len(blocks), "the rest is on its way"
+        match end:
+            case "it breaks off":
+                talk.stream.reset()
+            case "its cable is pulled":
+                home.network.plugged = False
+            case "we leave":
+                await session.remove(torrent)
+        await until(lambda: not torrent.peers(), within=200)
+        assert torrent.stats().copies == 0
+
+
+@simulated()
+async def test_who_reads_it_all_and_keeps_little_has_no_copy(world):
+    """A cache in place of files (BEP 54), as one has who only looks at it."""
+    metainfo, data, machine = await seeding(world)
+    cache = functools.partial(CacheStorage, limit=len(data) // 2)
+    async with session_on(machine) as session:
+        torrent = session.add(metainfo)
+        await torrent.wait_complete()
+        async with session_on(world.host()) as other:
+            watched = other.add(metainfo, storage=cache, peers=[where(machine, session)])
+            async with watched.open() as file:
+                assert await file.read() == data
+        await until(lambda: not torrent.peers())
+        assert torrent.stats().uploaded >= len(data)
+        assert torrent.stats().copies == 0

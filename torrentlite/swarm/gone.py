@@ -55,6 +55,7 @@ def heard(peer: Peer, piece: int) -> None:
         raise ProtocolError("has everything and has not, again and again")
     if not pieces.picker.peer_lost(peer, piece):
         return
+    peer.brought -= pieces.layout.piece_size(piece)
     if not peer.fast:  # BEP 54: "silently cancelled, just like when receiving a Choke message"
         lost = [block for block in pieces.picker.requests_of(peer) if block.piece == piece]
         for block in lost:

@@ -56,7 +56,8 @@ class Peer:
         allowed_fast: pieces that it lets us ask for while it chokes us (BEP 6).
         offered: those that it ever named as such.
         has_metadata: it has said that it has the info dictionary.
-        brought: bytes of pieces that it had before it had any from us.
+        brought: bytes of pieces that it had before it had any from us, less those that it has let go of since.
+        hung_up: it has closed the connection, in good order.
     """
 
     def __init__(self, swarm: Swarm, stream: Stream, theirs: Handshake, *, incoming: bool, source: str) -> None:
@@ -97,6 +98,7 @@ class Peer:
         self.down_meter = RateMeter()
         self.up_meter = RateMeter()
         self.brought = 0
+        self.hung_up = False
         self.unwanted = 0
         self.metadata_requests = 0
         self.hash_requests = 0
@@ -155,6 +157,7 @@ class Peer:
         while True:
             count = await stream.receive_into(wire.free())
             if not count:
+                self.hung_up = True
                 self.close("closed by the peer")
                 return
             now = self.last_received = self.swarm.commons.heard_at = trio.current_time()

@@ -196,7 +196,7 @@ class Swarm:
     def _left(self, peer: Peer) -> None:
         """A peer is gone: what it owed and had is counted no more, and its place is free."""
         now = trio.current_time()
-        self._count_copies([peer], parting=True)
+        self._count_copies([peer])
         if self.pieces is not None and peer.joined:
             self.pieces.peer_left(peer)
         if (home := peer.callable_at) and all(other.callable_at != home for other in self.peers):
@@ -319,13 +319,13 @@ class Swarm:
         if self.complete and peer.is_seed and not self.commons.settings.seed_to_seeds:
             peer.part("both are seeds")
 
-    def _count_copies(self, peers: Iterable[Peer], *, parting: bool = False) -> None:
+    def _count_copies(self, peers: Iterable[Peer]) -> None:
         """Of these, who has everything, where we have."""
         if not self.complete or self.pieces is None:
             return
         counted = len(self.copies)
         for peer in peers:
-            if peer.joined and (peer.is_seed or (parting and self.copies.took_all(peer, self.pieces.layout))):
+            if peer.joined and (peer.is_seed or self.copies.took_all(peer, self.pieces.layout)):
                 self.copies.saw(peer)
         if len(self.copies) > counted:
             self.owner.wake_waiters()

@@ -283,7 +283,7 @@ class Torrent:
         """Wait until so many others have all of it, and we do: then a seed may go.
 
         Counted in ``TorrentStats.copies``: who is met with everything, or gets it, while all that we want is here.
-        Peers say themselves what they have. Those it was fetched from count too, where we meet them again.
+        Peers say themselves what they have. Those it was fetched from count too, if still here or back again.
 
         Raises:
             ValueError: the count is below 1 or above 10,000 (no more are told apart).
