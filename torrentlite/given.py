@@ -17,6 +17,7 @@ from .metainfo.link import is_magnet
 from .metainfo.magnet import Magnet
 from .metainfo.metainfo import Metainfo
 from .metainfo.text import display
+from .storage.platform import may_use
 
 _THROUGH_LOAD: Final = "a path or URL goes through load first"
 
@@ -87,7 +88,7 @@ def places_of(what: str, paths: Iterable[str | PathLike[str]]) -> tuple[str, ...
             if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
                 raise OSError(errno.ENXIO, "it is neither a file nor a folder")
             how = os.R_OK | os.X_OK if stat.S_ISDIR(mode) else os.R_OK
-            if not os.access(path, how, effective_ids=os.access in os.supports_effective_ids):
+            if not may_use(path, how):
                 raise OSError(errno.EACCES, os.strerror(errno.EACCES))
         except OSError as error:
             number = error.errno or 0

@@ -304,7 +304,7 @@ ROUTE_CHECK: Final = 10.0
 """How often the way out is looked up, for laptops move and cables are pulled; 20 µs each time, and nothing is sent."""
 INTERFACE_CHECK: Final = 2.0
 """How often a socket that uses one interface only looks whether that is there still: it has to listen again before
-ROUTE_CHECK finds the way out, and others are told of us; 5 µs each time."""
+ROUTE_CHECK finds the way out, and others are told of us; 1 µs each time, and a turn of the loop."""
 
 # -- tracker ----------------------------------------------------------------------------------------------------------
 

@@ -160,6 +160,14 @@ async def test_the_same_path_and_size_with_other_bytes_is_better_than_nothing(
     assert await open_and_complete(home) == pieces(shape, (3, 350, 700))
 
 
+async def test_the_same_path_goes_before_a_like_name_where_no_piece_can_tell(
+    home: Home, shape: Shape, other: pathlib.Path
+) -> None:
+    """Also when all names have been looked at already, for a file before it."""
+    lay(other, {"top/b/c": B, "top/c": C, "top/d": D, "before/a": A, "before/b/c": b"X" * len(B)})
+    assert await open_and_complete(home) == shape.full
+
+
 async def test_several_folders_and_files(home: Home, shape: Shape, tmp_path: pathlib.Path) -> None:
     lay(tmp_path, {"one/a": A, "two/top/d": D, "three": C, "four": b"?"})
     home.reuse = [tmp_path / name for name in ("one", "two", "three", "four")]

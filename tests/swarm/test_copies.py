@@ -211,6 +211,28 @@ async def test_who_took_all_that_it_lacked_need_not_say_so(world, brought, asked
         assert torrent.stats().copies == copies
 
 
+@simulated()
+async def test_who_asks_for_something_again_has_not_got_it(world):
+    """Its piece was wrong: so much was sent, and it leaves without all of it."""
+    metainfo, data, machine = await seeding(world)
+    async with background() as nursery, session_on(machine) as session:
+        torrent = session.add(metainfo)
+        await torrent.wait_complete()
+        talk = await Stranger(world.host(), metainfo.info, data, has=0).call(nursery, where(machine, session))
+        await talk.say(wm.Interested())
+        await talk.hear(wm.Unchoke)
+        blocks = [block for piece in range(PIECES) for block in metainfo.info.layout.blocks(piece)]
+        await talk.say(*[wm.Request(*block) for block in blocks])
+        await talk.hear(wm.Piece, len(blocks))
+        torrent.set_limits(upload=1)
+        await talk.say(*[wm.Request(*block) for block in blocks[:3]])
+        await talk.hear(wm.Piece, len(blocks) + 1)
+        assert torrent.peers()[0].upload_queue == 2
+        talk.stream.close()
+        await until(lambda: not torrent.peers())
+        assert torrent.stats().copies == 0
+
+
 @pytest.mark.parametrize("end", ["it breaks off", "its cable is pulled", "we leave"])
 @simulated()
 async def test_what_was_sent_and_perhaps_never_arrived_is_no_copy(world, end):

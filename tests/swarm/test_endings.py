@@ -116,17 +116,12 @@ async def test_who_completes_says_goodbye_to_seeds_and_keeps_the_others(world):
         assert {message.piece for message in leech.talk.all(wm.Have)} == {0, 1, 2, 3}
 
 
-@pytest.mark.parametrize("stays", [False, True])
 @simulated()
-async def test_who_completes_and_parts_from_a_seed_has_told_it_of_everything(world, stays):
+async def test_who_completes_and_parts_from_a_seed_has_told_it_of_everything(world):
     metainfo, data = world.torrent(1 << 20)
-    async with background() as nursery:
+    async with background() as nursery, session_on(world.host()) as session:
         seed = await Stranger(world.host(), metainfo.info, data).serve(nursery)
-        async with session_on(world.host(), seed_to_seeds=stays) as session:
-            torrent = session.add(metainfo, peers=[seed.place])
-            await torrent.wait_complete()
-            if not stays:
-                await until(lambda: seed.talk.ended)
+        await session.add(metainfo, peers=[seed.place]).wait_complete()
         await until(lambda: seed.talk.ended)
         assert {message.piece for message in seed.talk.all(wm.Have)} == set(range(metainfo.info.layout.piece_count))
         assert seed.talk.all(wm.UploadOnly) == [wm.UploadOnly(True)]
@@ -134,7 +129,7 @@ async def test_who_completes_and_parts_from_a_seed_has_told_it_of_everything(wor
 
 @simulated()
 async def test_who_has_it_all_waits_a_moment_for_who_does_not_read(world):
-    """That moment is and nobody else is kept waiting by it."""
+    """That moment is LAST_WORDS, and nobody else is kept waiting by it."""
     metainfo, data = world.torrent(1 << 20)
     async with background() as nursery:
         seed = await Stranger(world.host(), metainfo.info, data).serve(nursery)
@@ -149,6 +144,26 @@ async def test_who_has_it_all_waits_a_moment_for_who_does_not_read(world):
             began = trio.current_time()
         assert trio.current_time() - began == pytest.approx(LAST_WORDS)
         assert len(seed.talk.all(wm.Have)) == metainfo.info.layout.piece_count
+
+
+@simulated()
+async def test_a_seed_that_does_not_read_is_parted_from_all_the_same(world):
+    metainfo, data, machine = await seeded(world)
+    async with session_on(machine) as session:
+        torrent = session.add(metainfo)
+        await torrent.wait_complete()
+        stranger = Stranger(world.host(), metainfo.info)
+        deaf = await stranger.dial(where(machine, session))
+        await deaf.greet(stranger.hello)
+        await until(torrent.peers)
+        (peer,) = torrent._life.swarm.peers
+        peer.sender.send(wm.encode(wm.KeepAlive()) * (3 << 17))  # more than a connection takes unread
+        await trio.sleep(0.1)
+        assert peer.sender.stuck_for(trio.current_time()) > 0
+        await deaf.say(wm.HaveAll())
+        began = trio.current_time()
+        await until(lambda: not torrent.peers())
+        assert trio.current_time() - began == pytest.approx(LAST_WORDS, abs=0.1)
 
 
 @simulated()

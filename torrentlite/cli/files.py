@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Iterator
 
 from ..errors import StorageError
-from ..storage.platform import flush_folder
+from ..storage.platform import flush_folder, may_use
 from .exits import closest_path
 
 
@@ -110,8 +110,3 @@ def check_writable(folder: str | os.PathLike[str]) -> None:
         read_only = False
     number = errno.EROFS if read_only else errno.EACCES
     raise OSError(number, os.strerror(number), os.fspath(folder))
-
-
-def may_use(path: str | os.PathLike[str], how: int) -> bool:
-    """``os.access``, for who we are now."""
-    return os.access(path, how, effective_ids=os.access in os.supports_effective_ids)

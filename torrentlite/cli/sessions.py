@@ -16,10 +16,11 @@ from .. import Magnet, Metainfo, Session, Settings, Torrent, open_session
 from ..errors import NoPeersError, StorageError, TorrentError
 from ..metainfo.text import display
 from ..stats import Reason
+from ..storage.platform import may_use
 from ..wire.address import Scope, scope_of
 from . import progress, units
 from .exits import UsageError
-from .files import check_writable, may_use, write_whole
+from .files import check_writable, write_whole
 from .output import Job, Output
 from .terminal import STDERR, is_terminal
 

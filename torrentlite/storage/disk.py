@@ -136,7 +136,7 @@ class Disk:
         right = await check_pieces(self._info, self._storage, doubtful, self._offload, progress)
         have = trusted | right
         if adopted:
-            self.reused += await self._offload.run(bytes_of_files, adopted, have, self._layout)
+            self.reused += await self._offload.run(sum, bytes_of_files(adopted, have, self._layout))
         await self._offload.run(self._storage.select, self._wanted, have, doubtful & ~right)
         self._ledger = Ledger(self._info, trusted, right, found.stamps)
         self._spilled.clear()

@@ -7,6 +7,7 @@ there is much, so it is done in steps: a generator gives how much work each was,
 from __future__ import annotations
 
 import errno
+import itertools
 import logging
 import os
 import stat
@@ -104,19 +105,21 @@ class Donors:
         piece = self._telling_piece(file)
         length = self._layout.file_lengths[file]
         there = sorted(self._there(file), key=lambda donor: donor.size != length)
-        if there and piece is None:
-            return there[0]
+        if piece is None:
+            if not there:
+                yield from self._walk()
+            return next(itertools.chain(there, self._likely(file, length)), None)
         for donor in there:
             if donor.size == length and (yield from self._fits(donor, file, piece)):
                 return donor
         yield from self._walk()
         for donor in self._likely(file, length):
-            if piece is None or (yield from self._fits(donor, file, piece)):
+            if (yield from self._fits(donor, file, piece)):
                 return donor
         if there:
             return there[0]
         for donor in self._likely(file, None):
-            if piece is not None and (yield from self._fits(donor, file, piece)):
+            if (yield from self._fits(donor, file, piece)):
                 return donor
         return None
 
@@ -222,10 +225,8 @@ class Donors:
                 return piece
         return None
 
-    def _fits(self, donor: Donor, file: int, piece: int | None) -> Steps:
+    def _fits(self, donor: Donor, file: int, piece: int) -> Steps:
         """Whether it has this piece of the file."""
-        if piece is None:
-            return False
         parts = tuple(
             (span.offset if span.file == file else -1, span.length)
             for span in self._layout.spans(self._layout.offset(piece), self._layout.piece_size(piece))

@@ -269,6 +269,11 @@ def flush_folder(folder: Handle) -> None:
                 raise
 
 
+def may_use(path: str | os.PathLike[str], how: int) -> bool:
+    """``os.access``, for who we are now."""
+    return os.access(path, how, effective_ids=os.access in os.supports_effective_ids)
+
+
 def make_folders(path: str) -> None:
     """Create a folder and those above it, unless they are there, and put the way to it on the disk.
 

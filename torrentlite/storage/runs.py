@@ -78,18 +78,17 @@ def ranges_of_file(pieces: int, file: int, layout: Layout) -> Iterator[tuple[int
         yield first, last - first
 
 
-def bytes_of_files(files: Iterable[int], pieces: int, layout: Layout) -> int:
-    """Bytes of these files, none of which is empty, in a set of pieces."""
+def bytes_of_files(files: Iterable[int], pieces: int, layout: Layout) -> Iterator[int]:
+    """Bytes of each of these files in a set of pieces."""
     digits = f"{pieces:0{layout.piece_count}b}"[::-1]
-    total = 0
     for file in files:
         touched, start = layout.pieces_of_file(file), layout.file_offsets[file]
-        total += digits.count("1", touched.start, touched.stop) * layout.piece_length
-        if digits[touched.start] == "1":
-            total -= start - layout.offset(touched.start)
-        if digits[touched.stop - 1] == "1":
-            total -= layout.offset(touched.stop) - start - layout.file_lengths[file]
-    return total
+        there = digits.count("1", touched.start, touched.stop) * layout.piece_length
+        if touched and digits[touched.start] == "1":
+            there -= start - layout.offset(touched.start)
+        if touched and digits[touched.stop - 1] == "1":
+            there -= layout.offset(touched.stop) - start - layout.file_lengths[file]
+        yield there
 
 
 def complete_files(files: Iterable[int], have: int, layout: Layout) -> list[int]:

@@ -11,6 +11,7 @@ from ..limits import MOST_PRIORITY
 from ..metainfo.metainfo import Info
 from ..metainfo.text import display
 from ..stats import FileStats
+from ..storage.runs import bytes_of_files
 from ..wire import bitfield
 
 
@@ -171,17 +172,8 @@ class Selection:
 
     def file_stats(self, have: int) -> list[FileStats]:
         """How far each file is; only real files."""
-        layout, found = self.info.layout, []
-        for index in self.info.wanted_files:
-            entry = self.info.files[index]
-            pieces = layout.pieces_of_file(index)
-            here = have & bitfield.span(pieces)
-            done = here.bit_count() * layout.piece_length
-            if pieces:
-                first, last = pieces[0], pieces[-1]
-                if have >> first & 1:
-                    done -= layout.file_offsets[index] - layout.offset(first)
-                if have >> last & 1:
-                    done -= layout.offset(last) + layout.piece_length - (layout.file_offsets[index] + entry.length)
-            found.append(FileStats(path="/".join(entry.path), size=entry.length, done=done, wanted=index in self.files))
-        return found
+        files, real = self.info.files, self.info.wanted_files
+        return [
+            FileStats("/".join(files[index].path), files[index].length, done, wanted=index in self.files)
+            for index, done in zip(real, bytes_of_files(real, have, self.info.layout), strict=True)
+        ]

@@ -219,17 +219,14 @@ class Swarm:
 
     async def leave(self) -> None:
         """The same for good. Who has everything lets it be heard first, as others count on who has what."""
-        why = "leaving"
-        if not self.complete:
-            self.close_all(why)
-            return
         self.open = False
-        for peer in list(self.peers):
-            peer.part(why)
-        if self.peers:
+        if self.complete and self.peers:
             self._last_gone = trio.Event()
+            for peer in list(self.peers):
+                peer.part("leaving")
             with trio.move_on_after(LAST_WORDS):  # each of them has no longer, but a bug may hide that it is gone
                 await self._last_gone.wait()
+        self.close_all("leaving")
 
     def keep_only(self, *sources: str) -> None:
         """Forget who was named by others than these, and say goodbye to those who are here."""
