@@ -154,31 +154,32 @@ class _Decoder(bencodepy.BencodeDecoder):
 
 
 class _MetainfoDecoder(_Decoder):
-    """For one large input: counts its values, refuses double keys, keeps the spans of the outermost dictionary."""
+    """For one large input: counts its values, refuses double keys, keeps the spans of the outermost dictionary.
+
+    Lists and dictionaries count what is in them: a call for each value was a fifth of the time of 50,000 files.
+    """
 
     def __init__(self) -> None:
         super().__init__(limits.MAX_METAINFO_DEPTH)
         self.spans: dict[bytes, Span] = {}
-        self._left = limits.MAX_METAINFO_TOKENS
-
-    def decode_int(self, x: bytes, f: int, **_: Any) -> tuple[int, int]:
-        self._count(f)
-        return super().decode_int(x, f)
-
-    def decode_string(self, x: bytes, f: int, kind: str = "", **_: Any) -> tuple[bytes, int]:
-        self._count(f)
-        return super().decode_string(x, f)
+        self._left = limits.MAX_METAINFO_TOKENS - 1  # the outermost is in nothing
 
     def decode_list(self, x: bytes, f: int, depth: int = 0, **_: Any) -> tuple[Any, int]:
-        self._count(f)
-        return super().decode_list(x, f, depth)
+        self._check_depth(f, depth)
+        found: list[Value] = []
+        f += 1
+        while (first := x[f : f + 1]) != b"e":
+            self._count(1, f)
+            value, f = self.decode_func[first](x, f, depth=depth + 1)
+            found.append(value)
+        return found, f + 1
 
     def decode_dict(self, x: bytes, f: int, depth: int = 0, **_: Any) -> tuple[Any, int]:
-        self._count(f)
         self._check_depth(f, depth)
         found: dict[bytes, Value] = {}
         f += 1
         while x[f : f + 1] != b"e":
+            self._count(2, f)
             key, begin = self.decode_string(x, f)
             if key in found:
                 raise BencodeError(f"the key {key[:40]!r} for the second time at byte {f}")
@@ -187,8 +188,8 @@ class _MetainfoDecoder(_Decoder):
                 self.spans[key] = (begin, f)
         return found, f + 1
 
-    def _count(self, start: int) -> None:
-        self._left -= 1
+    def _count(self, values: int, start: int) -> None:
+        self._left -= values
         if self._left < 0:
             raise BencodeError(f"more than {limits.MAX_METAINFO_TOKENS} values, at byte {start}")
 
