@@ -184,6 +184,8 @@ UTP_PACKETS_AHEAD: Final = 1000
 """Packets under way: libutp keeps no more than 1024 beyond a hole."""
 UTP_SEND_BUFFER: Final = 64 << 10
 """Bytes that wait to be sent when the next may be given; what waits here can no longer be cancelled."""
+UTP_AT_ONCE: Final = 47
+"""uTP packets given to the system by one call: what fits into 64 KiB, where it takes them so (UDP_SEGMENT)."""
 UTP_TICK: Final = 0.1
 """Between looks at the clock, while there are uTP connections. The shortest time-out is half a second."""
 UTP_GIVE_UP: Final = 20.0

@@ -1,5 +1,6 @@
 """A network in memory, for tests under a virtual clock: hosts with names, scripted servers, datagrams that get lost."""
 
+import itertools
 import math
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -126,6 +127,9 @@ class MemoryDatagrams:
         if self.room and (replies := self.server(data, to)):
             self.deliver(replies)
         return self.room
+
+    def send_all(self, datagrams: Sequence[bytes], to: Address) -> int:
+        return sum(1 for _ in itertools.takewhile(lambda data: self.send(data, to), datagrams))
 
     def deliver(self, datagrams: list[tuple[bytes, Address]]) -> None:
         self._put.send_nowait(datagrams)

@@ -102,11 +102,11 @@ async def test_news_of_lost_datagrams_are_not_ours():
     class Upset(socket.socket):
         errors = 2
 
-        def recvfrom_into(self, *arguments):
+        def recvmsg_into(self, *arguments):
             if self.errors:
                 self.errors -= 1
                 raise OSError(errno.ECONNREFUSED, "Connection refused")
-            return super().recvfrom_into(*arguments)
+            return super().recvmsg_into(*arguments)
 
     sock = Upset(socket.AF_INET, socket.SOCK_DGRAM)
     sock.setblocking(False)

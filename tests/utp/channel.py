@@ -6,7 +6,7 @@ import dataclasses
 import heapq
 import itertools
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from torrentlite import limits
@@ -134,7 +134,10 @@ class End:
     def gone(self) -> bool:
         return self.connection.state is State.GONE
 
-    def send(self, data: bytes) -> bool:
+    def send(self, datagrams: Sequence[bytes]) -> int:
+        return sum(1 for _ in itertools.takewhile(self._send, datagrams))
+
+    def _send(self, data: bytes) -> bool:
         if self.refuses(self.timeline.now):
             return False
         packet = parse(data)

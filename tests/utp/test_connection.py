@@ -16,12 +16,20 @@ from torrentlite.wire.utp import DATA, FIN, MAX_SACK, RESET, STATE, SYN, WRAP, P
 NUMBERS = [0, 1, 2, 99, 100, 101, 102, 199, 200, 201, 1100, 0x7FFF, 0xFFFF]
 
 
+def into(sent):
+    """A system that takes all, and what it was given."""
+
+    def send(datagrams):
+        sent.extend(map(parse, datagrams))
+        return len(datagrams)
+
+    return send
+
+
 def open_one(seq=100, their_seq=200):
     """Our end of a connection that was called, and what it sends."""
     sent = []
-    connection = Connection.calling(
-        lambda data: not sent.append(parse(data)), RECEIVE_ID, seq=seq, payload=1352, now=0.0
-    )
+    connection = Connection.calling(into(sent), RECEIVE_ID, seq=seq, payload=1352, now=0.0)
     connection.flush(0.0)
     connection.got(state(seq, seq=their_seq), 0.1)
     assert connection.state is State.OPEN
@@ -56,7 +64,7 @@ def test_anything_may_be_said(said, called, seed):
     if called:
         sent = []
         syn = Packet(SYN, RECEIVE_ID - 1, 0, 0, 1 << 20, 199, 0)
-        connection = Connection.called(lambda data: not sent.append(parse(data)), syn, seq=100, payload=1352, now=0.0)
+        connection = Connection.called(into(sent), syn, seq=100, payload=1352, now=0.0)
     else:
         connection, sent = open_one()
     now = 0.2
@@ -126,7 +134,7 @@ def guesses(make):
 
 def called():
     syn = Packet(SYN, RECEIVE_ID - 1, 0, 0, 1 << 20, 199, 0)
-    return Connection.called(lambda data: True, syn, seq=100, payload=1352, now=0.0)
+    return Connection.called(len, syn, seq=100, payload=1352, now=0.0)
 
 
 @pytest.mark.parametrize("kind", [DATA, FIN])
@@ -142,7 +150,7 @@ def test_who_does_not_see_our_answer_opens_no_connection(kind):
 
 
 def test_who_does_not_see_our_call_answers_none():
-    one = Connection.calling(lambda data: True, RECEIVE_ID, seq=100, payload=1352, now=0.0)
+    one = Connection.calling(len, RECEIVE_ID, seq=100, payload=1352, now=0.0)
     one.flush(0.0)
     for ack in range(WRAP + 1):
         if ack != 100:
@@ -278,7 +286,7 @@ def test_break_off_tells_the_other_side():
 
 def test_a_call_that_is_closed_says_nothing_more():
     sent = []
-    one = Connection.calling(lambda data: not sent.append(data), RECEIVE_ID, seq=100, payload=1352, now=0.0)
+    one = Connection.calling(into(sent), RECEIVE_ID, seq=100, payload=1352, now=0.0)
     one.flush(0.0)
     one.close(0.1)
     one.flush(0.1)
@@ -300,7 +308,7 @@ def test_a_second_answer_changes_nothing():
 def test_a_call_that_comes_twice_is_answered_twice():
     sent = []
     syn = Packet(SYN, RECEIVE_ID - 1, 0, 0, 1 << 20, 199, 0)
-    one = Connection.called(lambda data: not sent.append(parse(data)), syn, seq=100, payload=1352, now=0.0)
+    one = Connection.called(into(sent), syn, seq=100, payload=1352, now=0.0)
     one.flush(0.0)
     one.got(syn, 1.0)
     one.flush(1.0)

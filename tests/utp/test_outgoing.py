@@ -163,7 +163,7 @@ def test_what_the_system_had_no_room_for_goes_first():
     out = made(500)
     send(out, room=200)
     packet = out.next(100, 0.0)
-    out.not_sent(packet)
+    out.not_sent([packet])
     assert out.in_flight == 200
     assert seqs(send(out)) == [52, 53, 54]
 
@@ -196,7 +196,7 @@ def test_the_books_are_right_whatever_is_said(seed, first):
         elif deed == 1:
             out.all_lost()
         elif deed == 2 and out.pending and (packet := out.next(dice.choice([0, 1, 50, 1000]), 0.0)):
-            out.not_sent(packet)
+            out.not_sent([packet])
         elif deed == 3:
             send(out, room=dice.choice([0, 100, 1000, 100_000]))
         else:

@@ -37,6 +37,13 @@ def test_what_is_said_is_understood(packet):
     assert utp.parse(data) == packet
 
 
+@given(PACKETS, st.lists(PACKETS))
+def test_packets_that_are_sent_together(first, others):
+    packets = [first._replace(kind=one.kind, seq=one.seq, payload=one.payload) for one in (first, *others)]
+    made = utp.series(utp.encode(*first[:-1]), ((one.kind, one.seq, one.payload) for one in packets))
+    assert made == [said(one) for one in packets]
+
+
 def test_the_header_as_the_bep_draws_it():
     packet = utp.Packet(utp.STATE, 0x0102, 0x03040506, 0x0708090A, 0x0B0C0D0E, 0x0F10, 0x1112, 0, b"")
     assert said(packet) == b"\x21\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10\x11\x12"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from collections.abc import Sequence
 
 import trio
 
 from .. import limits
 from ..errors import NetworkError
 from ..wire.address import Address, Scope
+from . import segments
 from .sockets import open_again, open_sockets
 from .stream import address_of
 
@@ -30,6 +32,7 @@ class UdpDatagrams:
 
     def __init__(self, sock: socket.socket, interface: str = "") -> None:
         self.sock = _roomy(sock)
+        self._segments = segments.prepare(self.sock)
         self._interface = interface
         self.address = address_of(sock.getsockname())
         # One buffer for all, so that a datagram costs an allocation of its own size and not of the largest.
@@ -61,19 +64,23 @@ class UdpDatagrams:
         if waiting.cancelled_caught and (fresh := open_again(self.sock, self._interface)) is not None:
             self.sock.close()
             self.sock = _roomy(fresh)
+            self._segments = segments.prepare(self.sock)
 
     def _receive_ready(self) -> list[tuple[bytes, Address]]:
-        received = []
+        received: list[tuple[bytes, Address]] = []
         for _ in range(limits.DATAGRAM_BATCH):
+            if len(received) >= limits.DATAGRAM_BATCH:
+                break
             try:
-                size, sender = self.sock.recvfrom_into(self._buffer)
+                size, news, _, sender = self.sock.recvmsg_into([self._buffer], segments.NEWS)
             except BlockingIOError:
                 break
             except OSError:
                 # News of a datagram of ours that did not arrive (ICMP): whoever waits for its answer times out.
                 # It uses up its turn, so that a socket with nothing but errors does not hold the loop.
                 continue
-            received.append((bytes(self._buffer[:size]), address_of(sender)))
+            address = address_of(sender)
+            received += [(data, address) for data in segments.split(self._buffer[:size], news)]
         return received
 
     def send(self, data: bytes, to: Address) -> bool:
@@ -85,6 +92,27 @@ class UdpDatagrams:
         except OSError:
             return False
         return True
+
+    def send_all(self, datagrams: Sequence[bytes], to: Address) -> int:
+        """See ``Datagrams.send_all``."""
+        if to.scope is Scope.FORBIDDEN:
+            return 0
+        sent = 0
+        while sent < len(datagrams):
+            count = segments.run(datagrams, sent) if self._segments else 1
+            if count == 1:
+                if not self.send(datagrams[sent], to):
+                    break
+            else:
+                try:
+                    segments.send(self.sock, datagrams[sent : sent + count], (to.host, to.port))
+                except OSError as error:
+                    if error.errno not in segments.REFUSALS:
+                        break
+                    self._segments = False
+                    continue
+            sent += count
+        return sent
 
     def close(self) -> None:
         """See ``Datagrams.close``."""

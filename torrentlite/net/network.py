@@ -112,6 +112,9 @@ class Datagrams(Protocol):
     def send(self, data: bytes, to: Address) -> bool:
         """Send one datagram without waiting. False: it was dropped (no room, no route, a forbidden address)."""
 
+    def send_all(self, datagrams: Sequence[bytes], to: Address) -> int:
+        """Send some in their order, as ``send`` would each; how many went out before the first that was dropped."""
+
     def close(self) -> None:
         """Close it, waking whoever waits on it; a second time is nothing."""
 

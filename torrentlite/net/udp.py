@@ -71,6 +71,10 @@ class UdpPort:
         """Send one datagram without waiting. False: it was dropped."""
         return self.reaches(to) and self._sockets[to.is_ipv6].send(data, to)
 
+    def send_all(self, datagrams: Sequence[bytes], to: Address) -> int:
+        """Send some in their order without waiting; how many went out before the first that was dropped."""
+        return self._sockets[to.is_ipv6].send_all(datagrams, to) if self.reaches(to) else 0
+
     async def request(self, data: bytes, to: Address) -> bytes:
         """Send a tracker request once and wait for its reply, for as long as the caller lets it.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import trio
@@ -71,6 +72,10 @@ class SimulatedDatagrams:
         if self._closed or len(data) > _LARGEST or to.is_ipv6 != self.address.is_ipv6 or to.scope is Scope.FORBIDDEN:
             return False
         return self._post(bytes(data), self.address, to)
+
+    def send_all(self, datagrams: Sequence[bytes], to: Address) -> int:
+        """See ``Datagrams.send_all``."""
+        return sum(1 for _ in itertools.takewhile(lambda data: self.send(data, to), datagrams))
 
     def close(self) -> None:
         """See ``Datagrams.close``."""

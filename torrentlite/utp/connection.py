@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from .. import limits
-from ..wire.utp import DATA, FIN, HEADER_SIZE, MICROSECONDS, RESET, STATE, SYN, WRAP, Packet, encode
+from ..wire.utp import DATA, FIN, HEADER_SIZE, MICROSECONDS, RESET, STATE, SYN, WRAP, Packet, encode, series
 from .incoming import Incoming
 from .ledbat import DelayHistory, RoundTrip, Window
 from .outgoing import Outgoing, Sent
@@ -33,7 +33,7 @@ class Connection:
     once are answered by one.
 
     Args:
-        send: takes a datagram to the other end; False where the system had no room for it.
+        send: takes datagrams to the other end; how many of them the system had room for.
         receive_id: the connection id in packets to us.
         send_id: that in ours.
         seq: a random number: who does not see our packets cannot guess what acknowledges them.
@@ -45,7 +45,7 @@ class Connection:
 
     def __init__(
         self,
-        send: Callable[[bytes], bool],
+        send: Callable[[Sequence[bytes]], int],
         state: State,
         receive_id: int,
         send_id: int,
@@ -77,7 +77,7 @@ class Connection:
 
     @classmethod
     def calling(
-        cls, send: Callable[[bytes], bool], connection_id: int, *, seq: int, payload: int, now: float
+        cls, send: Callable[[Sequence[bytes]], int], connection_id: int, *, seq: int, payload: int, now: float
     ) -> Connection:
         """Call somebody; ``flush`` sends the SYN."""
         # "All subsequent packets sent on this connection are sent with the connection ID + 1."
@@ -86,7 +86,9 @@ class Connection:
         return made
 
     @classmethod
-    def called(cls, send: Callable[[bytes], bool], syn: Packet, *, seq: int, payload: int, now: float) -> Connection:
+    def called(
+        cls, send: Callable[[Sequence[bytes]], int], syn: Packet, *, seq: int, payload: int, now: float
+    ) -> Connection:
         """Somebody called; ``flush`` answers."""
         ids = syn.connection_id + 1 & WRAP, syn.connection_id
         made = cls(send, State.CALLED, *ids, seq=seq, payload=payload, now=now)
@@ -212,26 +214,30 @@ class Connection:
         out = self._out
         while out.pending:
             allowed = min(self._window.size, self._their_window) if self.state is State.OPEN else 0
-            packet = out.next(allowed - out.in_flight, now)
-            if packet is None:
+            packets = out.take(limits.UTP_AT_ONCE, allowed, now)
+            if not packets:
                 if self._window.size <= self._their_window:
                     self._window.was_full(now)
                 elif not out.in_flight and self._no_room_since == math.inf:
                     self._no_room_since = now
                 break
-            if not self._send_packet(packet, now):
-                out.not_sent(packet)
+            sent = self._send_packets(packets, now)
+            if sent < len(packets):
+                out.not_sent(packets[sent:])
                 break
         if self._owes_ack or self.owes_window:
             self._send_header(STATE, out.next_seq, now)
         if self._closed_at < math.inf and out.done:
             self.end("closed")
 
-    def _send_packet(self, packet: Sent, now: float) -> bool:
+    def _send_packets(self, packets: Sequence[Sent], now: float) -> int:
+        """Send them together; how many went out."""
         if self._overdue_at == math.inf:
             self._wait_for_ack(now)
             self._heard_at = max(self._heard_at, now)
-        return self._send_header(packet.kind, packet.seq, now, packet.payload)
+        # A SYN is always alone: nothing else may be sent before its answer.
+        header = self._header(packets[0].kind, packets[0].seq, now)
+        return self._send_datagrams(series(header, ((sent.kind, sent.seq, sent.payload) for sent in packets)), now)
 
     def _wait_for_ack(self, now: float) -> None:
         """What is under way has so long to arrive."""
@@ -243,24 +249,29 @@ class Connection:
                 # whole window that was lost. To wait for the time-out costs half a second, and the window.
                 self._probe_at = now + 2 * self._trip.smoothed
 
-    def _send_header(self, kind: int, seq: int, now: float, payload: bytes | memoryview = b"", back: int = 0) -> bool:
-        incoming, room = self._in, self._in.room
-        header = encode(
+    def _send_header(self, kind: int, seq: int, now: float, *, back: int = 0) -> None:
+        self._send_datagrams([self._header(kind, seq, now, back=back)], now)
+
+    def _header(self, kind: int, seq: int, now: float, *, back: int = 0) -> bytes:
+        incoming = self._in
+        return encode(
             kind,
             self.receive_id if kind == SYN else self.send_id,
             _microseconds(now),
             self._reply_delay,
-            room,
+            incoming.room,
             seq,
             incoming.ack - back & WRAP,
             incoming.sack if not back else 0,
         )
-        if not self._send(b"".join((header, payload)) if payload else header):
-            return False
-        self._owes_ack = False
-        self._told_window = room
-        self._sent_at = now
-        return True
+
+    def _send_datagrams(self, datagrams: Sequence[bytes], now: float) -> int:
+        sent = self._send(datagrams)
+        if sent:
+            self._owes_ack = False
+            self._told_window = self._in.room
+            self._sent_at = now
+        return sent
 
     # -- time --------------------------------------------------------------------------------------------------------
 
@@ -289,7 +300,7 @@ class Connection:
             self._probe_at = math.inf
             packet = out.probe(now)
             if packet is not None:
-                self._send_header(packet.kind, packet.seq, now, packet.payload)
+                self._send_packets([packet], now)
         elif now - self._no_room_since > limits.UTP_ZERO_WINDOW:
             self._their_window = max(self._their_window, HEADER_SIZE)  # as much as tells us whether that is still so
             self._no_room_since = math.inf

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from .. import limits
@@ -111,6 +112,13 @@ class Outgoing:
         """Whether everything has arrived."""
         return not (self._sent or self._unsent or self._marks)
 
+    def take(self, count: int, window: float, now: float) -> list[Sent]:
+        """What to send now, so many packets at most, if so many bytes may be under way. They count as sent."""
+        taken: list[Sent] = []
+        while len(taken) < count and (packet := self.next(window - self.in_flight, now)) is not None:
+            taken.append(packet)
+        return taken
+
     def next(self, room: float, now: float) -> Sent | None:
         """What to send now, if so many more bytes may be under way. It counts as sent."""
         if self._lost:
@@ -164,10 +172,11 @@ class Outgoing:
             size -= len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def not_sent(self, packet: Sent) -> None:
-        """The system had no room for it: it is sent again before all others, and nothing was lost on the way."""
-        self._lose(packet)
-        self._lost = {packet.seq: packet, **self._lost}
+    def not_sent(self, packets: Sequence[Sent]) -> None:
+        """The system had no room for them: they are sent again before all others, and nothing was lost on the way."""
+        for packet in packets:
+            self._lose(packet)
+        self._lost = {packet.seq: packet for packet in packets} | self._lost
 
     def probe(self, now: float) -> Sent | None:
         """The last packet under way, to be sent once more: what acknowledges it tells of all that were lost before."""

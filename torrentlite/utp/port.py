@@ -45,6 +45,7 @@ class Utp:
         self._streams: dict[_Key, UtpStream] = {}
         self._called: dict[_Key, UtpStream] = {}  # of which nothing came but the call
         self._touched: dict[UtpStream, None] = {}
+        self._now = 0.0
         self._arrived: deque[UtpStream] = deque()
         self._somebody = trio.Event()
         self._accepting = trio.lowlevel.ParkingLot()
@@ -69,7 +70,7 @@ class Utp:
         now = trio.current_time()
         key = address, self._free_id(address)
         connection = Connection.calling(
-            functools.partial(self._udp.send, to=address),
+            functools.partial(self._udp.send_all, to=address),
             key[1],
             seq=self._random(),
             payload=FULL[address.is_ipv6],
@@ -160,7 +161,7 @@ class Utp:
             oldest = next(iter(self._called))
             self._called[oldest].connection.end("too many calls")
             self._forget(oldest)
-        send = functools.partial(self._udp.send, to=sender)
+        send = functools.partial(self._udp.send_all, to=sender)
         connection = Connection.called(send, syn, seq=self._random(), payload=FULL[sender.is_ipv6], now=now)
         stream = self._called[key] = self._add(key, connection)
         self._touched[stream] = None
@@ -176,7 +177,9 @@ class Utp:
         packet = parse(data)
         if packet is None or self._closed:
             return False
-        now = trio.current_time()
+        if not self._touched:  # what has come together has come at one time
+            self._now = trio.current_time()
+        now = self._now
         if packet.kind == SYN:
             return self._got_call(packet, sender, now)
         key = sender, packet.connection_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 DATA: Final = 0
@@ -13,6 +14,8 @@ SYN: Final = 4
 
 _VERSION: Final = 1
 _SACK: Final = 1
+_FIRST: Final = tuple(bytes((kind << 4 | _VERSION,)) for kind in range(SYN + 1))
+_SEQ: Final = 16
 _HEADER: Final = struct.Struct(">BBHIIIHH")
 HEADER_SIZE: Final = _HEADER.size
 MAX_SACK: Final = 64
@@ -82,6 +85,12 @@ def encode(
     # "In multiples of 32 bits", and "at least 32 bits".
     size = min(-(-sack.bit_length() // 32) * 4, MAX_SACK)
     return header + bytes((0, size)) + (sack & (1 << 8 * size) - 1).to_bytes(size, "little")
+
+
+def series(header: bytes, packets: Iterable[tuple[int, int, bytes | memoryview]]) -> list[bytes]:
+    """Packets that are sent together: by kind, number and payload; all else is as ``encode`` made it for the first."""
+    middle, end = header[1:_SEQ], header[_SEQ + 2 :]
+    return [b"".join((_FIRST[kind], middle, seq.to_bytes(2, "big"), end, payload)) for kind, seq, payload in packets]
 
 
 def refuse(packet: Packet) -> bytes:
