@@ -61,11 +61,11 @@ def running(module: str, *words: object) -> Result:
     return dict(json.loads(done.stdout))
 
 
-def one_pair(seed: str, fetcher: str, what: Material) -> Result:
+def one_pair(seed: str, fetcher: str, what: Material, transport: str = "") -> Result:
     """One transfer between two fresh processes (see ``roles.py``); ``seed_cpu`` is the seed's."""
     out = what.fresh()
-    with serving("roles", seed, "seed", what.torrent, what.data) as served:
-        result = running("roles", fetcher, "fetch", what.torrent, out, *served.ports)
+    with serving("roles", seed + transport, "seed", what.torrent, what.data) as served:
+        result = running("roles", fetcher + transport, "fetch", what.torrent, out, *served.ports)
     check_size(out, what)
     return {**result, "seed_cpu": served.usage["cpu"], "seed_memory_mib": served.usage["memory_mib"]}
 

@@ -29,6 +29,7 @@ WHOLE = (
     ("Small pieces: 1 GiB in pieces of 16 KiB", "transfer --size 1G --piece-size 16K"),
     ("Small files: 1 GiB in 10,000 of them", "transfer --size 1G --files 10000"),
     ("A torrent of v2: 1 GiB", "transfer --size 1G --version v2"),
+    ("Over uTP: 256 MiB", "transfer --size 256M --utp"),
     ("Many connections", "crowd --peers 50 200 --fetchers 50"),
     ("Hashing", "hashing"),
     ("The picker", "picking"),

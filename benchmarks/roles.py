@@ -6,11 +6,13 @@ memory of the process. ``… fetch TORRENT FOLDER PORT…`` prints the same, and
 transfer. A PORT may be HOST:PORT.
 
 WHO is ``tl``, ``lt`` (libtorrent with its defaults), ``lt-fast`` (with its high-performance preset), ``bare``
-(``bare.py``), ``asyncio`` and ``uvloop`` (``torrentlite.aio``), ``trio`` (``tl``).
+(``bare.py``), ``asyncio`` and ``uvloop`` (``torrentlite.aio``), ``trio`` (``tl``). ``tl+utp``, ``lt+utp`` and
+``lt-fast+utp`` are connected over uTP, not TCP.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import pathlib
 import resource
@@ -44,14 +46,19 @@ class Transfer:
         print(json.dumps({"seconds": seconds, **usage(self._before), **more}), flush=True)
 
 
-def tl_settings() -> Any:
+def tl_settings(utp: bool) -> Any:
     """Of a session on loopback: its defaults, with as many connections as the others may have."""
     import torrentlite
 
-    return torrentlite.Settings(host="127.0.0.1", connections=CONNECTIONS, connections_per_torrent=CONNECTIONS)
+    return torrentlite.Settings(
+        host="127.0.0.1",
+        connections=CONNECTIONS,
+        connections_per_torrent=CONNECTIONS,
+        utp="prefer" if utp else "allow",
+    )
 
 
-async def tl_seed(torrent: bytes, folder: pathlib.Path, count: int) -> None:
+async def tl_seed(torrent: bytes, folder: pathlib.Path, count: int, *, utp: bool) -> None:
     """Seed with torrentlite, in so many sessions."""
     import contextlib
 
@@ -62,7 +69,7 @@ async def tl_seed(torrent: bytes, folder: pathlib.Path, count: int) -> None:
     async with contextlib.AsyncExitStack() as stack:
         ports = []
         for _ in range(count):
-            session = await stack.enter_async_context(torrentlite.open_session(tl_settings()))
+            session = await stack.enter_async_context(torrentlite.open_session(tl_settings(utp)))
             await session.add(torrent, folder).wait_complete()
             ports.append(session.port)
         before = usage()["cpu"]  # imports, and the check of what it has, are not what seeding costs
@@ -71,13 +78,19 @@ async def tl_seed(torrent: bytes, folder: pathlib.Path, count: int) -> None:
         print(json.dumps(usage(before)), flush=True)
 
 
-async def tl_fetch(torrent: bytes, folder: pathlib.Path, peers: Peers) -> None:
+async def tl_fetch(torrent: bytes, folder: pathlib.Path, peers: Peers, *, utp: bool) -> None:
     """Fetch with torrentlite."""
+    import trio
+
     import torrentlite
 
-    async with torrentlite.open_session(tl_settings()) as session:
+    async with torrentlite.open_session(tl_settings(utp)) as session:
         transfer = Transfer()
         share = session.add(torrent, folder, peers=peers)
+        while utp and not share.peers():
+            await trio.sleep(0.001)
+        if not all(peer.utp for peer in share.peers()):
+            raise SystemExit("it is not connected over uTP")
         await share.wait_complete()
         transfer.report()
 
@@ -93,7 +106,7 @@ async def aio_fetch(torrent: bytes, folder: pathlib.Path, peers: Peers) -> None:
         transfer.report()
 
 
-def lt_session(fast: bool, *, plugins: bool = True, **more: int) -> object:
+def lt_session(fast: bool, *, utp: bool = False, plugins: bool = True, **more: int) -> object:
     """A libtorrent session on loopback, with its defaults or its high-performance preset, and some settings more.
 
     Without ``plugins`` its peers do not tell each other of others.
@@ -109,8 +122,8 @@ def lt_session(fast: bool, *, plugins: bool = True, **more: int) -> object:
             "enable_upnp": False,
             "enable_natpmp": False,
             "allow_multiple_connections_per_ip": True,
-            "enable_outgoing_utp": False,
-            "enable_incoming_utp": False,
+            **{f"enable_{way}_utp": utp for way in ("outgoing", "incoming")},
+            **{f"enable_{way}_tcp": not utp for way in ("outgoing", "incoming")},
             # By default it encrypts what it can, and what is measured would be RC4.
             "out_enc_policy": int(lt.enc_policy.pe_disabled),
             "in_enc_policy": int(lt.enc_policy.pe_disabled),
@@ -125,11 +138,11 @@ def lt_session(fast: bool, *, plugins: bool = True, **more: int) -> object:
     return session
 
 
-def lt_seed(torrent: pathlib.Path, folder: pathlib.Path, *, fast: bool) -> None:
+def lt_seed(torrent: pathlib.Path, folder: pathlib.Path, *, fast: bool, utp: bool) -> None:
     """Seed with libtorrent; the data is known to be right."""
     import libtorrent as lt
 
-    session = lt_session(fast)
+    session = lt_session(fast, utp=utp)
     params = lt.add_torrent_params()
     params.ti = lt.torrent_info(str(torrent))
     params.save_path = str(folder)
@@ -144,11 +157,11 @@ def lt_seed(torrent: pathlib.Path, folder: pathlib.Path, *, fast: bool) -> None:
     print(json.dumps(usage(before)), flush=True)
 
 
-def lt_fetch(torrent: pathlib.Path, folder: pathlib.Path, peers: Peers, *, fast: bool) -> None:
+def lt_fetch(torrent: pathlib.Path, folder: pathlib.Path, peers: Peers, *, fast: bool, utp: bool) -> None:
     """Fetch with libtorrent."""
     import libtorrent as lt
 
-    session = lt_session(fast)
+    session = lt_session(fast, utp=utp)
     transfer = Transfer()
     params = lt.add_torrent_params()
     params.ti = lt.torrent_info(str(torrent))
@@ -184,15 +197,17 @@ def bare_fetch(torrent: pathlib.Path, folder: pathlib.Path, port: int) -> None:
 def main() -> None:
     """Play the role that the command line names."""
     who, role, torrent, folder = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3]), pathlib.Path(sys.argv[4])
+    who, _, transport = who.partition("+")
+    utp = transport == "utp"
     pairs = [text.rpartition(":") for text in sys.argv[5:]]
     peers = [(host or "127.0.0.1", int(port)) for host, _, port in pairs]
     if who in ("tl", "trio"):
         import trio
 
         if role == "seed":
-            trio.run(tl_seed, torrent.read_bytes(), folder, peers[0][1] if peers else 1)
+            trio.run(functools.partial(tl_seed, utp=utp), torrent.read_bytes(), folder, peers[0][1] if peers else 1)
         else:
-            trio.run(tl_fetch, torrent.read_bytes(), folder, peers)
+            trio.run(functools.partial(tl_fetch, utp=utp), torrent.read_bytes(), folder, peers)
     elif who == "asyncio":
         import asyncio
 
@@ -207,9 +222,9 @@ def main() -> None:
         else:
             bare_fetch(torrent, folder, peers[0][1])
     elif role == "seed":
-        lt_seed(torrent, folder, fast=who == "lt-fast")
+        lt_seed(torrent, folder, fast=who == "lt-fast", utp=utp)
     else:
-        lt_fetch(torrent, folder, peers, fast=who == "lt-fast")
+        lt_fetch(torrent, folder, peers, fast=who == "lt-fast", utp=utp)
 
 
 if __name__ == "__main__":

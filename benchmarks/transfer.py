@@ -4,6 +4,7 @@
     python -m benchmarks transfer --size 1G --piece-size 16K       small pieces
     python -m benchmarks transfer --size 1G --files 10000          many small files
     python -m benchmarks transfer --size 4G --folder /tmp          a real disk
+    python -m benchmarks transfer --size 256M --utp                over uTP, not TCP
 
 Each round runs every pair (seed, fetcher) once, so a machine that speeds up or slows down does so for all; the table
 gives medians, and ratios to libtorrent → libtorrent round by round. libtorrent runs with its defaults and with its
@@ -29,16 +30,17 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--files", type=int, default=1, help="so many files instead of one")
     parser.add_argument("--pairs", default="", help="only these, e.g. tl-tl,lt-tl (default: all)")
     parser.add_argument("--version", choices=("v1", "v2", "hybrid"), default="v1", help="of the torrent")
+    parser.add_argument("--utp", action="store_true", help="over uTP, not TCP")
     args = parser.parse_args(arguments)
     if args.quick:
         args.size, args.runs = size("16M"), 1
     with material(args.folder, args.size, args.piece_size, args.files, args.version) as what:
-        run = functools.partial(one_pair, what=what)
+        run = functools.partial(one_pair, what=what, transport="+utp" if args.utp else "")
         first = {preset: run(preset, preset)["seconds"] for preset in PRESETS}  # also warms everything up
         theirs = min(first, key=lambda preset: first[preset])
         pairs = [(preset, preset) for preset in PRESETS]
         pairs += [(theirs, "tl"), ("tl", theirs), ("tl", "tl")]
-        if args.files == 1:
+        if args.files == 1 and not args.utp:
             pairs.append(("bare", "bare"))
         if args.pairs:
             chosen = [tuple(pair.split("-")) for pair in args.pairs.split(",")]
