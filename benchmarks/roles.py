@@ -80,17 +80,15 @@ async def tl_seed(torrent: bytes, folder: pathlib.Path, count: int, *, utp: bool
 
 async def tl_fetch(torrent: bytes, folder: pathlib.Path, peers: Peers, *, utp: bool) -> None:
     """Fetch with torrentlite."""
-    import trio
-
     import torrentlite
 
     async with torrentlite.open_session(tl_settings(utp)) as session:
         transfer = Transfer()
         share = session.add(torrent, folder, peers=peers)
-        while utp and not share.peers():
-            await trio.sleep(0.001)
-        if not all(peer.utp for peer in share.peers()):
-            raise SystemExit("it is not connected over uTP")
+        async with share.events() as events:
+            await anext(event async for event in events if isinstance(event, torrentlite.PieceVerified))
+        if any(peer.utp is not utp for peer in share.peers()):
+            raise SystemExit(f"it should {'' if utp else 'not '}be connected over uTP")
         await share.wait_complete()
         transfer.report()
 
