@@ -118,13 +118,13 @@ class UdpPort:
                 self.utp.flush()
 
     def _got(self, data: bytes, sender: Address) -> bool:
+        if utp.is_packet(data):  # first: of these there are most
+            return self.utp.got(data, sender) if self.utp is not None else self._refuse(data, sender)
         if data[:1] == b"d" and self.dht is not None:
             self.dht(data, sender)
             return True
         if len(data) < _REPLY_HEAD.size:
             return False
-        if utp.is_packet(data):
-            return self.utp.got(data, sender) if self.utp is not None else self._refuse(data, sender)
         action, transaction_id = _REPLY_HEAD.unpack_from(data)
         waiting = self._waiting.get((sender, transaction_id))
         if waiting is None or action not in (waiting.action, _ERROR) or waiting.arrived.is_set():

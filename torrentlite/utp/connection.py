@@ -163,7 +163,8 @@ class Connection:
             self.state = State.OPEN
         self._heard_at = now
         self._got_header(packet, now)
-        self._got_ack(packet, now)
+        if self._out.outstanding:  # else it only listens, and is told the same by each packet
+            self._got_ack(packet, now)
         if packet.kind in (DATA, FIN):
             self.state = State.OPEN
             self._owes_ack = True
@@ -193,8 +194,6 @@ class Connection:
 
     def _got_ack(self, packet: Packet, now: float) -> None:
         out = self._out
-        if not out.outstanding:
-            return  # who only listens is told the same by each packet
         arrived = out.arrived(packet.ack, packet.sack, now, bare=packet.kind == STATE)
         if packet.delay:
             self._delays.add(packet.delay, now)

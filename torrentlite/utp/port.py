@@ -190,7 +190,7 @@ class Utp:
             return self._refuse(packet, sender)
         connection = stream.connection
         connection.got(packet, now)
-        if key in self._called and connection.state is State.OPEN:
+        if self._called and key in self._called and connection.state is State.OPEN:
             del self._called[key]
             self._arrived.append(stream)
             self._accepting.unpark_all()
