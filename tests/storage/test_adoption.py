@@ -211,6 +211,28 @@ async def test_what_is_wanted_later_is_taken_at_the_next_start(home: Home, shape
     assert await open_and_complete(home) == pieces(shape, (0, 0, 150), (3, 0, 700), (4, 0, 333))
 
 
+@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.parametrize("like", [b"X" * 700, C[:30], C[:-1] + b"X"], ids=range(3))
+async def test_what_is_kept_beside_the_others_is_not_lost(
+    home: Home, shape: Shape, other: pathlib.Path, like: bytes, killed: bool
+) -> None:
+    """What is copied may be wrong, and a piece that was right stays right."""
+    disk = home.disk()
+    await home.open(disk, frozenset({4}))
+    for piece in shape.layout.pieces_of_file(4):
+        await write_piece(disk, piece, shape.pieces[piece])
+    if killed:
+        disk._storage.close()
+        assert disk._journal is not None
+        disk._journal.close()
+    else:
+        await disk.close(shape.pieces_of([4]))
+    lay(other / "top", {"c": like})
+    have = await open_and_complete(home)
+    assert have & shape.pieces_of([4]) == shape.pieces_of([4])
+    assert bool(have & ~shape.pieces_of([4])) == (like[:-1] == C[:-1])
+
+
 # -- what is no donor --------------------------------------------------------------------------------------------------
 
 
@@ -606,7 +628,7 @@ def test_two_torrents_of_one_name(tmp_path: pathlib.Path, other: pathlib.Path) -
         storage = FileStorage(shape.info, tmp_path / "save", pool=pool)
         storage.prepare(shape.all)
         adoption = Adoption(shape.info, storage, [str(other)])
-        work = adoption._adopt([0], donors.Donors(shape.info, [str(other)], [0]))
+        work = adoption._adopt([0], 0, donors.Donors(shape.info, [str(other)], [0]))
         if not number:
             assert list(work)
             continue

@@ -52,7 +52,11 @@ class Adoption:
         return self._storage.absent()
 
     async def run(
-        self, files: Sequence[int], offload: Offload, progress: Callable[[int, int], None] | None = None
+        self,
+        files: Sequence[int],
+        have: int,
+        offload: Offload,
+        progress: Callable[[int, int], None] | None = None,
     ) -> tuple[list[int], int]:
         """Copy what is found for these files; returns for which of them there was something, and the work done.
 
@@ -60,6 +64,7 @@ class Adoption:
 
         Args:
             files: numbers of some that are absent.
+            have: pieces that were right, of which parts may lie beside the files.
             offload: where to do it.
             progress: called with the work done and to do. A byte of the files that are looked for counts twice, as what
                 was copied is hashed, and a name that is looked at as NAME.
@@ -69,7 +74,7 @@ class Adoption:
         """
         total = sum(self._layout.file_lengths[file] for file in files)
         donors = await offload.run(Donors, self._info, self._places, files)
-        work = self._adopt(files, donors)
+        work = self._adopt(files, have, donors)
         try:
             while await offload.run(_go_on, work):
                 if progress is not None:
@@ -80,13 +85,13 @@ class Adoption:
                 await offload.run(work.close)
         return self._adopted, donors.names * NAME + total
 
-    def _adopt(self, files: Sequence[int], donors: Donors) -> Generator[int]:
+    def _adopt(self, files: Sequence[int], have: int, donors: Donors) -> Generator[int]:
         self._done, self._adopted = 0, []
         done = 0
         for file in files:
             donor = yield from donors.find(file)
             if donor is not None:
-                yield from self._copy(donor, file, donors)
+                yield from self._copy(donor, file, have, donors)
                 donors.took(donor)
             done += self._layout.file_lengths[file]
             self._done = done
@@ -94,14 +99,14 @@ class Adoption:
         if donors.unreadable:
             log.warning("%d files or folders to reuse cannot be read: %s", donors.unreadable, donors.trouble)
 
-    def _copy(self, donor: Donor, file: int, donors: Donors) -> Iterator[int]:
+    def _copy(self, donor: Donor, file: int, have: int, donors: Donors) -> Iterator[int]:
         try:
             source, status = donor.open()
         except OSError as error:
             donors.failed(donor.folder.name(donor.path), error)
             return
         try:
-            with self._storage.adopting(file) as target:
+            with self._storage.adopting(file, have) as target:
                 _hide(target, status)
                 size = min(status.st_size, self._layout.file_lengths[file])
                 position = 0

@@ -127,7 +127,7 @@ class Disk:
             raise unread
         if not self._storage.read_only:
             check_room(found.needed, found.free, self._storage.top())
-        adopted, before = await self._adopt(resume, progress)
+        adopted, before = await self._adopt(resume, found, progress)
         if before and progress is not None:
             progress = _after(before, progress)
         if adopted:
@@ -147,7 +147,9 @@ class Disk:
             await self._save(have, resume, found)
         return have
 
-    async def _adopt(self, resume: Resume, progress: Callable[[int, int], None] | None) -> tuple[Sequence[int], int]:
+    async def _adopt(
+        self, resume: Resume, found: Found, progress: Callable[[int, int], None] | None
+    ) -> tuple[Sequence[int], int]:
         """Bring what lies elsewhere of files that are not here; returns which there was something of, and the work."""
         if self._adoption is None or not (files := await self._offload.run(self._adoption.absent)):
             return (), 0
@@ -155,7 +157,8 @@ class Disk:
         if self._journal and gone:
             # They were here, and removed. What comes may have their inodes, and is not what the journal vouches for.
             await self._offload.run(self._journal.synced, 0, dict.fromkeys(gone, NO_STAMP))
-        return await self._adoption.run(files, self._offload, progress)
+        have = found.maybe & (resume.synced | bitfield.of(resume.written))
+        return await self._adoption.run(files, have, self._offload, progress)
 
     async def _load_journal(self) -> tuple[Resume, DiskFullError | None]:
         """What it says, or why there is no room for it: files that are all there need none."""

@@ -415,25 +415,32 @@ class FileStorage(Storage):
         if ranges and home is not None:
             with about(self._beneath.name(self._names.temporary), "write to"):
                 with self._new_part(file) as target:
-                    for offset, length in ranges:
-                        with self._borrow(home.key) as source:
-                            platform.copy_range(source, offset + home.shift, target, offset, length)
+                    self._bring(home, ranges, target)
                     platform.flush(target)
                 self._beneath.flush_names()
             self._where.exist.add(file)
         self._move(file, Place.PART)
 
+    def _bring(self, home: Home, ranges: Iterable[tuple[int, int]], target: int) -> None:
+        for offset, length in ranges:
+            with self._borrow(home.key) as source:
+                platform.copy_range(source, offset + home.shift, target, offset, length)
+
     @contextlib.contextmanager
-    def adopting(self, file: int) -> Iterator[int]:
+    def adopting(self, file: int, have: int) -> Iterator[int]:
         """An absent file, to be filled with what may be its first bytes: after the block, and a new look, it is there.
 
-        Nothing is flushed: what turns out right is flushed with the next ``sync``.
+        What is kept beside the others of pieces that are here (``have``) goes over it. Nothing is flushed: what
+        turns out right is flushed with the next ``sync``.
         """
         with about(self.path(file), "write to"):
             self._where.claim(file)
             self._beneath.remove(self._names.temporary)  # a process that was killed may have left one
             with self._new_part(file) as target:
                 yield target
+                home = self._home(file)
+                if home is not None and self._where.places[file] is Place.ASIDE:
+                    self._bring(home, ranges_of_file(have, file, self._layout), target)
                 if self._beneath.stat(self._names.part(file)) is not None:
                     raise OSError(errno.EEXIST, "another program has made it meanwhile")
 
