@@ -11,6 +11,7 @@ import collections
 import contextlib
 import dataclasses
 import errno
+import itertools
 import os
 import pathlib
 import random
@@ -21,12 +22,18 @@ from typing import Any, NamedTuple, get_args
 
 import trio
 
+from tests.reliability.elsewhere import Elsewhere, disturbed
 from tests.storage.worlds import FAILING
-from tests.strangers import Stranger, background, session_on
+from tests.strangers import Stranger, Talk, background, session_on
 from torrentlite.limits import DISK_RETRY
 from torrentlite.metainfo.build import Version
+from torrentlite.metainfo.info import Info
 from torrentlite.testing import run_simulation
+from torrentlite.wire import bitfield, messages as wm
 
+CALLS = (*FAILING, "scandir")
+READING = ("preadv", "scandir")
+"""Calls by which donors are read, once they are open: what cannot be read is done without."""
 FAULTS = {"ENOSPC": errno.ENOSPC, "EIO": errno.EIO, "EDQUOT": errno.EDQUOT, "short write": 0}
 
 
@@ -48,8 +55,8 @@ class Injector:
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
         """In the place of the system's calls, for the length of a block."""
-        real = {name: getattr(os, name) for name in (*FAILING, "copy_file_range", "pread")}
-        for name in FAILING:
+        real = {name: getattr(os, name) for name in (*CALLS, "copy_file_range", "pread")}
+        for name in CALLS:
             setattr(os, name, self._shim(name, real))
         setattr(os, "copy_file_range", _no_copying)  # noqa: B010  so that copies are reads and writes
         try:
@@ -105,6 +112,7 @@ class Shape(NamedTuple):
         first: the files that are wanted at first; all in the end.
         seed: of the world.
         version: of the torrent.
+        elsewhere: whether something like it lies elsewhere.
     """
 
     sizes: tuple[int, ...]
@@ -112,6 +120,7 @@ class Shape(NamedTuple):
     first: tuple[int, ...] | None
     seed: int
     version: Version = "v1"
+    elsewhere: bool = False
 
 
 def shapes() -> Iterator[Shape]:
@@ -120,13 +129,17 @@ def shapes() -> Iterator[Shape]:
     yield Shape((100_000, 5, 0, 90_000, 70_001), 32768, (0, 3), 1)
     yield Shape((100_000, 5, 0, 90_000, 70_001), 32768, (0, 3), 2, "v2")
     yield Shape((100_000, 5, 0, 90_000, 70_001), 32768, (0, 3), 3, "hybrid")
-    rng = random.Random("shapes")
-    seed = 4
+    yield Shape((100_000, 5, 0, 90_000, 70_001), 32768, (0, 3), 4, "v1", True)
+    yield Shape((100_000, 5, 0, 90_000, 70_001), 32768, (0, 3), 5, "v2", True)
+    yield Shape((100_000, 5, 0, 90_000, 70_001), 32768, (0, 3), 6, "hybrid", True)
+    rng, which = random.Random("shapes"), random.Random("elsewhere")
+    seed = 7
     while True:
         sizes = tuple(rng.choice([0, 1, 20_000, 50_000, 150_000]) for _ in range(rng.randint(1, 6)))
         if sum(sizes) > 40_000:
             first = tuple(n for n in range(len(sizes)) if rng.random() < 0.5) if rng.random() < 0.6 else None
-            yield Shape(sizes, rng.choice([16384, 32768, 65536]), first, seed, rng.choice(get_args(Version)))
+            piece, version = rng.choice([16384, 32768, 65536]), rng.choice(get_args(Version))
+            yield Shape(sizes, piece, first, seed, version, which.random() < 0.5)
             seed += 1
 
 
@@ -136,16 +149,21 @@ async def _story(world: Any, shape: Shape, folder: pathlib.Path, injector: Injec
     first = None if shape.first is None else [real[number] for number in shape.first]
     machine = dataclasses.replace(world.host(), storage=None)
     every = None if shape.first is None else list(real)
+    rng = random.Random(shape.seed)
+    donors = Elsewhere(metainfo, data, folder, rng, first) if shape.elsewhere else None
+    if donors:
+        donors.lay()
+    reuse = donors.places if donors else []
 
     @contextlib.asynccontextmanager
     async def life() -> Any:
         async with session_on(machine, state_dir=folder / "state", dht=False) as session:
-            torrent = session.add(metainfo, folder / "save", select=first, peers=[honest.place])
+            torrent = session.add(metainfo, folder / "save", select=first, peers=[honest.place], reuse=reuse)
             yield torrent
 
     async with background() as nursery:
         honest = await Stranger(world.host(up=40_000), metainfo.info, data).serve(nursery)
-        with injector.installed():
+        with injector.installed(), disturbed([donors] if donors else []):
             async with life() as torrent:  # left in the middle
                 await trio.sleep(4)
             async with life() as torrent:  # to the end, with another wish
@@ -164,7 +182,15 @@ async def _story(world: Any, shape: Shape, folder: pathlib.Path, injector: Injec
                 await torrent.wait_complete()
             again = torrent.stats().downloaded
             assert not again or injector.fired in ("fdatasync", "fsync"), f"{again} bytes are fetched again"
+        again, asked = _asked(metainfo.info, honest.talks)
+        flushing = injector.fired in ("open", "fdatasync", "fsync")
+        assert not again or flushing, f"{again} are asked for again"
+        if donors:
+            assert not donors.changed()
+            needless = asked & donors.given
+            assert not needless or flushing or injector.fired in READING, f"{needless} lay elsewhere"
     lying = {str(path.relative_to(folder / "save")) for path in (folder / "save").rglob("*") if path.is_file()}
+    lying -= {str(path.relative_to(folder / "save")) for path in donors.lying} if donors else set()
     for index in real:
         entry = metainfo.files[index]
         path = folder.joinpath("save", *entry.path)
@@ -172,6 +198,24 @@ async def _story(world: Any, shape: Shape, folder: pathlib.Path, injector: Injec
         assert path.read_bytes() == right, f"{path.name} is not what it should be"
         lying.discard(str(path.relative_to(folder / "save")))
     assert not lying, f"left behind: {lying}"
+
+
+def _asked(info: Info, talks: list[Talk]) -> tuple[set[int], set[int]]:
+    """The pieces that were asked for after it was told that they are here, and all that were."""
+    told, again, asked = set[int](), set[int](), set[int]()
+    count = info.layout.piece_count
+    for message in itertools.chain.from_iterable(talk.heard for talk in talks):
+        match message:
+            case wm.Have(piece):
+                told.add(piece)
+            case wm.Bitfield(data):
+                told.update(bitfield.members(bitfield.from_wire(data, count)))
+            case wm.HaveAll():
+                told.update(range(count))
+            case wm.Request(piece):
+                asked.add(piece)
+                again |= {piece} & told
+    return again, asked
 
 
 def tell(shape: Shape, fault: str, at: int) -> Injector:

@@ -17,6 +17,7 @@ import trio
 import torrentlite as tl
 import torrentlite.session  # before the forks, or each of them would take its time
 from tests.reliability import ext4
+from tests.reliability.elsewhere import PAUSE, disturbed
 from tests.reliability.torrents import Torrent
 from torrentlite.events import PieceVerified
 from torrentlite.storage import disk as disk_module, files as files_module, journal as journal_module, platform
@@ -108,8 +109,9 @@ SABOTAGE: dict[str, Callable[[], None]] = {
 class Life(logging.Handler):
     """What the process does, and tells, one JSON list a line:
 
+    - ``copying``: from elsewhere;
     - ``hashed``, ``have`` (info-hash, pieces as hexadecimal bits): what was looked at when a torrent was opened, and what
-      it has then;
+      it has then (and of that, bytes that were copied);
     - ``verified``: a piece is written;
     - ``synced``: the journal says so, and was flushed;
     - ``leaving``: the session is being left;
@@ -119,8 +121,11 @@ class Life(logging.Handler):
     - ``no power``: it has met the fault.
     """
 
-    def __init__(self, torrents: list[Torrent], folder: pathlib.Path, pipe: int, plan: Plan | None) -> None:
+    def __init__(
+        self, torrents: list[Torrent], folder: pathlib.Path, pipe: int, plan: Plan | None, first: bool
+    ) -> None:
         super().__init__()
+        self._first = first
         self._torrents = torrents
         self._folder = folder
         self._pipe = pipe
@@ -143,12 +148,13 @@ class Life(logging.Handler):
         """To the end, where there is one."""
         sabotage()
         self._listen()
-        for name in CALLS:
+        for name in (*CALLS, "copy_file_range"):
             setattr(os, name, self._shim(name))
         torrentlite.session.TICK = pieces_module.COMMIT_INTERVAL = COMMIT  # type: ignore[misc]
         self._reached(0)
         settings = tl.Settings(host="127.0.0.1", state_dir=self._folder / "state", dht=False)
-        with trio.fail_after(DEADLINE):
+        donors = [torrent.elsewhere for torrent in self._torrents if torrent.elsewhere]
+        with disturbed(donors, lambda: self.tell("copying"), PAUSE), trio.fail_after(DEADLINE):
             async with tl.open_session(settings) as session, trio.open_nursery() as nursery:
                 nursery.start_soon(self._leaving, nursery)
                 async with trio.open_nursery() as all_of_them:
@@ -157,7 +163,13 @@ class Life(logging.Handler):
                 nursery.cancel_scope.cancel()
 
     async def _fetch(self, session: tl.Session, torrent: Torrent, nursery: trio.Nursery) -> None:
-        fetched = session.add(torrent.metainfo, self._folder / "save", peers=[("127.0.0.1", torrent.port)])
+        fetched = session.add(
+            torrent.metainfo,
+            self._folder / "save",
+            select=torrent.first if self._first else None,
+            reuse=torrent.reuse,
+            peers=[("127.0.0.1", torrent.port)],
+        )
         await nursery.start(self._tell_of_pieces, fetched, torrent.metainfo.info.hashes.wire.hex())
         await fetched.wait_complete()
 
@@ -225,7 +237,7 @@ class Life(logging.Handler):
 
         async def open(disk: Any, **rest: Any) -> int:
             have = await opened(disk, **rest)
-            self.tell("have", disk._info.hashes.wire.hex(), f"{have:x}")
+            self.tell("have", disk._info.hashes.wire.hex(), f"{have:x}", disk.reused)
             return have
 
         def say(journal: Any, pieces: int) -> None:

@@ -2,7 +2,8 @@
 fetched again.
 
 ``python -m tests.reliability power --count 300`` cuts it three hundred times. Each schedule has an ext4 file system of its
-own with the save folder and the state folder on it, some torrents (one is complete from the beginning), a seed, and one
+own with the save folder and the state folder on it, some torrents (one is complete from the beginning; of every other
+some, or what is like it, lies elsewhere there, as in ``elsewhere.py``), a seed, and one
 process after the other that fetches. The cut is ext4's own (``ext4.py``): every write fails from then on, and after the
 next mount only what was flushed is there. It comes from outside at any time, or from inside just before or after one of
 the calls that change files. Needs root and a loop device; all mounts are in a namespace that ends with the program.
@@ -41,8 +42,10 @@ class Counts(Promises):
 
     schedules: int = 0
     torrents: int = 0
+    torrents_with_donors: int = 0
     cuts: int = 0
     cuts_while_adding: int = 0
+    cuts_while_copying: int = 0
     cuts_while_fetching: int = 0
     cuts_while_leaving: int = 0
     cuts_after_the_end: int = 0
@@ -50,6 +53,8 @@ class Counts(Promises):
     pieces_that_had_to_last: int = 0
     pieces_written_and_lost: int = 0
     bytes_hashed_at_starts: int = 0
+    bytes_reused: int = 0
+    donors_changed_meanwhile: int = 0
     false_claims: int = 0
     false_names: int = 0
     forgotten: int = 0
@@ -58,6 +63,7 @@ class Counts(Promises):
     failed_starts: int = 0
     files_that_differ: int = 0
     left_behind: int = 0
+    donors_changed: int = 0
 
 
 def run(count: int, seed: int, say: Callable[[str], None], sabotage: str = "") -> Counts:
@@ -65,7 +71,7 @@ def run(count: int, seed: int, say: Callable[[str], None], sabotage: str = "") -
     counts = Counts()
     calls: collections.Counter[str] = collections.Counter()
     began = time.monotonic()
-    while counts.cuts < count and not (sabotage and counts.bad()):
+    while counts.cuts < count and not counts.false_claims and not (sabotage and counts.bad()):
         schedule = Schedule(counts, calls, f"{seed}/{counts.schedules}", SABOTAGE[sabotage])
         broken = counts.bad()
         schedule.run()
@@ -93,6 +99,7 @@ class Schedule:
         self.counts = counts
         self.calls = calls
         self.sabotage = sabotage
+        self.seed = seed
         self.rng = rng = random.Random(seed)
         self.torrents = [Torrent.made_up(rng, number) for number in range(rng.choice([2, 2, 3, 4]))]
         self.lasting = [0] * len(self.torrents)  # the pieces that were synced while there was power
@@ -110,14 +117,15 @@ class Schedule:
         try:
             with Seed(self.torrents) as seed:
                 with self._power():
+                    self._lay()
                     self._live(None, 1)  # one of them is complete from now on
                 self._ask(seed)
-                for _ in range(self.rng.randint(3, 7)):
+                for life in range(self.rng.randint(3, 7)):
                     with self._power():
                         right = self._look()
                         # Who meets wrong bytes under a final name refuses to go on, and is right.
                         left_to_do = not self.counts.false_claims and self._live(
-                            Plan.any(self.rng), len(self.torrents), right
+                            Plan.any(self.rng), len(self.torrents), right, first=life < 2
                         )
                     self._ask(seed)
                     if not left_to_do:
@@ -130,6 +138,9 @@ class Schedule:
                         differ, left = compare(self.torrents, self.folder)
                         self.counts.files_that_differ += differ
                         self.counts.left_behind += left
+                        for donors in (torrent.elsewhere for torrent in self.torrents if torrent.elsewhere):
+                            self.counts.donors_changed_meanwhile += donors.changed_meanwhile()
+                            self.counts.donors_changed += donors.changed()
         finally:
             shutil.rmtree(self.place)
 
@@ -141,16 +152,23 @@ class Schedule:
         finally:
             self.disk.end()
 
+    def _lay(self) -> None:
+        which = random.Random(f"{self.seed}, elsewhere")
+        for torrent in self.torrents:
+            if which.random() < 0.5:
+                torrent.lay_elsewhere(self.folder, which)
+                self.counts.torrents_with_donors += 1
+
     # -- who fetches
 
-    def _live(self, plan: Plan | None, torrents: int, right: list[int] | None = None) -> bool:
+    def _live(self, plan: Plan | None, torrents: int, right: list[int] | None = None, *, first: bool = False) -> bool:
         """One process, with a cut (or none), and what it told; whether something is left to be done."""
         self.before = list(self.lasting)
         reader, writer = os.pipe()
         child = os.fork()
         if not child:
             os.close(reader)
-            life = Life(self.torrents[:torrents], self.folder, writer, plan)
+            life = Life(self.torrents[:torrents], self.folder, writer, plan, first)
             die_with(lambda: trio.run(life.main, self.sabotage))
         told: list[list[Any]] = []
         os.close(writer)
@@ -197,6 +215,8 @@ class Schedule:
             self.counts.cuts_after_the_end += 1
         elif "leaving" in until:
             self.counts.cuts_while_leaving += 1
+        elif until[-1:] == ["copying"]:
+            self.counts.cuts_while_copying += 1
         elif until.count("have") < len(self.torrents):
             self.counts.cuts_while_adding += 1
         else:
@@ -215,15 +235,18 @@ class Schedule:
             first = (word, number) not in seen  # after a fault it may look again
             seen.add((word, number))
             torrent = self.torrents[number]
+            self.counts.bytes_reused += rest[2] if word == "have" else 0
             if word == "verified":
                 torrent.verified.update(bitfield.members(pieces))
             elif word == "synced":
                 self.lasting[number] |= pieces if powered else 0
             elif right is not None and first and word == "have":
-                self.counts.false_claims += (pieces & ~right[number]).bit_count()
+                if not rest[2]:  # else it is looked at when it is synced, as it is at once
+                    self.counts.false_claims += (pieces & ~right[number]).bit_count()
             elif right is not None and first:
                 self.counts.bytes_hashed_at_starts += torrent.metainfo.info.layout.bytes_of_pieces(pieces)
-                self.counts.hashed_though_synced += (pieces & self.lasting[number]).bit_count()
+                border = bitfield.of(torrent.elsewhere.border if torrent.elsewhere else ())
+                self.counts.hashed_though_synced += (pieces & self.lasting[number] & ~border).bit_count()
 
     # -- looking
 

@@ -12,7 +12,7 @@ from tests.reliability import faults
 from torrentlite.storage import platform
 from torrentlite.storage.ledger import Ledger
 
-SHAPES = list(itertools.islice(faults.shapes(), 4))
+SHAPES = list(itertools.islice(faults.shapes(), 5))
 STEP = 23
 
 
@@ -21,7 +21,7 @@ def _quiet(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL, logger="torrentlite")
 
 
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("number", [0, 1, 4])
 def test_any_call_may_fail_once(number: int) -> None:
     fired: collections.Counter[str] = collections.Counter()
     for name, injector in faults.rounds(SHAPES[number], step=STEP, offset=7 + number):
@@ -53,6 +53,11 @@ def test_control_a_failed_flush_that_is_asked_again(monkeypatch: pytest.MonkeyPa
             failed = str(error)
             break
     assert "is not what it should be" in failed or "fetched again" in failed or "recheck" in failed
+
+
+def test_control_a_copy_over_what_is_kept_beside_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torrentlite.storage.files.ranges_of_file", lambda have, file, layout: ())
+    assert "asked for again" in first_failure("EIO", SHAPES[4], step=100)
 
 
 def test_control_a_fault_that_is_for_good(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ PROMISES = (
     "failed_starts",
     "files_that_differ",
     "left_behind",
+    "donors_changed",
 )
 
 
@@ -26,6 +27,7 @@ def _loop_devices() -> None:
 
 def test_the_power_fails_again_and_again() -> None:
     counts = mounts.told("power", "16", "1")
+    assert counts["bytes_reused"] > 500_000
     assert counts["cuts"] >= 16
     assert counts["processes_that_met_the_fault"] > 5
     assert counts["pieces_that_had_to_last"] > 20

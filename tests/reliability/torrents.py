@@ -15,6 +15,7 @@ from typing import Any, get_args
 import trio
 
 import torrentlite as tl
+from tests.reliability.elsewhere import Elsewhere
 from tests.scripted import ScriptedSeed
 from torrentlite.metainfo.build import Version
 from torrentlite.storage.journal import Journal
@@ -44,12 +45,16 @@ class Torrent:
     Attributes:
         port: where a seed of it listens.
         verified: pieces that were called right at some time.
+        elsewhere: where its data may lie, too.
+        first: the files that are wanted at first; None for all.
     """
 
     metainfo: tl.Metainfo
     data: bytes
     port: int = 0
     verified: set[int] = field(default_factory=set)
+    elsewhere: Elsewhere | None = None
+    first: list[int] | None = None
 
     @classmethod
     def made_up(cls, rng: random.Random, number: int) -> Torrent:
@@ -62,6 +67,23 @@ class Torrent:
         piece = rng.choice([16384, 32768, 65536, 131072])
         version: Version = rng.choice(get_args(Version))
         return cls(*made_up_torrent(rng, sizes, name=f"made-up {number}", piece_length=piece, version=version))
+
+    def lay_elsewhere(self, folder: pathlib.Path, rng: random.Random) -> None:
+        """Let some of it, or what is like it, lie beside the save folder."""
+        real = self.metainfo.info.wanted_files
+        self.first = sorted(rng.sample(real, rng.randint(1, len(real)))) if rng.random() < 0.5 else None
+        self.elsewhere = Elsewhere(self.metainfo, self.data, folder, rng, self.first)
+        self.elsewhere.lay()
+
+    @property
+    def reuse(self) -> list[pathlib.Path]:
+        """Where to look."""
+        return self.elsewhere.places if self.elsewhere else []
+
+    @property
+    def given(self) -> set[int]:
+        """What lies there, and need not be fetched."""
+        return self.elsewhere.given if self.elsewhere else set()
 
     def files(self) -> list[tl.FileEntry]:
         """Those that are to lie on the disk."""
@@ -85,10 +107,15 @@ class Torrent:
                 at += span.length
                 continue
             final = folder.joinpath("save", *files[span.file].path)
-            path = final if final.exists() else final.with_name(f"{final.name}.{self.metainfo.info_hash[:8]}.part")
+            mark = self.metainfo.info_hash[:8]
+            path, start = final.with_name(f"{final.name}.{mark}.part"), span.offset
+            if final.exists():
+                path = final
+            elif not path.exists():  # of a file that was not wanted
+                path, start = folder / "save" / f".{self.metainfo.name}.{mark}.parts", at
             try:
                 with open(path, "rb") as file:
-                    file.seek(span.offset)
+                    file.seek(start)
                     if file.read(span.length) != self.data[at : at + span.length]:
                         return False
             except FileNotFoundError:
@@ -111,6 +138,7 @@ def compare(torrents: list[Torrent], folder: pathlib.Path) -> tuple[int, int]:
     lying = {path for path in (folder / "save").rglob("*") if path.is_file()}
     differ = 0
     for torrent in torrents:
+        lying -= torrent.elsewhere.lying if torrent.elsewhere else set()
         for entry in torrent.files():
             path = folder.joinpath("save", *entry.path)
             lying.discard(path)
