@@ -2,7 +2,8 @@
 
 ``python -m tests.reliability faults --rounds 4000`` tells it for every call there is, with each fault, for one torrent
 after the other. What fails: ENOSPC, EIO, EDQUOT, or a write that writes half. A flush that fails has lost what was
-written before it, as on Linux, where the pages are taken for clean from then on.
+written before it, as on Linux, where the pages are taken for clean from then on. Of every other torrent some, or what is like it,
+lies elsewhere (``elsewhere.py``), where a call may fail as well.
 """
 
 from __future__ import annotations
