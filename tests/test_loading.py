@@ -22,6 +22,22 @@ async def test_a_server_has_so_long(pause, nursery, monkeypatch, autojump_clock)
     assert trio.current_time() <= limits.LOAD_DEADLINE
 
 
+@pytest.mark.parametrize(
+    ("host", "bound"), [("192.0.2.7", "192.0.2.7"), ("", ""), ("0.0.0.0", ""), ("::", ""), ("127.0.0.1", "")]
+)
+async def test_it_is_asked_from_the_address_of_the_session(host, bound, nursery, monkeypatch):
+    asked = []
+
+    def refuse(*way):
+        asked.append(way)
+        return MemoryNetwork(nursery)
+
+    monkeypatch.setattr("torrentlite.swarm.world.RealNetwork", refuse)
+    with pytest.raises(tl.NetworkError):
+        await tl.load("http://192.0.2.1/a.torrent", settings=tl.Settings(host=host))
+    assert asked == [(bound, "")]
+
+
 HEX = "0123456789abcdef0123456789abcdef01234567"
 
 

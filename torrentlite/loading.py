@@ -26,7 +26,7 @@ from .settings import USER_AGENT, Settings
 from .swarm.discovery import check_port
 from .swarm.world import real_world
 from .tracker.redact import redact
-from .wire.address import Scope
+from .wire.address import Scope, scope_of
 
 if TYPE_CHECKING:
     from .dht import Node
@@ -47,7 +47,7 @@ async def load(
         source: the path, URL, link or hash.
         nodes: (host, port) of nodes of the DHT to ask by; None for the public ones.
         settings: of the session that it is for, which say whether the DHT may be asked, and through which proxy and
-            interface; None for the defaults.
+            interface and from which address (but a loopback one); None for the defaults.
 
     Raises:
         SourceError: there is no such file, or the server says so (HTTP 4xx); the settings name no proxy.
@@ -88,7 +88,9 @@ def _from_path(path: str) -> Metainfo:
 
 
 async def _from_url(url: str, settings: Settings) -> Metainfo:
-    world = real_world(interface=settings.interface).behind(settings.proxy)
+    # A session on loopback has a torrent of elsewhere loaded all the same.
+    host = settings.host if scope_of(settings.host) > Scope.LOOPBACK else ""
+    world = real_world(host, settings.interface).behind(settings.proxy)
     http = HttpClient(world.network, user_agent=USER_AGENT, proxies=world.proxies)
     try:
         reply = await http.get(url, within=Scope.LOOPBACK, max_bytes=MAX_TORRENT_FILE, timeout=LOAD_DEADLINE)
