@@ -305,8 +305,8 @@ time, up to this, until it was calm for ten times as long."""
 ROUTE_CHECK: Final = 10.0
 """How often the way out is looked up, for laptops move and cables are pulled; 20 µs each time, and nothing is sent."""
 INTERFACE_CHECK: Final = 2.0
-"""How often a socket that uses one interface only looks whether that is there still: it has to listen again before
-ROUTE_CHECK finds the way out, and others are told of us; 1 µs each time, and a turn of the loop."""
+"""How often a socket that uses one interface only looks whether that is there still, and with which address: it has to
+listen again before ROUTE_CHECK finds the way out, and others are told of us; 0.1 ms each time, and a turn."""
 
 # -- tracker ----------------------------------------------------------------------------------------------------------
 

@@ -35,7 +35,7 @@ class Settings:
     interface: str = ""
     """The name of a network interface, such as ``wg0`` of a VPN: everything goes by it, in and out, or not at all
     (Linux; names are looked up as the system does it). While there is none of that name nothing goes, and all goes on
-    when there is. With ``host`` both hold. Empty for all."""
+    when there is. ``host`` has to be an address of it. Empty for all."""
     port: int = 0
     """Listen on this TCP and UDP port; 0 for any free one."""
     port_fallback: bool = False
@@ -114,8 +114,11 @@ class Settings:
         ):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative")
+        if not isinstance(self.interface, str):
+            raise TypeError(f"interface: a str is expected, and this is {self.interface!r}")
         if self.interface and (
-            len(self.interface.encode(errors="surrogateescape")) > 15 or re.search(r"[\s/:\0]", self.interface)
+            re.search(r"[\s/:\0\ud800-\udc7f\udd00-\udfff]", self.interface)
+            or len(self.interface.encode(errors="surrogateescape")) > 15
         ):
             raise ValueError("an interface has a name of at most 15 bytes, without blanks, '/' and ':'")
         if not 0 <= self.port <= 65535:

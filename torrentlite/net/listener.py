@@ -11,6 +11,7 @@ import trio
 
 from .. import limits
 from ..errors import ListenError, NetworkError
+from .interface import is_tied
 from .sockets import open_again, open_sockets
 from .stream import TcpStream, address_of, reason, take_over
 
@@ -56,8 +57,15 @@ class TcpListener:
 
     async def _accept(self) -> trio.socket.SocketType:
         while self._interface:
+            sock = None
             with trio.move_on_after(limits.INTERFACE_CHECK):
-                return (await self._sock.accept())[0]
+                sock = (await self._sock.accept())[0]
+            if is_tied(self._sock, self._interface):
+                if sock is not None:
+                    return sock
+                continue
+            if sock is not None:  # the interface has another name now
+                sock.close()
             fresh = open_again(self._sock, self._interface)
             if fresh is not None:
                 self._sock.close()

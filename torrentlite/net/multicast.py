@@ -12,11 +12,13 @@ import socket
 import struct
 import sys
 
+import trio
+
 from .. import limits
 from ..errors import ListenError, NetworkError
 from ..wire.address import Address, Scope, scope_of
 from .datagrams import UdpDatagrams
-from .interface import tie
+from .interface import interface_trouble, own_addresses, own_source, tie
 from .stream import address_of, reason
 
 _LOOPBACK_NAMES = ("lo", "lo0")
@@ -33,6 +35,7 @@ class UdpMulticast:
         self.group = group
         self._host = host
         self._interface = interface
+        self._source = host
         self._family = socket.AF_INET6 if group.is_ipv6 else socket.AF_INET
         self._joined: set[int] = set()
         self._members: UdpDatagrams | None = None
@@ -49,6 +52,10 @@ class UdpMulticast:
 
     async def receive(self) -> list[tuple[bytes, Address]]:
         """See ``Multicast.receive``."""
+        while self._interface and self._members is not None:
+            with trio.move_on_after(limits.INTERFACE_CHECK):
+                return await self._members.receive()
+            self._join(self._interfaces())
         return await (self._members or self._sender).receive()
 
     def send(self, data: bytes) -> int:
@@ -88,9 +95,10 @@ class UdpMulticast:
 
     def _interfaces(self) -> list[int]:
         """Their numbers; 0 is the one that the host's address belongs to, or the system's choice."""
-        if self._interface:  # looked up each time: a VPN that dials in anew has another number
+        if self._interface:  # looked up each time: a VPN that dials in anew has another number, and another address
+            self._source = own_source(self._interface, ipv6=self.group.is_ipv6, host=self._host)
             with contextlib.suppress(OSError):
-                return [socket.if_nametoindex(self._interface)]
+                return [socket.if_nametoindex(self._interface)] if self._source else []
             return []
         if self._host and not self.group.is_ipv6:
             return [0]  # named by the address itself
@@ -105,19 +113,27 @@ class UdpMulticast:
 
     def _join(self, interfaces: list[int]) -> None:
         assert self._members is not None
+        sock = self._members.sock
+        for interface in self._joined - set(interfaces):
+            # It went away. Linux counts the membership all the same, and has room for few (igmp_max_memberships).
+            with contextlib.suppress(OSError):
+                if self.group.is_ipv6:
+                    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_LEAVE_GROUP, self._group6(interface))
+                else:
+                    sock.setsockopt(socket.IPPROTO_IP, socket.IP_DROP_MEMBERSHIP, self._group4(interface))
+        self._joined &= set(interfaces)  # and what comes back has to be joined again
         for interface in interfaces:
             if interface in self._joined:
                 continue
             try:
                 if self.group.is_ipv6:
-                    self._members.sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, self._group6(interface))
+                    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, self._group6(interface))
                 else:
-                    self._members.sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, self._group4(interface))
+                    sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, self._group4(interface))
             except OSError as error:
                 if error.errno != _JOINED_ALREADY:
                     continue  # not up yet, or without the family: tried again before the next datagram
             self._joined.add(interface)
-        self._joined &= set(interfaces)  # what went away and comes back has to be joined again
 
     def _leave_by(self, interface: int) -> None:
         if self.group.is_ipv6:
@@ -128,8 +144,8 @@ class UdpMulticast:
     def _group4(self, interface: int) -> bytes:
         """``struct ip_mreqn``, or where the interface is named by an address, ``struct ip_mreq``."""
         group = socket.inet_aton(self.group.host)
-        if self._host:
-            named = group + socket.inet_aton(self._host)
+        if self._source:
+            named = group + socket.inet_aton(self._source)
             return named + struct.pack("@i", interface) if sys.platform != "win32" else named
         if sys.platform == "win32":
             return group + socket.inet_aton(f"0.0.0.{interface}")  # Windows takes an index in this form
@@ -155,6 +171,12 @@ def source_for(to: Address, host: str, interface: str = "") -> str:
         raise NetworkError(f"{to} is no address to send to")
     if host and (":" in host) != to.is_ipv6:
         raise NetworkError(f"cannot reach {to} from {host}")
+    own = own_addresses(interface, ipv6=to.is_ipv6, host=host) if interface else []
+    if interface and not own:
+        lack = f"the network interface {interface} has no {'IPv6' if to.is_ipv6 else 'IPv4'} address"
+        raise NetworkError(f"cannot reach {to}: {interface_trouble(interface, host) or lack}")
+    if interface and to.scope is Scope.LOOPBACK and to.scope not in map(scope_of, own):
+        raise NetworkError(f"cannot reach {to}: the network interface {interface} does not lead to this computer")
     try:
         with socket.socket(socket.AF_INET6 if to.is_ipv6 else socket.AF_INET, socket.SOCK_DGRAM) as sock:
             if interface:
@@ -162,7 +184,9 @@ def source_for(to: Address, host: str, interface: str = "") -> str:
             if host:
                 sock.bind((host, 0))
             sock.connect((to.host, to.port))
-            return address_of(sock.getsockname()).host
+            chosen = address_of(sock.getsockname()).host
+            # Its own may be none that the system chooses, and then it takes another interface's.
+            return chosen if not interface or chosen in own else own[0]
     except OSError as error:
         raise NetworkError(f"cannot reach {to}: {reason(error)}") from error
 

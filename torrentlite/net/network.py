@@ -217,27 +217,28 @@ class RealNetwork:
             Names are still looked up as the system does it.
 
     Raises:
-        ListenError: the host is not an IP address, or there is no such interface.
+        ListenError: the host is not an IP address, or there is no such interface, or it has not that address.
     """
 
     def __init__(self, host: str = "", interface: str = "") -> None:
         self._host = literal(host) if host else ""
         self._interface = interface
         if interface:
-            check_interface(interface)
+            check_interface(interface, self._host)
 
     async def connect(self, address: Address, *, within: Scope = Scope.LOOPBACK) -> TcpStream:
         """See ``Network.connect``."""
         check_scope(address, within)
         if self._host and address.is_ipv6 != (":" in self._host):
             raise NetworkError(f"cannot connect to {address}: bound to {self._host}")
+        source = self.source_for(address) if self._interface else self._host
         try:
             sock = trio.socket.socket(socket.AF_INET6 if address.is_ipv6 else socket.AF_INET, socket.SOCK_STREAM)
             try:
                 if self._interface:
                     tie(sock, self._interface)
-                if self._host:
-                    await sock.bind((self._host, 0))
+                if source:
+                    await sock.bind((source, 0))
                 await sock.connect((address.host, address.port))
                 return take_over(sock)
             except BaseException:

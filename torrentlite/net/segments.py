@@ -52,13 +52,15 @@ def run(datagrams: Sequence[bytes], first: int) -> int:
     return max(most - first, 1)
 
 
-def send(sock: socket.socket, datagrams: Sequence[bytes], to: tuple[str, int]) -> None:
-    """Send a run, all or nothing.
+def send(
+    sock: socket.socket, datagrams: Sequence[bytes], to: tuple[str, int], more: Sequence[tuple[int, int, bytes]] = ()
+) -> None:
+    """Send a run, all or nothing, with more ancillary data.
 
     Raises:
         OSError: nothing was sent; ``REFUSALS``: nothing ever will be so.
     """
-    sock.sendmsg(datagrams, [(socket.IPPROTO_UDP, _UDP_SEGMENT, _SIZE.pack(len(datagrams[0])))], 0, to)
+    sock.sendmsg(datagrams, [(socket.IPPROTO_UDP, _UDP_SEGMENT, _SIZE.pack(len(datagrams[0]))), *more], 0, to)
 
 
 def split(data: memoryview, news: Iterable[tuple[int, int, bytes]]) -> Iterator[bytes]:

@@ -94,7 +94,7 @@ def real_world(host: str = "", interface: str = "") -> World:
     """Sockets (from this address and by this interface only, where they are given), threads and the system's dice.
 
     Raises:
-        ListenError: there is no such interface.
+        ListenError: there is no such interface, or it has not that address.
     """
     return World(
         network=RealNetwork(host, interface),
@@ -104,7 +104,7 @@ def real_world(host: str = "", interface: str = "") -> World:
         asleep=seconds_asleep,
         routers=ROUTERS,
         proxies=proxy_for,
-        interface=functools.partial(interface_trouble, interface) if interface else no_trouble,
+        interface=functools.partial(interface_trouble, interface, host) if interface else no_trouble,
     )
 
 
