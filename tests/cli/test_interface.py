@@ -17,7 +17,7 @@ URL = "http://127.0.0.1:2/x.torrent"
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux alone has it")
 
 
-@pytest.mark.parametrize("name", ["a/b", "a b", "x" * 16])
+@pytest.mark.parametrize("name", ["a/b", "a b", " ", "x" * 16])
 def test_what_no_interface_is_called_is_bad_usage(place: Place, name: str) -> None:
     for words, variables in ((("--interface", name), {}), ((), {"TL_INTERFACE": name})):
         result = place.tl("fetch", HASH, *words, **variables)
@@ -39,6 +39,11 @@ def test_one_that_is_not_there(place: Place, words: tuple[str, ...]) -> None:
 def test_the_command_line_takes_back_what_the_environment_says(place: Place) -> None:
     result = place.tl("info", URL, "--interface", "", TL_INTERFACE="tl-nowhere")
     assert "Connection refused" in result.err
+
+
+def test_an_address_that_it_does_not_have(place: Place) -> None:
+    result = place.tl("fetch", HASH, "--interface", "lo", "--listen", "192.0.2.77:0")
+    assert (result.code, result.err.splitlines()[0]) == (7, "tl: the network interface lo has no address 192.0.2.77")
 
 
 def test_a_link_names_its_addresses_only() -> None:

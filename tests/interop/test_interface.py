@@ -13,10 +13,14 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
+import trio
 
 from tests.interop.clients import TL, need_program, wait_for
 from tests.interop.runs import only, space, tl
 from tests.net.lan import Machine, Wiring, wiring
+from torrentlite import limits
+from torrentlite.net.network import RealNetwork
+from torrentlite.wire import lsd
 
 pytestmark = pytest.mark.interop
 
@@ -76,6 +80,8 @@ class Watch:
         self._sock.bind((interface, 3))
         self._sock.setblocking(False)
         self._sent: set[tuple[str, str, int]] = set()
+        self.sources: set[str] = set()
+        """The addresses that it bore."""
 
     def sent(self) -> set[tuple[str, str, int]]:
         """The protocol, address and port of each packet so far."""
@@ -88,8 +94,11 @@ class Watch:
 
     def _look(self, data: bytes, *, ipv6: bool) -> None:
         number, size = (data[6], 40) if ipv6 else (data[9], 4 * (data[0] & 15))
-        host = socket.inet_ntop(*(socket.AF_INET6, data[24:40]) if ipv6 else (socket.AF_INET, data[16:20]))
+        family, size_of = (socket.AF_INET6, 16) if ipv6 else (socket.AF_INET, 4)
+        first = 8 if ipv6 else 12
+        source, host = (socket.inet_ntop(family, data[at : at + size_of]) for at in (first, first + size_of))
         if name := {2: "igmp", 6: "tcp", 17: "udp"}.get(number):
+            self.sources.add(source)
             self._sent.add((name, host, 0 if name == "igmp" else struct.unpack_from(">H", data, size + 2)[0]))
 
     def close(self) -> None:
@@ -159,6 +168,110 @@ def test_everything_leaves_by_it_and_nothing_by_another(net, command, tmp_path, 
             assert not wanted - way.sent(), (tmp_path / "log").read_text()
         # Also what it sends when it ends.
         assert not interface or not plain.sent()
+        assert not interface or way.sources <= {f"{VPN}.1", "fd71:2::1"}
+
+
+def test_nothing_bears_the_address_of_another(net, command, tmp_path):
+    """As where a VPN is up before its address is there, or has none of one of the families."""
+    home = net.home.namespace
+    (tmp_path / "film.bin").write_bytes(random.Random(2).randbytes(100_000))
+    space(Machine("", "")).run([*TL, "create", tmp_path / "film.bin", "-O", tmp_path / "film.torrent", *TRACKERS])
+    words = ("fetch", tmp_path / "film.torrent", "-o", tmp_path / "out", *PEERS, "--utp", "prefer", *NODES)
+    # As a tunnel, which asks for no neighbours and leads everywhere.
+    net.wires.ip("-n", home, "link", "set", "wg0", "arp", "off")
+    net.wires.ip("-n", home, "addr", "flush", "dev", "wg0")
+    for ipv in ("-4", "-6"):
+        net.wires.ip("-n", home, ipv, "route", "add", "default", "dev", "wg0", "metric", "5")
+    with watching(net, "eth0") as plain, watching(net, "wg0") as vpn:
+        with tl(net.home, tmp_path, "home", *words, "--interface", "wg0", command=command) as run:
+            no_address = "the network interface wg0 has no address"
+            run.wait("progress", why=no_address, reason="interface down")
+            wait_for("a call in vain", lambda: any(each["evidence"].get("failing") for each in run.events("progress")))
+            assert not vpn.sent()
+            net.wires.ip("-n", home, "addr", "add", "fd71:2::9/64", "dev", "wg0", "nodad")
+            wait_for("IPv6", lambda: {("udp", FAR6, 6881), ("tcp", FAR6, 6001)} <= vpn.sent())
+            assert vpn.sources == {"fd71:2::9"}
+            net.wires.addresses((home, "wg0", f"{VPN}.9/24"))
+            wait_for("IPv4", lambda: {("udp", FAR, 6881), ("tcp", FAR, 6001)} <= vpn.sent())
+            assert vpn.sources == {"fd71:2::9", f"{VPN}.9"}
+        assert not plain.sent()
+
+
+def test_an_address_that_the_interface_does_not_have(net, command, tmp_path):
+    listen = ("--listen", f"{PLAIN}.1:6002", "--interface", "wg0", "--state-dir", str(tmp_path / "refused"))
+    for words in (("fetch", HASH), ("dht", "node"), ("peers", HASH), ("info", URL)):
+        done = space(net.home).run([*command, *words, *listen])
+        assert done.returncode == 7
+        assert f"the network interface wg0 has no address {PLAIN}.1" in done.stderr
+    flags = ("--listen", f"{VPN}.1:6002", "--interface", "wg0")
+    with tl(net.home, tmp_path, "home", "fetch", HASH, *flags, *only(), command=command) as run:
+        run.wait("progress", why=None)
+        net.wires.ip("-n", net.home.namespace, "link", "del", "wg0")
+        net.connect("wg0", VPN, 9, metric=20)
+        run.wait("progress", why=f"the network interface wg0 has no address {VPN}.1")
+
+
+def test_a_url_is_asked_for_from_the_address_that_was_named(net, command, tmp_path):
+    words = ("info", URL, "--listen", f"{VPN}.1:0", "--state-dir", str(tmp_path))
+    with watching(net, "eth0") as plain, watching(net, "wg0") as vpn:
+        space(net.home).run([*command, *words])
+        assert ("tcp", FAR, 83) in plain.sent() | vpn.sent()
+        assert plain.sources | vpn.sources == {f"{VPN}.1"}
+
+
+@pytest.mark.parametrize("words", [("info", URL), ("peers", HASH, "--no-dht", *TRACKERS),
+                                   ("dht", "lookup", HASH, *NODES, "--timeout", "1s")])  # fmt: skip
+def test_that_it_is_down_is_said(net, command, tmp_path, words):
+    net.wires.ip("-n", net.home.namespace, "link", "set", "wg0", "down")
+    line = [*command, *words, "--interface", "wg0", "--state-dir", str(tmp_path)]
+    done = space(net.home).run(line)
+    assert done.returncode == 7
+    assert "the network interface wg0 is down" in done.stderr.splitlines()[-2]
+
+
+def test_one_that_is_called_otherwise_now_is_not_used_any_more(net, command, tmp_path):
+    film, home = tmp_path / "film.bin", net.home.namespace
+    film.write_bytes(random.Random(1).randbytes(300_000))
+    flags = ("--listen", "6002", "--interface", "wg0", *only("dht"), *NODES)
+    with tl(net.home, tmp_path, "home", "seed", film, *flags, command=command) as run:
+        info_hash = bytes.fromhex(run.wait("seeding")["info_hash"])
+
+        def rename(old: str, new: str) -> None:
+            for words in ((old, "down"), (old, "name", new), (new, "up")):
+                net.wires.ip("-n", home, "link", "set", *words)
+
+        wait_for("an answer", lambda: answers(net, f"{VPN}.1", 6002))
+        rename("wg0", "tun7")
+        wait_for("no answer any more", lambda: not answers(net, f"{VPN}.1", 6002))
+        assert not greets(net, f"{VPN}.1", 6002, info_hash)
+        rename("tun7", "wg0")
+        wait_for("an answer again", lambda: answers(net, f"{VPN}.1", 6002))
+        wait_for("a hello again", lambda: greets(net, f"{VPN}.1", 6002, info_hash))
+
+
+def test_a_group_is_joined_on_each_that_takes_its_place(net, monkeypatch):
+    """Also when there were more of them than a socket may have memberships."""
+    home = net.home.namespace
+    monkeypatch.setattr(limits, "INTERFACE_CHECK", 0.05)
+    net.wires.run(home, "sysctl", "-qw", "net.ipv4.igmp_max_memberships=2")
+
+    async def main() -> None:
+        for group in lsd.GROUPS:
+            here = await RealNetwork("", "wg0").open_multicast(group, "", join=True)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(here.receive)
+                for _ in range(4):
+                    net.wires.ip("-n", home, "link", "del", "wg0")
+                    net.connect("wg0", VPN, 1, metric=20)
+                    index = socket.if_nametoindex("wg0")
+                    with trio.fail_after(PATIENCE):
+                        while here._joined != {index}:
+                            await trio.sleep(0.05)
+                nursery.cancel_scope.cancel()
+            here.close()
+
+    with space(net.home).inside():
+        trio.run(main)
 
 
 def answers(net: Net, host: str, port: int) -> bool:

@@ -84,18 +84,20 @@ async def node_of(
         yield node
 
 
-async def joined(node: Node, timeout: float | None) -> None:
+async def joined(node: Node, args: argparse.Namespace, timeout: float | None) -> None:
     """Wait until it has joined.
 
     Args:
+        args: by which ``node_of`` made it.
         timeout: seconds; None for the usual ones, 0 for as long as it takes.
 
     Raises:
-        NetworkError: nobody answers.
+        NetworkError: nobody answers, or can be asked.
     """
     with trio.move_on_after(PATIENCE if timeout is None else timeout or math.inf):
         await node.wait_joined()
         return
+    sessions.check_interface(args)
     raise NetworkError(
         "no node of the DHT answers", hint="--bootstrap HOST:PORT names one; tl doctor says what is wrong"
     )
@@ -106,7 +108,7 @@ async def _lookup(info_hash: bytes, args: argparse.Namespace, output: Output) ->
         job = Job(lambda: Glance(info_hash.hex(), "asking the DHT", peers=len(search.peers)))
         search = node.get_peers(info_hash)
         with output.showing_live(job):
-            await joined(node, args.timeout)
+            await joined(node, args, args.timeout)
             async for peer in search:
                 output.answer("peer", info_hash.hex(), host=peer.host, port=peer.port, sources=["dht"])
                 output.result(str(peer))

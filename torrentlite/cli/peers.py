@@ -22,7 +22,7 @@ from ..tracker.redact import redact
 from ..tracker.tiers import scope_of_url
 from ..wire.address import Address, Scope
 from ..wire.clients import make_peer_id
-from . import dht, sources, units
+from . import dht, sessions, sources, units
 from .exits import Exit
 from .output import Job, Output
 from .progress import Glance
@@ -40,6 +40,7 @@ async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) ->
             await asking.ask()
         asking.say()
         if not asking.peers:
+            sessions.check_interface(args)
             raise NoPeersError(f"{name}: nobody who was asked knows a peer")
         return Exit.DONE
     return interrupt.code
@@ -140,7 +141,7 @@ class _Asking:
                     with contextlib.suppress(NetworkError):
                         await node.add_host(host, port)
             try:
-                await dht.joined(node, None)
+                await dht.joined(node, self._args, None)
             except NetworkError as error:
                 self._rows.append(("DHT", str(error)))
                 self._output.event("dht", self.info_hash.hex(), nodes=0, peers=0)

@@ -13,8 +13,9 @@ import tempfile
 from typing import Final
 
 from .. import Magnet, Metainfo, Session, Settings, Torrent, open_session
-from ..errors import NoPeersError, StorageError, TorrentError
+from ..errors import NetworkError, NoPeersError, StorageError, TorrentError
 from ..metainfo.text import display
+from ..net.interface import interface_trouble
 from ..stats import Reason
 from ..storage.platform import may_use
 from ..wire.address import Scope, scope_of
@@ -104,6 +105,12 @@ def refuse_proxy(args: argparse.Namespace, what: str) -> None:
     """Raise UsageError where all has to go through a proxy, for what none can carry."""
     if args.proxy:
         raise UsageError(f"no proxy carries {what}", hint="--proxy '' does without it for once")
+
+
+def check_interface(args: argparse.Namespace) -> None:
+    """Raise NetworkError where nothing can leave by the interface by which all has to go: that explains what failed."""
+    if args.interface and (trouble := interface_trouble(args.interface, args.listen[0] if args.listen else "")):
+        raise NetworkError(trouble, hint="nothing goes another way until then; --interface '' does without it for once")
 
 
 def kept_port(state: pathlib.Path | None) -> int:

@@ -53,7 +53,8 @@ async def _read(source: str, args: argparse.Namespace) -> Metainfo | Magnet:
     if source == "-":
         return await _from_stdin()
     if is_link(source):
-        settings = torrentlite.Settings(proxy=args.proxy, interface=args.interface)
+        listen = getattr(args, "listen", None)  # tl magnet has none
+        settings = torrentlite.Settings(host=listen[0] if listen else "", proxy=args.proxy, interface=args.interface)
         return await torrentlite.load(source, settings=settings)
     _check_path(source)
     try:
@@ -79,7 +80,7 @@ async def _newest(source: str, args: argparse.Namespace, output: Output) -> Magn
     async with dht.node_of(args, output, host=args.listen[0] if args.listen else "") as node:
         job = Job(lambda: Glance(shown(source), "asking the DHT"))
         with output.showing_live(job):
-            await dht.joined(node, getattr(args, "timeout", None))
+            await dht.joined(node, args, getattr(args, "timeout", None))
             magnet = await newest(link, node)
     output.event("resolved", magnet.info_hash, link=str(link))
     output.note(f"the link leads to {magnet.info_hash} now")

@@ -84,7 +84,7 @@ def parse_interface(text: str) -> str:
     from ..settings import Settings  # which takes longer to import than --help should
 
     try:
-        return Settings(interface=text.strip()).interface
+        return Settings(interface=text).interface
     except ValueError as error:
         raise ValueError(f"{text!r}: {error}") from None
 
