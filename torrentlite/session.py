@@ -41,7 +41,7 @@ from .swarm.due import due
 from .swarm.life import Life
 from .swarm.presence import Presence
 from .swarm.reception import Reception
-from .swarm.selection import chosen_of, files_of
+from .swarm.selection import Choice, files_of
 from .swarm.throttle import set_rates
 from .swarm.torrent import Torrent
 from .swarm.world import StorageFactory, World, real_world
@@ -166,7 +166,7 @@ class Session(Generic[TorrentT]):
         if reuse and (storage or self._commons.world.storage):
             raise ValueError("reuse: it is for files in save_to, and storage= puts the data elsewhere")
         if isinstance(source, Metainfo):
-            select = chosen_of(source.info, select, by_hand=True)
+            select = Choice(select).of(source.info)
         if key in self._torrents:
             raise DuplicateTorrentError(f"{self._torrents[key][0].name} is in this session already")
         if storage is None:

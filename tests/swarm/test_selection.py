@@ -15,7 +15,7 @@ from torrentlite.bencode import encode
 from torrentlite.limits import MOST_PRIORITY
 from torrentlite.metainfo.info import Info
 from torrentlite.metainfo.layout import Layout
-from torrentlite.swarm.selection import Selection, check_priority, chosen_of, files_of
+from torrentlite.swarm.selection import Choice, Selection, check_priority, files_of
 from torrentlite.testing import SimulatedMachine
 from torrentlite.wire import bitfield
 
@@ -147,9 +147,9 @@ def test_what_was_chosen_before_anybody_knew(chosen, by_hand, linked):
     for expected, person in ((by_hand, True), (linked, False)):
         if isinstance(expected, str):
             with pytest.raises(tl.NoSuchFileError, match=expected):
-                chosen_of(info, chosen, by_hand=person)
+                Choice(chosen, by_hand=person).of(info)
         else:
-            assert chosen_of(info, chosen, by_hand=person) == expected
+            assert Choice(chosen, by_hand=person).of(info) == expected
 
 
 class Number:
@@ -173,7 +173,7 @@ def test_files_are_named_by_paths_or_indexes():
 def test_what_is_not_there_makes_no_sense():
     """As other wishes that make none: who asks for ValueErrors gets it."""
     with pytest.raises(ValueError, match="no file 3"):
-        chosen_of(make_info([(10, False)], 16), (3,), by_hand=True)
+        Choice((3,)).of(make_info([(10, False)], 16))
 
 
 # -- on a real disk, in a simulated network ---------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from tests.swarm.test_webseeds import files_of
 from torrentlite.limits import ANSWERS_AT_ONCE, MAX_HASH_REQUESTS, METADATA_TIMEOUT
 from torrentlite.metainfo import merkle
 from torrentlite.swarm.hashserving import HashServer
+from torrentlite.wire import bitfield
 from torrentlite.wire import messages as wm
 from torrentlite.wire.address import Address, Scope
 
@@ -177,6 +178,69 @@ async def test_what_is_selected_before_the_hashes_are_here(world):
         assert [file.wanted for file in torrent.files()] == [False, True, True, False, False, False]
         stats = torrent.stats()
         assert stats.downloaded - stats.wasted == stats.total == SIZES[1] + SIZES[2]
+
+
+@pytest.mark.parametrize("how", ["added", "selected", "linked"])
+@simulated()
+async def test_files_that_are_not_there_are_told_of_before_the_hashes(world, how):
+    metainfo, data, seed = made(world)
+    link = metainfo.magnet + "&so=77" * (how == "linked")
+    async with background() as nursery, session_on(world.host()) as session, session_on(seed) as sharing:
+        sharing.add(metainfo)
+        silent = await Stranger(world.host(), metainfo.info, data, react=without_hashes).serve(nursery)
+        torrent = session.add(link, peers=[silent.place], select=["nosuch.bin"] if how == "added" else None)
+        if how == "selected":
+            torrent.select_files([1, 77])
+        for _ in range(2):
+            for wait in (torrent.wait_metadata, torrent.wait_complete):
+                with trio.fail_after(5), pytest.raises(tl.NoSuchFileError, match="no file|none of the files"):
+                    await wait()
+            assert torrent.state is tl.State.ERROR
+            assert (await torrent.wait_info()).lacks_layers, "it shows those that are"
+            torrent.resume()
+        assert not silent.talk.all(wm.HashRequest)
+        torrent.select_files(["1.bin"])
+        torrent.resume()
+        torrent.add_peer(*where(seed, sharing))
+        await torrent.wait_complete()
+        assert torrent.stats().total == SIZES[1]
+
+
+@simulated()
+async def test_what_is_to_be_read_first_has_to_be_there_before_the_hashes_are(world):
+    metainfo, data, seed = made(world)
+    async with background() as nursery, session_on(world.host()) as session, session_on(seed) as sharing:
+        sharing.add(metainfo)
+        silent = await Stranger(world.host(), metainfo.info, data, react=without_hashes).serve(nursery)
+        torrent = session.add(metainfo.magnet, peers=[silent.place])
+        torrent.prioritize("1.bin", 1)
+        with trio.fail_after(5), pytest.raises(tl.NoSuchFileError):  # it waits for no more than the metadata
+            await torrent.open("nosuch.bin").__aenter__()
+        with pytest.raises(tl.NoSuchFileError):
+            torrent.prioritize("nosuch.bin")
+        with pytest.raises(ValueError, match="no range of pieces"):
+            torrent.prioritize(range(metainfo.info.layout.piece_count + 1))
+        for wrong in "nosuch.bin", None, 77:
+            with trio.fail_after(5), pytest.raises(tl.NoSuchFileError):
+                await torrent.open(wrong).__aenter__()
+        torrent.prioritize("1.bin", 2)
+        torrent.add_peer(*where(seed, sharing))
+        async with torrent.open("2.bin") as file:
+            assert await file.read() == data[metainfo.files[file.file].offset :][: SIZES[2]]
+        first = metainfo.info.wanted_files[1]
+        assert torrent._life.reading._levels == {2: bitfield.span(metainfo.info.layout.pieces_of_file(first))}
+
+
+@simulated()
+async def test_who_has_just_given_the_metadata_is_not_blamed(world):
+    metainfo, data, _ = made(world)
+    async with background() as nursery, session_on(world.host()) as session:
+        silent = await Stranger(world.host(), metainfo.info, data, react=without_hashes).serve(nursery)
+        torrent = session.add(metainfo.magnet)
+        await trio.sleep(300)
+        torrent.add_peer(*silent.place)
+        await torrent.wait_info()
+        assert torrent.why().message == "fetching the hashes of the pieces", "not that none came for 5 min"
 
 
 @pytest.mark.parametrize("version", ["v1", "hybrid", "v2"])

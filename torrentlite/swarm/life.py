@@ -36,14 +36,11 @@ from .looks import torrent_facts, torrent_stats
 from .opening import Opening
 from .pieces import Pieces
 from .reading import Reading
-from .selection import chosen_of, files_of
+from .selection import Choice, files_of
 from .swarm import Swarm
 from .throttle import Throttle
 
 log = logging.getLogger("torrentlite")
-
-_ACTIVE = (State.METADATA, State.DOWNLOADING, State.SEEDING)
-"""The states in which peers are looked for."""
 
 
 class Life:
@@ -54,6 +51,7 @@ class Life:
         mark: by what encrypted handshakes name it.
         metainfo: what is shared; None until a magnet's metadata has come.
         state: what it is doing.
+        choice: which of its files are wanted.
         error: why its state is ERROR, or what holds it up for now (a full disk); None where all is well.
         beginning: what of it is known so far, and a magnet's way there.
         content: its files, once it is known which.
@@ -73,7 +71,7 @@ class Life:
         make_disk: DiskFactory,
         save_to: pathlib.Path,
         *,
-        select: Iterable[str | int] | None,
+        select: tuple[str | int, ...] | None,
         sequential: bool,
         trackers: Iterable[str],
         web_seeds: Iterable[str],
@@ -89,10 +87,9 @@ class Life:
         self._magnet = magnet
         self._commons = commons
         self._make_disk = make_disk
-        self._select: tuple[str | int, ...] | None = None if select is None else tuple(select)
-        self._chosen_by_hand = select is not None
-        if self._select is None and magnet is not None:
-            self._select = magnet.select
+        self.choice = Choice(select)
+        if select is None and magnet is not None:
+            self.choice = Choice(magnet.select, by_hand=False)
         self._crew = commons.crew(self.wake)
         self.up = TokenBucket(0, now)
         self.down = TokenBucket(0, now, burst=DOWNLOAD_BURST)
@@ -182,10 +179,10 @@ class Life:
 
     def select_files(self, files: Iterable[str | int] | None) -> None:
         """See ``Torrent.select_files``."""
-        chosen = files_of("files", files)
+        choice = Choice(files_of("files", files))
         content, info = self.content, self.beginning.info
-        indexes = chosen_of(info, chosen, by_hand=True) if info is not None else None
-        self._select, self._chosen_by_hand = chosen, True
+        indexes = choice.of(info) if info is not None else None
+        self.choice = choice
         if content is not None:
             before = content.selection.files
             content.select(indexes)
@@ -243,7 +240,7 @@ class Life:
         self._set_state(State.ERROR, str(error))
 
     def _know(self, metainfo: Metainfo) -> None:
-        chosen = chosen_of(metainfo.info, self._select, by_hand=self._chosen_by_hand)
+        chosen = self.choice.of(metainfo.info)
         self.metainfo = metainfo
         self.swarm.web.add(metainfo.web_seeds, Scope.PUBLIC)
         self.discovery.tiers.exclusive = metainfo.info.private
@@ -257,12 +254,12 @@ class Life:
         self.swarm.open = True
         if self.metainfo is None:
             self._set_state(State.METADATA)
-            known = self.beginning.info
-            if known is None or known.lacks_layers:
+            if self.beginning.info is None:
                 self.beginning.ask()
+            else:  # what was to be selected of it was not there, or its hashes are not here yet
+                self._begin_with(self.beginning.info)
+            if self.state is State.METADATA:
                 self._meet()
-            else:  # only what was to be selected of it was not there
-                self._begin_with(known)
         elif self.content is not None and self.content.pieces is not None and not self._stale:
             self._run(self.content.pieces)
         else:
@@ -344,12 +341,14 @@ class Life:
 
     def _begin_with(self, info: Info) -> None:
         assert self._magnet is not None
-        if not info.lacks_layers:
-            try:
+        try:
+            if info.lacks_layers:
+                self.choice.of(info)  # who chose what is not there is told now: the hashes can take long
+            else:
                 self._know(Metainfo(info=info, trackers=self._tier_urls(), web_seeds=self._magnet.web_seeds))
-            except (MetainfoError, NoSuchFileError) as error:
-                self._fail(error)
-                return
+        except (MetainfoError, NoSuchFileError) as error:
+            self._fail(error)
+            return
         if info.private:
             # What the DHT, the network around us and peers have heard is not to be taken back; but from here on only
             # the tracker says who belongs to the swarm (BEP 27).
@@ -357,10 +356,11 @@ class Life:
             self.swarm.keep_only(TRACKER, BY_HAND)
         if info.lacks_layers:
             self.beginning.ask()
+            self.moved_at = trio.current_time()
             self.wake_waiters()
-            return
-        self.streams.put(ev.MetadataReceived(self.name, info.total, len(info.wanted_files)))
-        self._start_opening()
+        else:
+            self.streams.put(ev.MetadataReceived(self.name, info.total, len(info.wanted_files)))
+            self._start_opening()
 
     def pieces_verified(self, pieces: list[int]) -> None:
         """These are right, and written."""
@@ -452,7 +452,7 @@ class Life:
     @property
     def active(self) -> bool:
         """Whether peers are looked for."""
-        return self.state in _ACTIVE
+        return self.state in (State.METADATA, State.DOWNLOADING, State.SEEDING)
 
     @property
     def tasks(self) -> int:

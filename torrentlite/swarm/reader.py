@@ -72,10 +72,11 @@ class Reader(trio.abc.ReceiveStream):
         """Wait for the metadata, find the file."""
         while self._place is None:
             self._look()
-            content = self._life.content
+            info, content = self._life.beginning.info, self._life.content
+            if info is not None:  # of v2 maybe before its hashes, which can take long
+                self._index = find_file(info, self._what)
             if content is not None:
                 info = content.info
-                self._index = find_file(info, self._what)
                 start, size = info.layout.file_offsets[self._index], info.layout.file_lengths[self._index]
                 self._content = content
                 self._place = Place(Window(info.layout, start, size, self._read_ahead))

@@ -21,6 +21,7 @@ from ..wire import bitfield
 from .selection import check_priority, pieces_of
 
 if TYPE_CHECKING:
+    from .beginning import Beginning
     from .content import Content
     from .pieces import Pieces
     from .swarm import Swarm
@@ -34,6 +35,10 @@ class ReadingOwner(Protocol):
     @property
     def state(self) -> State:
         """What it is doing."""
+
+    @property
+    def beginning(self) -> Beginning:
+        """What of it is known so far."""
 
     def wake(self) -> None:
         """There is something to do at each tick."""
@@ -164,10 +169,11 @@ class Reading:
     def prioritize(self, what: str | int | range, priority: int, start: int, stop: int | None) -> None:
         """See ``Torrent.prioritize``."""
         check_priority(priority, start, stop)
-        if self._content is None:
+        info = self._owner.beginning.info
+        bits = bitfield.span(pieces_of(info, what, start, stop)) if info is not None else 0
+        if self._content is None:  # after those that were given before its files were known
             self._waiting.append((what, priority, start, stop))
             return
-        bits = bitfield.span(pieces_of(self._content.info, what, start, stop))
         levels = {level: chosen & ~bits for level, chosen in self._levels.items()}
         if priority:
             levels[priority] = levels.get(priority, 0) | bits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable
-from typing import SupportsIndex
+from typing import NamedTuple, SupportsIndex
 
 from ..errors import NoSuchFileError
 from ..limits import MOST_PRIORITY
@@ -37,26 +37,34 @@ def _index_of(what: str, file: SupportsIndex) -> int:
         ) from None
 
 
-def chosen_of(info: Info, chosen: tuple[str | int, ...] | None, *, by_hand: bool) -> tuple[int, ...] | None:
-    """The indexes of what was chosen, maybe before anybody knew which files there are.
+class Choice(NamedTuple):
+    """Which files are wanted, chosen maybe before anybody knew which there are.
 
-    Args:
+    Attributes:
+        files: path or index of each; None for all.
         by_hand: a person chose, and is told of each that is not there. Else a link did, and it may name more than there
             are (``so=5-999``: from 5 on); but where none of them is there it means another torrent than this one.
-
-    Raises:
-        NoSuchFileError: there is no such file.
     """
-    if chosen is None:
-        return None
-    paths = _paths(info) if any(isinstance(file, str) for file in chosen) else {}
-    indexes = [_find(info, paths, file) if isinstance(file, str) else file for file in chosen]
-    there = tuple(index for index in indexes if 0 <= index < len(info.files))
-    if by_hand and len(there) < len(indexes):
-        raise _no_file(info, next(index for index in indexes if index not in there))
-    if chosen and not there:
-        raise NoSuchFileError(f"{info.name} has none of the files that its link names", hint=_names(info))
-    return there
+
+    files: tuple[str | int, ...] | None
+    by_hand: bool = True
+
+    def of(self, info: Info) -> tuple[int, ...] | None:
+        """Their indexes; None for all.
+
+        Raises:
+            NoSuchFileError: there is no such file.
+        """
+        if self.files is None:
+            return None
+        paths = _paths(info) if any(isinstance(file, str) for file in self.files) else {}
+        indexes = [_find(info, paths, file) if isinstance(file, str) else file for file in self.files]
+        there = tuple(index for index in indexes if 0 <= index < len(info.files))
+        if self.by_hand and len(there) < len(indexes):
+            raise _no_file(info, next(index for index in indexes if index not in there))
+        if self.files and not there:
+            raise NoSuchFileError(f"{info.name} has none of the files that its link names", hint=_names(info))
+        return there
 
 
 def find_file(info: Info, what: str | int | None) -> int:

@@ -143,7 +143,7 @@ class Torrent:
             stop: its end; None for the file's.
 
         Raises:
-            NoSuchFileError: there is no such file (once the metadata is here; before that nobody knows).
+            NoSuchFileError: there is no such file (once its files are known, as by ``wait_info``).
             ValueError: no such priority or part.
         """
         self._life.reading.prioritize(what, priority, start, stop)
