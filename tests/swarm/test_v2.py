@@ -267,10 +267,12 @@ async def test_a_private_magnet_keeps_to_its_tracker_before_it_has_hashes(world)
         other = await Stranger(world.host(), metainfo.info, data, react=without_hashes, metadata=None).serve(nursery)
         torrent = session.add(metainfo.magnet, peers=[chosen.place])
         torrent._life.finding.peers_found((Address(*other.place),), "pex", Scope.LOOPBACK)
+        assert session._commons.lsd._wanted, "nobody knows yet"
         await until(lambda: chosen.talks and chosen.talk.all(wm.HashRequest))
         assert torrent.metainfo is None
         await until(lambda: not other.talks or other.talk.ended)
         assert not chosen.talk.ended
+        assert not session._commons.lsd._wanted
 
 
 @simulated()

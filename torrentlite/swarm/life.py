@@ -354,6 +354,7 @@ class Life:
             # the tracker says who belongs to the swarm (BEP 27).
             self.discovery.tiers.exclusive = True
             self.swarm.keep_only(TRACKER, BY_HAND)
+            self.discovery.follow(active=self.active)
         if info.lacks_layers:
             self.beginning.ask()
             self.moved_at = trio.current_time()
