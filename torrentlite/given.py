@@ -31,10 +31,13 @@ def torrent_of(
         texts: what texts are expected, in the error.
 
     Raises:
-        MagnetError, MetainfoError: the text or bytes are no torrent.
+        MagnetError, MetainfoError: the text or bytes are no torrent; the hashes of its pieces are not here.
         TypeError: it is something else, such as a path.
     """
-    if isinstance(source, Metainfo | Magnet):
+    if isinstance(source, Magnet):
+        return source
+    if isinstance(source, Metainfo):
+        source.info.require_layers()
         return source
     if isinstance(source, bytes):
         return Metainfo.from_bytes(source)
@@ -52,12 +55,14 @@ def metainfo_of(metainfo: Metainfo) -> Metainfo:
     """What data can be compared with.
 
     Raises:
+        MetainfoError: the hashes of its pieces are not here.
         TypeError: it is something else, such as a path or a Magnet.
     """
     if isinstance(metainfo, Magnet):
         raise TypeError("metainfo: a Magnet has no hashes of pieces; a Metainfo is expected, as wait_metadata gives it")
     if not isinstance(metainfo, Metainfo):
         raise _not("metainfo", "a Metainfo", metainfo)
+    metainfo.info.require_layers()
     return metainfo
 
 

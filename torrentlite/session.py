@@ -141,7 +141,8 @@ class Session(Generic[TorrentT]):
             NoSuchFileError: there is no such file to select.
             StorageError: what is to be reused is not there, or may not be read.
             ValueError: there is no such port, no folder can have this name, or ``reuse`` is not for a ``storage``.
-            MagnetError, MetainfoError: the text or bytes are no torrent.
+            MagnetError, MetainfoError: the text or bytes are no torrent; a Metainfo was made of an Info that lacks the
+                hashes of its pieces (``Info.lacks_layers``).
             TypeError: the source is none of these (a path, a coroutine), the URLs are one text, or a peer is no pair.
             RuntimeError: the session has been left.
         """

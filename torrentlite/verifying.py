@@ -106,6 +106,7 @@ async def verify(
 
     Raises:
         StorageError: there is nothing at ``path``, or no thread to read in.
+        MetainfoError: ``metainfo`` lacks the hashes of its pieces (``Info.lacks_layers``).
         TypeError: ``metainfo`` is no Metainfo.
     """
     require_trio("verify")

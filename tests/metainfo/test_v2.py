@@ -99,6 +99,16 @@ def test_an_info_dictionary_alone_lacks_the_layers(tree: pathlib.Path) -> None:
     assert whole.layer(b"r" * 32) is None
 
 
+def test_no_torrent_file_is_made_without_the_layers(tree: pathlib.Path) -> None:
+    """It would be one that nobody can use, we ourselves included."""
+    whole = Metainfo.from_bytes(made_by_libtorrent(tree, V2_ONLY))
+    lacking = Metainfo(Info.from_bytes(whole.info.raw))
+    with pytest.raises(MetainfoError, match="lacks its piece layers") as caught:
+        lacking.encode()
+    assert "magnet link" in caught.value.hint
+    assert lacking.magnet == str(Magnet(whole.hashes, whole.name))
+
+
 def test_where_every_file_is_a_piece_nothing_is_lacking(tree: pathlib.Path) -> None:
     info = Metainfo.from_bytes(made_by_libtorrent(tree, V2_ONLY, 131_072)).info
     assert not Info.from_bytes(info.raw).lacks_layers

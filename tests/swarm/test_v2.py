@@ -243,6 +243,20 @@ async def test_who_has_just_given_the_metadata_is_not_blamed(world):
         assert torrent.why().message == "fetching the hashes of the pieces", "not that none came for 5 min"
 
 
+@simulated()
+async def test_nothing_is_fetched_or_checked_without_hashes_of_pieces(world):
+    """All data would be wrong, and whoever sends it a liar."""
+    metainfo, _, _ = made(world)
+    lacking = tl.Metainfo(tl.Info.from_bytes(metainfo.info.raw))
+    async with session_on(world.host()) as session:
+        with pytest.raises(tl.MetainfoError, match="lacks its piece layers"):
+            session.add(lacking)
+        assert session.torrents == ()
+    for use in tl.verify, tl.fetch:
+        with pytest.raises(tl.MetainfoError, match="lacks its piece layers"):
+            await use(lacking, "/nowhere")
+
+
 @pytest.mark.parametrize("version", ["v1", "hybrid", "v2"])
 @simulated()
 async def test_of_a_torrent_that_was_added_all_is_known_at_once(world, version):

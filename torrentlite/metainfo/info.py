@@ -192,6 +192,15 @@ class Info:
         """Whether the digests of its pieces have to come from elsewhere: a .torrent has them, a magnet's peers do."""
         return not self.pieces
 
+    def require_layers(self) -> None:
+        """Look whether the digests of its pieces are here.
+
+        Raises:
+            MetainfoError: they are not.
+        """
+        if self.lacks_layers:
+            raise MetainfoError("this v2 torrent lacks its piece layers", hint="use its magnet link: peers have them")
+
     def with_layers(self, layers: Mapping[bytes, bytes]) -> Info:
         """The same with the digests of its pieces (BEP 52, "piece layers").
 

@@ -98,9 +98,8 @@ class Metainfo:
             layers = check_layers(top[b"piece layers"], info.layers_needed, info.piece_length)
             if info.lacks_layers:
                 info = info.with_layers(layers)
-        elif info.lacks_layers:
-            raise MetainfoError("this v2 torrent lacks its piece layers", hint="use its magnet link: peers have them")
         elif info.layers_needed:
+            info.require_layers()
             warnings.append("the v2 half of this hybrid lacks its piece layers")
         known = _KNOWN | {b"piece layers"} if info.hashes.only_v2 else _KNOWN
         return cls(
@@ -116,7 +115,12 @@ class Metainfo:
         )
 
     def encode(self) -> bytes:
-        """The bytes of the .torrent. The info dictionary goes in as it is, so its hashes stay the same."""
+        """The bytes of the .torrent. The info dictionary goes in as it is, so its hashes stay the same.
+
+        Raises:
+            MetainfoError: the hashes of its pieces are not here (``Info.lacks_layers``).
+        """
+        self.info.require_layers()
         top: dict[bytes, object] = {key: bencode.Raw(value) for key, value in self.extra}
         urls = self._urls
         if urls:
