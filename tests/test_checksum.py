@@ -9,6 +9,7 @@ import trio
 import trio.testing
 
 import torrentlite as tl
+from tests.strangers import on_loopback, without_hashes
 from torrentlite.checksum import check_sha256, parse_sha256
 
 DATA = bytes(range(200)) * 999
@@ -82,6 +83,17 @@ async def test_several_files(folder, tmp_path, select):
     count = 2 if select is None else len(select)
     with pytest.raises(tl.VerifyError, match=f"of one file, and {count} of folder"):
         await tl.fetch(folder, tmp_path, select=select, sha256=DIGEST, settings=SETTINGS)
+
+
+async def test_several_files_are_told_of_before_the_hashes_of_their_pieces(folder, tmp_path):
+    """Of v2 these come last, or never."""
+    folder = await tl.create(tmp_path / "folder", version="v2", piece_length=16_384)
+    with on_loopback(folder.info, react=without_hashes) as silent:
+        fetch = functools.partial(tl.fetch, save_to=tmp_path / "x", sha256=DIGEST, settings=SETTINGS, timeout=10)
+        with pytest.raises(tl.VerifyError, match="of one file, and 2 of folder"):
+            await fetch(folder.magnet, peers=[("127.0.0.1", silent.port)])
+        with pytest.raises(tl.NoSuchFileError, match="no file 'c'"):
+            await fetch(folder.magnet, peers=[("127.0.0.1", silent.port)], select=["c"])
 
 
 @pytest.mark.parametrize("by_link", [False, True])

@@ -12,11 +12,12 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from .errors import StorageError, VerifyError
+from .metainfo.info import Info
 from .metainfo.paths import system_path
 from .metainfo.text import display
 from .storage.offload import Offload
 from .storage.platform import rename_if_free
-from .swarm.torrent import Torrent, was_fetched
+from .swarm.torrent import Torrent, selected_files, was_fetched
 
 if TYPE_CHECKING:
     from .session import Session
@@ -37,15 +38,17 @@ def parse_sha256(text: str) -> bytes:
     return bytes.fromhex(digits)
 
 
-def the_one_file(torrent: Torrent) -> int:
-    """The number of the one file that is wanted, whoever chose it: a person, or the link. The metadata is here.
+def the_one_file(torrent: Torrent, info: Info) -> int:
+    """The number of the one file that is wanted, whoever chose it: a person, or the link.
+
+    Args:
+        info: the torrent's, which may lack the hashes of its pieces.
 
     Raises:
         VerifyError: it is not one.
+        NoSuchFileError: what was selected is not there.
     """
-    assert torrent.metainfo is not None
-    files = zip(torrent.metainfo.info.wanted_files, torrent.files(), strict=True)
-    wanted = [index for index, file in files if file.wanted]
+    wanted = selected_files(torrent, info)
     if len(wanted) != 1:
         raise VerifyError(
             f"a SHA-256 is of one file, and {len(wanted)} of {display(torrent.name)} are wanted",
@@ -65,7 +68,7 @@ async def check_sha256(torrent: Torrent, session: Session[Any], expected: bytes)
         StorageError: it cannot be read, or there is no thread to read in.
     """
     assert torrent.metainfo is not None
-    file = the_one_file(torrent)
+    file = the_one_file(torrent, torrent.metainfo.info)
     path = torrent.save_to.joinpath(*system_path(torrent.metainfo.files[file].path))
     where, fetched = path, was_fetched(torrent, file)
     offload = session._commons.world.offload

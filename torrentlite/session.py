@@ -457,8 +457,7 @@ async def fetch(
         )
         with trio.CancelScope(deadline=deadline):
             if expected is not None:
-                await torrent.wait_metadata()
-                the_one_file(torrent)
+                the_one_file(torrent, await torrent.wait_info())
             paths = await _wait_and_tell(torrent, progress)
             if expected is not None:
                 await check_sha256(torrent, session, expected)

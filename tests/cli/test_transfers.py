@@ -150,6 +150,14 @@ def test_a_magnet_is_shown_before_its_hashes_are_here(place: Place) -> None:
         assert (listed.code, listed.out) == (0, place.tl("fetch", "p.torrent", "--list").out)
         wrong = place.tl("fetch", magnet, "-s", "*.png", *here)
         assert (wrong.code, "--select *.png: no file fits" in wrong.err) == (2, True)
+        to_a_pipe = place.tl("fetch", magnet, "-s", "*.png", "-o", "-", "--timeout", "10s", *here)
+        assert (to_a_pipe.code, "--select *.png: no file fits" in to_a_pipe.err) == (2, True), to_a_pipe
+        streamed = place.tl("stream", magnet, "d.jpg", "--timeout", "10s", *here)
+        assert (streamed.code, "FILE d.jpg: no file fits" in streamed.err) == (2, True), streamed
+        linked = place.tl("fetch", f"{magnet}&so=77", "--timeout", "10s", *here)
+        assert (linked.code, "none of the files that its link names" in linked.err) == (2, True), linked
+        several = place.tl("fetch", magnet, "--sha256", "00" * 32, "--timeout", "10s", *here)
+        assert (several.code, "a SHA-256 is of one file, and 3 of photos are wanted" in several.err) == (2, True)
         for words in ("verify", magnet, "."), ("fetch", magnet, "-s", "1", "-o", "none"):
             waiting = place.tl(*words, "--timeout", "2s", *here)
             assert (waiting.code, "no hashes of the pieces from 1 peer" in waiting.err) == (3, True), waiting

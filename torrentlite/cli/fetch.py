@@ -8,7 +8,7 @@ import shlex
 
 import trio
 
-from .. import FileInTheWayError, Magnet, Metainfo, Session, Torrent, open_session
+from .. import FileInTheWayError, Info, Magnet, Metainfo, Session, Torrent, open_session
 from ..checksum import check_sha256, parse_sha256, the_one_file
 from ..errors import DuplicateTorrentError, VerifyError
 from ..metainfo.paths import system_path
@@ -16,9 +16,9 @@ from ..metainfo.text import display
 from . import progress, sessions, sharing, sources, units
 from .exits import Exit, UsageError
 from .files import require_folder, require_path, require_writable
-from .listing import changed_names, describe_size, file_names, print_files
+from .listing import changed_names, describe_size, print_files
 from .output import Job, Output
-from .selection import choose
+from .selection import choose_files
 from .signals import Interrupt
 from .telling import tell_events
 from .terminal import STDERR, Mode, is_terminal
@@ -91,8 +91,7 @@ class _Fetch:
             print_files(metainfo, self._output)
             self.code = Exit.DONE
             return None
-        wanted = metainfo.info.wanted_files
-        self._select = [wanted[position] for position in choose(self._args.select, file_names(metainfo))]
+        self._select = choose_files(self._args.select, metainfo.info)
         # The magnet itself goes on to the session: it alone knows how far its own peers may be trusted.
         return found
 
@@ -136,6 +135,8 @@ class _Fetch:
             if output.mode is Mode.PLAIN and torrent.metainfo is None:
                 output.note(f"looking for peers of {display(torrent.name)}")
             with job.scope:
+                if args.sha256 is not None:
+                    _require_one_file(torrent, await torrent.wait_info())
                 metainfo = await torrent.wait_metadata()
                 files = len(metainfo.info.wanted_files)
                 output.event("metadata", torrent.info_hash, name=metainfo.name, total=metainfo.total, files=files)
@@ -144,8 +145,6 @@ class _Fetch:
                     output.note(f"fetching {display(metainfo.name)} ({describe_size(metainfo)}) into {args.output}")
                 if changed := changed_names(metainfo):
                     output.note(changed)
-                if args.sha256 is not None:
-                    _require_one_file(torrent)
                 await torrent.wait_checked()
                 if torrent.stats().left:
                     require_writable(args.output)  # now, and not when the first piece comes
@@ -198,14 +197,14 @@ class _Fetch:
             output.result(path)
 
 
-def _require_one_file(torrent: Torrent) -> None:
+def _require_one_file(torrent: Torrent, info: Info) -> None:
     """Look whether ``--sha256`` makes sense.
 
     Raises:
         UsageError: it is not one file that is wanted.
     """
     try:
-        the_one_file(torrent)
+        the_one_file(torrent, info)
     except VerifyError as error:
         raise UsageError(f"--sha256: {error}", hint="--select chooses one of them") from error
 

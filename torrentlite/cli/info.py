@@ -27,7 +27,7 @@ async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) ->
         for label, value in rows:
             output.result(f"{output.style(label.rjust(wide), 'bold')}  {value}")
         if metainfo.info.multi:
-            files = real_files(metainfo)
+            files = real_files(metainfo.info)
             shown = files[:_MOST_ON_SCREEN] if is_terminal(STDOUT) else files
             output.result("")
             for number, entry in enumerate(shown, 1):

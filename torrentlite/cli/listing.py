@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import FileEntry, Metainfo
+from .. import FileEntry, Info, Metainfo
 from ..metainfo.text import display
 from . import units
 from .output import Output
@@ -13,14 +13,14 @@ _LONGEST_WARNING = 600
 """Characters of one: the library has cut the names in it, and the sentence goes on behind them."""
 
 
-def real_files(metainfo: Metainfo) -> list[FileEntry]:
+def real_files(info: Info) -> list[FileEntry]:
     """The files that people know of, in order: no padding, no links."""
-    return [metainfo.files[index] for index in metainfo.info.wanted_files]
+    return [info.files[index] for index in info.wanted_files]
 
 
-def file_names(metainfo: Metainfo) -> list[str]:
+def file_names(info: Info) -> list[str]:
     """Their paths, "/" between components."""
-    return ["/".join(entry.path) for entry in real_files(metainfo)]
+    return ["/".join(entry.path) for entry in real_files(info)]
 
 
 def describe_size(metainfo: Metainfo) -> str:
@@ -31,7 +31,7 @@ def describe_size(metainfo: Metainfo) -> str:
 
 def print_files(metainfo: Metainfo, output: Output) -> None:
     """The files with the numbers that ``--select`` takes."""
-    for number, entry in enumerate(real_files(metainfo), 1):
+    for number, entry in enumerate(real_files(metainfo.info), 1):
         path = "/".join(entry.path)
         output.answer("file", metainfo.info_hash, index=number, path=path, size=entry.length)
         output.result(f"{number:>5}  {units.size(entry.length):>9}  {display(path, limit=4096)}")
@@ -69,7 +69,7 @@ def as_json(metainfo: Metainfo) -> dict[str, Any]:
         "piece_length": info.piece_length,
         "pieces": info.layout.piece_count,
         "private": metainfo.private,
-        "files": [{"path": "/".join(entry.path), "size": entry.length} for entry in real_files(metainfo)],
+        "files": [{"path": "/".join(entry.path), "size": entry.length} for entry in real_files(info)],
         "trackers": [list(tier) for tier in metainfo.trackers],
         "web_seeds": list(metainfo.web_seeds),
         "comment": metainfo.comment,
@@ -93,7 +93,7 @@ def note_warnings(metainfo: Metainfo, output: Output) -> None:
 
 def changed_names(metainfo: Metainfo) -> str:
     """How many files have other names on the disk than in the torrent, and one of them; else an empty string."""
-    changed = [entry for entry in real_files(metainfo) if tuple(map(str.encode, entry.path)) != entry.raw_path]
+    changed = [entry for entry in real_files(metainfo.info) if tuple(map(str.encode, entry.path)) != entry.raw_path]
     if not changed:
         return ""
     raw, path = display(b"/".join(changed[0].raw_path)), display("/".join(changed[0].path))

@@ -9,14 +9,13 @@ import tarfile
 
 import trio
 
-from .. import Metainfo, Torrent, open_session
+from .. import Info, Metainfo, Torrent, open_session
 from ..errors import StorageError
 from ..metainfo.text import display
 from . import progress, sessions, sharing, sources, stream, units
 from .exits import Exit, UsageError
-from .listing import file_names
 from .output import Job, Output
-from .selection import choose
+from .selection import choose_files
 from .signals import Interrupt
 from .terminal import STDOUT, Mode, is_terminal
 
@@ -32,10 +31,7 @@ async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) ->
         sessions.announce_listening(session, output)
         with interrupt.scope:
             torrent = stream.add(session, found, args, _CACHE, None)
-            metainfo = await stream.wait_metadata(torrent, args, output)
-            files = list(metainfo.info.wanted_files)
-            if args.select:
-                files = [files[position] for position in choose(args.select, file_names(metainfo))]
+            metainfo, files = await stream.wait_metadata(torrent, lambda info: _which(args.select, info), args, output)
             try:
                 done = await _write(torrent, metainfo, files, args, output)
             except BrokenPipeError:  # … | head: quietly
@@ -44,6 +40,10 @@ async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) ->
             output.note(f"{display(metainfo.name)}: {units.size(done)} written")
             return Exit.DONE
     return interrupt.code
+
+
+def _which(wishes: list[str], info: Info) -> list[int]:
+    return choose_files(wishes, info) if wishes else list(info.wanted_files)
 
 
 def _check(args: argparse.Namespace, output: Output) -> None:

@@ -7,9 +7,16 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from .. import Info
 from .exits import UsageError, closest
+from .listing import file_names
 
 _NUMBERS: Final = re.compile(r"\s*\d+\s*(-\s*\d*\s*)?(,\s*\d+\s*(-\s*\d*\s*)?)*")
+
+
+def choose_files(wishes: Sequence[str], info: Info, flag: str = "--select ") -> list[int]:
+    """The indexes of the files that any of the wishes names, in order; see ``choose``."""
+    return [info.wanted_files[position] for position in choose(wishes, file_names(info), flag)]
 
 
 def choose(wishes: Sequence[str], names: Sequence[str], flag: str = "--select ") -> list[int]:

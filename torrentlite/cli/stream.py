@@ -8,7 +8,8 @@ import errno
 import logging
 import shlex
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import TypeVar
 
 import trio
 
@@ -19,11 +20,12 @@ from ..metainfo.text import display
 from . import progress, sessions, sources, units
 from .exits import Exit, UsageError
 from .files import require_folder
-from .listing import file_names
 from .output import Job, Output
-from .selection import choose
+from .selection import choose_files
 from .signals import Interrupt
 from .telling import tell_events
+
+PickT = TypeVar("PickT")
 
 log = logging.getLogger("torrentlite")
 
@@ -40,8 +42,8 @@ async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) ->
         with interrupt.scope:
             torrent = add(session, found, args, args.cache, args.output)
             async with tell_events(torrent, output):
-                metainfo = await wait_metadata(torrent, args, output)
-                return await _stream(torrent, metainfo, args, output)
+                metainfo, file = await wait_metadata(torrent, lambda info: which_file(args.file, info), args, output)
+                return await _stream(torrent, metainfo, file, args, output)
     return interrupt.ordinary_code
 
 
@@ -64,40 +66,45 @@ def add(
     )
 
 
-async def wait_metadata(torrent: Torrent, args: argparse.Namespace, output: Output) -> Metainfo:
-    """Wait for what is in it.
+async def wait_metadata(
+    torrent: Torrent, pick: Callable[[Info], PickT], args: argparse.Namespace, output: Output
+) -> tuple[Metainfo, PickT]:
+    """Wait for what is in it; gives that, and what was picked of it.
+
+    Args:
+        pick: called as soon as its files are known, maybe long before the hashes: nobody waits for a wrong name.
 
     Raises:
+        UsageError: of ``pick``.
         NoPeersError: not within ``--timeout``.
         StorageError: the disk refuses.
     """
     job = Job(lambda: progress.look(torrent.stats(), torrent.why()), torrent=torrent, timeout=sessions.timeout(args))
     with output.showing(job), job.scope:
+        picked = pick(await torrent.wait_info())
         metainfo = await torrent.wait_metadata()
         files = len(metainfo.info.wanted_files)
         output.event("metadata", torrent.info_hash, name=metainfo.name, total=metainfo.total, files=files)
         sessions.note_private(metainfo, output)
-        return metainfo
+        return metainfo, picked
     raise sessions.gave_up(torrent, job, args)
 
 
-def which_file(wish: str | None, metainfo: Metainfo) -> int:
+def which_file(wish: str | None, info: Info) -> int:
     """The index of the file that is meant; without a wish the largest.
 
     Raises:
         UsageError: none, or several.
     """
-    wanted = metainfo.info.wanted_files
     if wish is None:
-        return max(wanted, key=lambda index: metainfo.files[index].length)
-    found = choose([wish], file_names(metainfo), "FILE ")
+        return max(info.wanted_files, key=lambda index: info.files[index].length)
+    found = choose_files([wish], info, "FILE ")
     if len(found) > 1:
         raise UsageError(f"{display(wish)} fits {len(found)} files", hint="tl fetch SRC --list shows their numbers")
-    return wanted[found[0]]
+    return found[0]
 
 
-async def _stream(torrent: Torrent, metainfo: Metainfo, args: argparse.Namespace, output: Output) -> int:
-    file = which_file(args.file, metainfo)
+async def _stream(torrent: Torrent, metainfo: Metainfo, file: int, args: argparse.Namespace, output: Output) -> int:
     size = metainfo.files[file].length
     if args.output is not None:
         torrent.select_files([file])

@@ -358,6 +358,16 @@ class Torrent:
             yield stream
 
 
+def selected_files(torrent: Torrent, info: Info) -> list[int]:
+    """The indexes of the files that are wanted, which is known before the hashes of the pieces are.
+
+    Raises:
+        NoSuchFileError: one that was selected is not there.
+    """
+    chosen = torrent._life.choice.of(info)
+    return sorted(set(info.wanted_files).intersection(info.wanted_files if chosen is None else chosen))
+
+
 def was_fetched(torrent: Torrent, file: int) -> bool:
     """Whether a file came by this torrent, and did not lie there before; once it is complete."""
     content = torrent._life.content
