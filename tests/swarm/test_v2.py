@@ -11,8 +11,7 @@ from tests.swarm.test_webseeds import files_of
 from torrentlite.limits import ANSWERS_AT_ONCE, MAX_HASH_REQUESTS, METADATA_TIMEOUT
 from torrentlite.metainfo import merkle
 from torrentlite.swarm.hashserving import HashServer
-from torrentlite.wire import bitfield
-from torrentlite.wire import messages as wm
+from torrentlite.wire import bitfield, messages as wm
 from torrentlite.wire.address import Address, Scope
 
 PIECE = 64 << 10

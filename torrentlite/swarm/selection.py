@@ -61,7 +61,7 @@ class Choice(NamedTuple):
         indexes = [_find(info, paths, file) if isinstance(file, str) else file for file in self.files]
         there = tuple(index for index in indexes if 0 <= index < len(info.files))
         if self.by_hand and len(there) < len(indexes):
-            raise _no_file(info, next(index for index in indexes if index not in there))
+            raise _no_file(info, next(index for index in indexes if not 0 <= index < len(info.files)))
         if self.files and not there:
             raise NoSuchFileError(f"{info.name} has none of the files that its link names", hint=_names(info))
         return there
