@@ -71,6 +71,20 @@ def test_a_file_is_served_and_kept(place: Place) -> None:
         assert "fits 2 files" in wrong.err
 
 
+def test_a_link_that_names_a_file(place: Place) -> None:
+    place.make_file("set/b", 1000)
+    (place / "set/a").write_text("what it names")
+    with seeding(place, "set") as (magnet, _):
+        piped = place.tl("fetch", f"{magnet}&so=0", "-o", "-", *LOOPBACK)
+        assert (piped.code, piped.out) == (0, "what it names"), piped
+        with place.start("stream", f"{magnet}&so=0", "--json", *LOOPBACK) as run:
+            assert run.event("serving")["path"] == "set/a"
+            assert run.end(signal.SIGTERM).code == 0
+        for words in ("fetch", "-o", "-"), ("stream",):
+            wrong = place.tl(*words, f"{magnet}&so=2", *LOOPBACK)
+            assert (wrong.code, "none of the files that its link names" in wrong.err) == (2, True), wrong
+
+
 def test_a_player_gets_the_url_and_its_end_is_the_end(place: Place) -> None:
     data = place.make_file("film.mkv", 300_000)
     (place / "player").write_text('#!/bin/sh\necho "$2" > asked\nexec curl -s -o got "$2"\n')

@@ -9,13 +9,13 @@ import tarfile
 
 import trio
 
-from .. import Info, Metainfo, Torrent, open_session
+from .. import Info, Magnet, Metainfo, Torrent, open_session
 from ..errors import StorageError
 from ..metainfo.text import display
 from . import progress, sessions, sharing, sources, stream, units
 from .exits import Exit, UsageError
 from .output import Job, Output
-from .selection import choose_files
+from .selection import choose_files, linked_files
 from .signals import Interrupt
 from .terminal import STDOUT, Mode, is_terminal
 
@@ -31,7 +31,9 @@ async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) ->
         sessions.announce_listening(session, output)
         with interrupt.scope:
             torrent = stream.add(session, found, args, _CACHE, None)
-            metainfo, files = await stream.wait_metadata(torrent, lambda info: _which(args.select, info), args, output)
+            metainfo, files = await stream.wait_metadata(
+                torrent, lambda info: _which(args.select, info, found), args, output
+            )
             try:
                 done = await _write(torrent, metainfo, files, args, output)
             except BrokenPipeError:  # … | head: quietly
@@ -42,8 +44,8 @@ async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) ->
     return interrupt.code
 
 
-def _which(wishes: list[str], info: Info) -> list[int]:
-    return choose_files(wishes, info) if wishes else list(info.wanted_files)
+def _which(wishes: list[str], info: Info, found: Metainfo | Magnet) -> list[int]:
+    return choose_files(wishes, info) if wishes else linked_files(found, info)
 
 
 def _check(args: argparse.Namespace, output: Output) -> None:

@@ -7,7 +7,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from .. import Info
+from .. import Info, Magnet, Metainfo
+from ..swarm.selection import Choice
 from .exits import UsageError, closest
 from .listing import file_names
 
@@ -17,6 +18,16 @@ _NUMBERS: Final = re.compile(r"\s*\d+\s*(-\s*\d*\s*)?(,\s*\d+\s*(-\s*\d*\s*)?)*"
 def choose_files(wishes: Sequence[str], info: Info, flag: str = "--select ") -> list[int]:
     """The indexes of the files that any of the wishes names, in order; see ``choose``."""
     return [info.wanted_files[position] for position in choose(wishes, file_names(info), flag)]
+
+
+def linked_files(found: Metainfo | Magnet, info: Info) -> list[int]:
+    """The indexes of the files that a link names (``so=``); of all where none does.
+
+    Raises:
+        NoSuchFileError: none of those is there.
+    """
+    linked = Choice(found.select, by_hand=False).real(info) if isinstance(found, Magnet) else []
+    return linked or list(info.wanted_files)
 
 
 def choose(wishes: Sequence[str], names: Sequence[str], flag: str = "--select ") -> list[int]:

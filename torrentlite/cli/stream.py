@@ -21,7 +21,7 @@ from . import progress, sessions, sources, units
 from .exits import Exit, UsageError
 from .files import require_folder
 from .output import Job, Output
-from .selection import choose_files
+from .selection import choose_files, linked_files
 from .signals import Interrupt
 from .telling import tell_events
 
@@ -42,7 +42,9 @@ async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) ->
         with interrupt.scope:
             torrent = add(session, found, args, args.cache, args.output)
             async with tell_events(torrent, output):
-                metainfo, file = await wait_metadata(torrent, lambda info: which_file(args.file, info), args, output)
+                metainfo, file = await wait_metadata(
+                    torrent, lambda info: which_file(args.file, info, found), args, output
+                )
                 return await _stream(torrent, metainfo, file, args, output)
     return interrupt.ordinary_code
 
@@ -90,18 +92,18 @@ async def wait_metadata(
     raise sessions.gave_up(torrent, job, args)
 
 
-def which_file(wish: str | None, info: Info) -> int:
-    """The index of the file that is meant; without a wish the largest.
+def which_file(wish: str | None, info: Info, found: Metainfo | Magnet) -> int:
+    """The index of the file that is meant; without a wish the largest, of those that the link names if it does.
 
     Raises:
         UsageError: none, or several.
     """
     if wish is None:
-        return max(info.wanted_files, key=lambda index: info.files[index].length)
-    found = choose_files([wish], info, "FILE ")
-    if len(found) > 1:
-        raise UsageError(f"{display(wish)} fits {len(found)} files", hint="tl fetch SRC --list shows their numbers")
-    return found[0]
+        return max(linked_files(found, info), key=lambda index: info.files[index].length)
+    fitting = choose_files([wish], info, "FILE ")
+    if len(fitting) > 1:
+        raise UsageError(f"{display(wish)} fits {len(fitting)} files", hint="tl fetch SRC --list shows their numbers")
+    return fitting[0]
 
 
 async def _stream(torrent: Torrent, metainfo: Metainfo, file: int, args: argparse.Namespace, output: Output) -> int:

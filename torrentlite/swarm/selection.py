@@ -66,6 +66,11 @@ class Choice(NamedTuple):
             raise NoSuchFileError(f"{info.name} has none of the files that its link names", hint=_names(info))
         return there
 
+    def real(self, info: Info) -> list[int]:
+        """Those of them that are real files, in order; NoSuchFileError as ``of``."""
+        chosen = self.of(info)
+        return sorted(set(info.wanted_files).intersection(info.wanted_files if chosen is None else chosen))
+
 
 def find_file(info: Info, what: str | int | None) -> int:
     """The index of a file, named by its path in the torrent (with or without the torrent's name), by index, or not.

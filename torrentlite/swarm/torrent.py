@@ -364,8 +364,7 @@ def selected_files(torrent: Torrent, info: Info) -> list[int]:
     Raises:
         NoSuchFileError: one that was selected is not there.
     """
-    chosen = torrent._life.choice.of(info)
-    return sorted(set(info.wanted_files).intersection(info.wanted_files if chosen is None else chosen))
+    return torrent._life.choice.real(info)
 
 
 def was_fetched(torrent: Torrent, file: int) -> bool:
