@@ -85,7 +85,8 @@ class StorageError(TorrentError):
 class DiskTroubleError(StorageError):
     """A fault of the disk that may pass (EIO, EROFS, EINTR, EMFILE, ENFILE; DiskFullError): wait and try again.
 
-    It is the same where no thread may be started to use it in (EAGAIN).
+    It is the same where no thread may be started to use it in (EAGAIN). A disk that is read-only (EROFS) from the start
+    is a StorageError: only one that becomes so may be mended.
     """
 
 

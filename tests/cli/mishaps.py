@@ -272,9 +272,7 @@ def _anywhere(text: str, scene: Scene) -> str:
     text = text.replace(str(scene.folder / ".config"), "~/.config").replace(f"{scene.folder}/", "")
     text = text.replace(str(scene.folder), "/home/you")
     text = re.sub(rf"\b{scene.port}\b", "6969", text) if scene.port else text
-    text = re.sub(
-        r"not enough space: [\d.]+ \w+ needed, [\d.]+ \w+ free", "not enough space: 1.0 TiB needed, 78.3 GiB free", text
-    )
+    text = re.sub(r"(?<=: )[\d.]+ \w+ needed, [\d.]+ \w+ free", "1.00 TiB needed, 78.3 GiB free", text)
     text = re.sub(r"(?<=    there are: ).*", "lo, eth0", text)
     return text.replace(f" {' '.join(LOOPBACK)}", "")
 

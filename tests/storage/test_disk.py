@@ -555,7 +555,7 @@ async def test_room_is_checked_before_anything_is_written(
 ) -> None:
     monkeypatch.setattr("torrentlite.storage.platform.free_space", lambda path: 100)
     disk = home.disk()
-    with pytest.raises(StorageError, match=r"460 bytes needed, 100 bytes free"):
+    with pytest.raises(StorageError, match=rf"in '{home.folder}': 460 B needed, 100 B free"):
         await home.open(disk)
     await disk.close(0)
     assert not home.folder.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pathlib
 import subprocess
@@ -11,7 +12,7 @@ import threading
 import pytest
 
 from tests.storage.worlds import Home, Shape, content_of, letters, write_piece, wrong_claims
-from torrentlite.errors import FileInTheWayError, StorageError
+from torrentlite.errors import DiskTroubleError, FileInTheWayError, StorageError
 from torrentlite.storage import platform
 from torrentlite.storage.files import FileStorage
 from torrentlite.storage.pool import FilePool, Key
@@ -333,6 +334,54 @@ def test_threads_read_and_write_through_a_small_pool(tmp_path: pathlib.Path) -> 
     assert len(storage._pool) <= 2
     storage.close()
     assert all(home.part(file).read_bytes() == shape.content(file) for file in shape.all)
+
+
+def read_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the disk were mounted so."""
+    real = os.statvfs
+
+    def statvfs(path: str) -> os.statvfs_result:
+        values = list(real(path))
+        values[8] |= os.ST_RDONLY
+        return os.statvfs_result(values)
+
+    monkeypatch.setattr(os, "statvfs", statvfs)
+
+
+def test_a_read_only_disk_is_refused_before_anything_is_written(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shape = Shape({"a": letters(300, 1), "b": letters(40, 2)})
+    home = Home(tmp_path, shape)
+    written = FileStorage(shape.info, home.folder)
+    written.prepare(shape.all)
+    written.pwrite(0, shape.pieces[0])
+    read_only(monkeypatch)
+    written.prepare(shape.all)  # it was not when this began: the system does that after an error, and it may pass
+    fresh = FileStorage(shape.info, home.folder)
+    with pytest.raises(StorageError, match=rf"^cannot save into '{home.folder}': it is on a read-only disk$") as caught:
+        fresh.prepare(shape.all)
+    assert caught.value.errno == errno.EROFS
+    assert not isinstance(caught.value, DiskTroubleError), "nobody waits for that"
+    fresh.prepare(frozenset())
+    written.close()
+
+
+def test_what_is_whole_on_a_read_only_disk_is_shared(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shape = Shape({"a": letters(300, 1)})
+    home = Home(tmp_path, shape)
+    home.final(0).parent.mkdir(parents=True, exist_ok=True)
+    home.final(0).write_bytes(shape.content(0))
+    read_only(monkeypatch)
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(platform, "remove_in", refused)  # as Linux refuses it, whether something is there or not
+    storage = FileStorage(shape.info, home.folder)
+    assert storage.prepare(shape.all).finished == shape.all
+    storage.select(shape.all, shape.full)
+    storage.close()
 
 
 def test_free_space(tmp_path: pathlib.Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from ..metainfo.text import display
+from ..metainfo.text import display, scaled, size as size
 
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b)?(?:/s)?", re.IGNORECASE)
 _BITS: Final = re.compile(r"[\d.]+\s*(?:[kmgt]?b|[kmgt]?bits?|[kmgt]?bps)(?:/s)?", re.IGNORECASE)
@@ -52,12 +52,6 @@ def parse_duration(text: str) -> float:
     return total
 
 
-def size(count: float) -> str:
-    """``482 MiB``: three digits, binary units."""
-    number, unit = _scaled(count)
-    return f"{number} {unit}"
-
-
 def rate(per_second: float) -> str:
     """``48.7 MiB/s``."""
     return f"{size(per_second)}/s"
@@ -65,8 +59,8 @@ def rate(per_second: float) -> str:
 
 def done_of(done: int, total: int) -> str:
     """``1.94 of 4.70 GiB``, naming the unit once where both have the same."""
-    number, unit = _scaled(done)
-    whole, whole_unit = _scaled(total)
+    number, unit = scaled(done)
+    whole, whole_unit = scaled(total)
     return f"{number} of {whole} {unit}" if unit == whole_unit else f"{number} {unit} of {whole} {whole_unit}"
 
 
@@ -99,15 +93,3 @@ def plural(count: int, noun: str) -> str:
 def others_have(count: int) -> str:
     """``1 other has``, ``2 others have``."""
     return f"{plural(count, 'other')} {'has' if count == 1 else 'have'}"
-
-
-def _scaled(count: float) -> tuple[str, str]:
-    units = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
-    power = 0
-    # 999.5 and not 1000: "1000 KiB" has a digit too many, and 1023.9 would round to it.
-    while count >= 999.5 and power < len(units) - 1:
-        count /= 1024
-        power += 1
-    if power == 0:
-        return str(int(count)), units[0]
-    return f"{count:.{2 if count < 9.995 else 1 if count < 99.95 else 0}f}", units[power]

@@ -1,7 +1,7 @@
 """Untrusted text, made fit to be shown: names, comments, what trackers and peers say.
 
 A terminal obeys escape sequences, bidirectional overrides turn ``gpj.exe`` into ``exe.jpg`` for the eye, and invisible
-characters make two different names look the same.
+characters make two different names look the same. And sizes, as people read them.
 """
 
 from __future__ import annotations
@@ -40,3 +40,22 @@ def display(text: str | bytes, *, limit: int = limits.MAX_DISPLAY) -> str:
         text = text[: 4 * limit + 4].decode(errors="replace")  # 4 bytes make a character at most
     head = _HIDDEN.sub("\ufffd", _BREAKS.sub(" ", text[: limit + 1]))
     return head if len(text) <= limit else head[: limit - 1] + "…"
+
+
+def size(count: float) -> str:
+    """``482 MiB``: three digits, binary units."""
+    number, unit = scaled(count)
+    return f"{number} {unit}"
+
+
+def scaled(count: float) -> tuple[str, str]:
+    """A size as its number, of three digits, and its unit."""
+    units = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+    power = 0
+    # 999.5 and not 1000: "1000 KiB" has a digit too many, and 1023.9 would round to it.
+    while count >= 999.5 and power < len(units) - 1:
+        count /= 1024
+        power += 1
+    if power == 0:
+        return str(int(count)), units[0]
+    return f"{count:.{2 if count < 9.995 else 1 if count < 99.95 else 0}f}", units[power]

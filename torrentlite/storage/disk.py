@@ -126,7 +126,7 @@ class Disk:
         if unread is not None and not (self._wanted and self._wanted <= found.finished):
             raise unread
         if not self._storage.read_only:
-            check_room(found.needed, found.free, self._storage.top())
+            check_room(found.needed, found.free, str(self.top().parent))
         adopted, before = await self._adopt(resume, found, progress)
         if before and progress is not None:
             progress = _after(before, progress)

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from .. import limits
 from ..errors import StorageError
 from ..metainfo.info import Info
+from ..metainfo.text import display
 from . import platform
 from .beneath import Beneath, Opened
 from .faults import about, fault
@@ -64,6 +65,7 @@ class FileStorage(Storage):
         self._resized, self._doubled = set[int](), set[int]()  # see ``Survey``
         self._dirty: dict[int, Stamp | None] = {}  # with its stamp where nothing has to be flushed
         self._dirty_lock = threading.Lock()
+        self._written = False
         opener, failed = functools.partial(self._where.open, write=False), functools.partial(self._fault, doing="read")
         self._reader = SpanReader(self._layout, self._pool, self._home, opener, failed, self._beneath.holding)
 
@@ -74,10 +76,20 @@ class FileStorage(Storage):
         self._pool.discard_all(self)
         with about(self._beneath.root), self._beneath.holding():
             seen = survey(self._info, self._names, self._beneath, wanted, overwrite=self._overwrite)
+            if not self._written and any(seen.places[file] is not Place.FINAL for file in wanted):
+                self._require_writable()
         self._wanted = wanted
         self._where.begin(seen)
         self._resized, self._doubled = seen.resized, seen.doubled
         return seen.found
+
+    def _require_writable(self) -> None:
+        """Look whether it is in vain to begin. A disk that becomes read-only later may be mended, and is waited for."""
+        root = self._beneath.root
+        if platform.is_read_only(root):
+            message = f"cannot save into '{display(root)}': it is on a read-only disk"
+            hint = "choose another folder, or mount it writable"
+            raise StorageError(message, errno=errno.EROFS, path=root, hint=hint)
 
     def absent(self) -> list[int]:
         """Wanted files, but for empty ones, that are not here: of some, bytes may lie beside the others."""
@@ -206,6 +218,7 @@ class FileStorage(Storage):
         """Not called before the write: a sync in between would take the mark away, and leave the data."""
         with self._dirty_lock:
             self._dirty[file] = stamp
+            self._written = True
 
     def _holds(self, file: int, offset: int, data: memoryview) -> bool:
         """Whether a finished file has these bytes there."""
@@ -340,7 +353,8 @@ class FileStorage(Storage):
     def select(self, wanted: frozenset[int], have: int, wrong: int = 0) -> None:
         """See ``Storage.select``."""
         with about(self._beneath.root):  # what a process that was killed has left behind
-            self._beneath.remove(self._names.temporary)
+            if self._beneath.stat(self._names.temporary) is not None:  # a read-only disk refuses this of nothing, too
+                self._beneath.remove(self._names.temporary)
             for file in sorted(self._doubled):
                 self._beneath.remove(self._names.part(file))
         self._doubled.clear()

@@ -11,11 +11,13 @@ import os
 import stat
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, TypeVar
 
 from .. import limits
 from .storage import Buffer, Room, Stamp
+
+T = TypeVar("T")
 
 Handle = int | str
 """An open folder: a descriptor, or where the system has no ``openat`` its path."""
@@ -159,21 +161,32 @@ def data_extents(fd: int, size: int) -> Iterator[tuple[int, int]]:
 
 def free_space(path: str) -> int | None:
     """Bytes that we may still write below this path, or None where nobody knows."""
+    if not hasattr(os, "statvfs"):
+        import shutil
+
+        return _of_nearest(path, lambda there: shutil.disk_usage(there).free)
+    status = _of_nearest(path, os.statvfs)
+    # Some FUSE file systems say 0 of 0.
+    return status.f_bavail * status.f_frsize if status is not None and status.f_blocks else None
+
+
+def is_read_only(path: str) -> bool:
+    """Whether the file system there, or where that will be made, is mounted so that nothing can be written."""
+    status = _of_nearest(path, os.statvfs) if hasattr(os, "statvfs") else None
+    return status is not None and bool(status.f_flag & os.ST_RDONLY)
+
+
+def _of_nearest(path: str, ask: Callable[[str], T]) -> T | None:
+    """What is said of this path, or of the nearest folder above it that is there."""
     path = os.path.abspath(path)
     while True:
         try:
-            if not hasattr(os, "statvfs"):
-                import shutil
-
-                return shutil.disk_usage(path).free
-            status = os.statvfs(path)
-            break
+            return ask(path)
         except FileNotFoundError:
             parent = os.path.dirname(path)
             if parent == path:
                 return None
             path = parent
-    return status.f_bavail * status.f_frsize if status.f_blocks else None  # some FUSE file systems say 0 of 0
 
 
 def in_memory(device: int) -> bool:
