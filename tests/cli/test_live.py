@@ -47,6 +47,26 @@ def test_the_reason_has_a_line_of_its_own() -> None:
     assert lines[2] == "  all 3 peers choke us"
 
 
+LONG = (
+    "both trackers fail, and no node of the DHT answers: no answer within 30 seconds from udp://tracker.example.org:6969",
+    "No space left on device: cannot write to '/home/somebody/holidays/dunes.jpg.7d83f140.part'; waiting to try again",
+)
+
+
+@pytest.mark.parametrize("message", LONG)
+def test_a_long_reason_has_two_lines(message: str) -> None:
+    why = Why(Reason.DISK, message)
+    lines = [each.plain for each in view([look(stats(), why)], 80, 24)]
+    assert len(lines) == 4
+    assert f"{lines[2].strip()} {lines[3].strip()}" == message
+    assert all(each.startswith("  ") for each in lines[2:])
+    # Where there is no room for that it is cut, and so it is after the second.
+    assert [each.plain for each in view([look(stats(), why)], 80, 5)][2:] == [f"  {message}"[:78] + "…"]
+    endless = view([look(stats(), why._replace(message="x" * 200 + " y" * 100))], 80, 24)
+    assert [each.plain[-1] for each in endless[2:]] == ["…", "…"]
+    assert len(endless) == 4
+
+
 def test_what_it_does_is_said_where_nothing_moves() -> None:
     waiting = Why(Reason.FINE, "connected; waiting for it to give us a turn")
     lines = [each.plain for each in view([look(stats(down_rate=0.0, peers=1), waiting)], 80, 24)]

@@ -22,7 +22,7 @@ _STYLES: Final = {"down": "green", "up": "magenta", "shared": "dim", "left": "cy
 
 
 def view(glances: Sequence[Glance], width: int, height: int, hint: str = "") -> list[Text]:
-    """The live lines: two or three a job, or one where there are many, never more than the terminal has.
+    """The live lines: two to four a job, or one where there are many, never more than the terminal has.
 
     Every line is shorter than ``width`` columns, so that none wraps. The hint stands at the end of the last one, if
     there is room.
@@ -31,8 +31,9 @@ def view(glances: Sequence[Glance], width: int, height: int, hint: str = "") -> 
     width = max(10, width - 1)
     lines: list[Text] = []
     if 3 * len(glances) <= room and len(glances) <= 4:
+        most = 2 if 4 * len(glances) <= room else 1
         for glance in glances:
-            lines += _full(glance, width)
+            lines += _full(glance, width, most)
     else:
         shown = glances if len(glances) <= room else glances[: room - 1]
         lines = [_short(glance, width) for glance in shown]
@@ -45,7 +46,8 @@ def view(glances: Sequence[Glance], width: int, height: int, hint: str = "") -> 
     return lines
 
 
-def _full(glance: Glance, width: int) -> list[Text]:
+def _full(glance: Glance, width: int, most: int) -> list[Text]:
+    """``most``: lines that a reason may take."""
     title = Text.assemble((glance.stage, "bold"), "  ", glance.name)
     if glance.total:
         amount = units.size(glance.total) if glance.steady else units.done_of(glance.done, glance.total)
@@ -55,10 +57,22 @@ def _full(glance: Glance, width: int) -> list[Text]:
     below = _facts(glance, width)
     lines = [title] if not below.plain else [title, below]
     if why := reason(glance):
-        lines.append(Text(f"  {why}", "yellow"))
+        lines += _wrapped(why, width - 2, most, "yellow")
     elif not glance.steady and glance.down_rate < 1 and (now := doing(glance)):
-        lines.append(Text(f"  {now}", "dim"))
+        lines += _wrapped(now, width - 2, most, "dim")
     return lines
+
+
+def _wrapped(text: str, width: int, most: int, style: str) -> list[Text]:
+    """The text in so many lines at most, broken between words; the last has what is left, and may be too long."""
+    lines: list[str] = []
+    words = text.split(" ")
+    while words:
+        line = words.pop(0)
+        while words and (len(lines) + 1 == most or cell_len(f"{line} {words[0]}") <= width):
+            line = f"{line} {words.pop(0)}"
+        lines.append(line)
+    return [Text(f"  {line}", style) for line in lines]
 
 
 def _facts(glance: Glance, width: int) -> Text:

@@ -49,9 +49,10 @@ def fault(error: OSError, path: str, doing: str = "use", *, hint: str = "") -> S
     number = error.errno or 0
     kind = StorageError if number not in PASSING else DiskFullError if number in FULL else DiskTroubleError
     words = error.strerror or str(error) or "unknown error"
-    return kind(
-        f"cannot {doing} '{display(path)}': {words}", errno=number, path=path, hint=hint or _HINTS.get(number, "")
-    )
+    what = f"cannot {doing} '{display(path)}'"
+    # What a torrent waits for is read in a live line, which a long path would fill.
+    message = f"{words}: {what}" if number in PASSING else f"{what}: {words}"
+    return kind(message, errno=number, path=path, hint=hint or _HINTS.get(number, ""))
 
 
 @contextlib.contextmanager
