@@ -38,6 +38,23 @@ async def test_a_link_that_was_pasted_with_blanks() -> None:
     assert (await read(f" {HEX}\n")) == found
 
 
+async def test_whom_one_waits_for_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    output, frames = Output(Mode.LIVE), list[str]()
+
+    async def load(source: str, **_: object) -> Metainfo:
+        (job,) = output._jobs
+        glance = job.look()
+        frames.append(f"{glance.stage}  {glance.name}")
+        raise SourceError("it does not answer")
+
+    monkeypatch.setattr(torrentlite, "load", load)
+    url = "http://127.0.0.1:1/x.torrent"
+    with pytest.raises(SourceError):
+        await sources.read(url, parse(["info", url]), output)
+    assert frames == [f"asking  {url}"]
+    assert not output._jobs
+
+
 @pytest.mark.parametrize("source", ["x.torrent", "-", HEX[1:], "ftp://x", "", "magnet", "a1" * 16])
 def test_paths(source: str) -> None:
     assert not sources.is_link(source)

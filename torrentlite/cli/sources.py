@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..errors import BencodeError, MetainfoError, NetworkError, SourceError, UnsupportedTorrentError
 from ..metainfo.link import is_magnet, is_mutable, is_url
+from ..metainfo.text import display
 from .exits import UsageError, closest_path
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ async def read(source: str, args: argparse.Namespace, output: Output) -> Metainf
     try:
         if is_mutable(source):
             return await _newest(source, args, output)
-        return await _read(source, args)
+        return await _read(source, args, output)
     except (MetainfoError, BencodeError) as error:
         if not isinstance(error, UnsupportedTorrentError):
             error.args = (f"'{shown(source)}': {error}",)  # of several sources, which one
@@ -47,15 +48,19 @@ async def read(source: str, args: argparse.Namespace, output: Output) -> Metainf
         raise
 
 
-async def _read(source: str, args: argparse.Namespace) -> Metainfo | Magnet:
+async def _read(source: str, args: argparse.Namespace, output: Output) -> Metainfo | Magnet:
     import torrentlite
+
+    from .output import Job
+    from .progress import Glance
 
     if source == "-":
         return await _from_stdin()
     if is_link(source):
         listen = getattr(args, "listen", None)  # tl magnet has none
         settings = torrentlite.Settings(host=listen[0] if listen else "", proxy=args.proxy, interface=args.interface)
-        return await torrentlite.load(source, settings=settings)
+        with output.showing_live(Job(lambda: Glance(display(shown(source)), "asking"))):  # a server may keep silent
+            return await torrentlite.load(source, settings=settings)
     _check_path(source)
     try:
         return await torrentlite.load(source)
