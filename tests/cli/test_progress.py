@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 import trio
@@ -145,7 +146,7 @@ def test_json_fields() -> None:
         "peers": 38,
         "web_seeds": 0,
         "sources": {},
-        "eta_s": 117,
+        "eta_s": None,
         "uploaded": 0,
         "copies": 0,
         "stage": "downloading",
@@ -153,11 +154,36 @@ def test_json_fields() -> None:
         "reason": "choked",
         "evidence": {},
     }
-    assert fields(look(stats(), FINE))[1]["why"] is None
+    assert fields(look(stats(), FINE))[1] == values | {"eta_s": 117, "why": None, "reason": "fine"}
     assert fields(look(stats(state=State.CHECKING, checked=1, check_total=2), FINE)) == (
         "checking",
         {"done": 1, "total": 2},
     )
+
+
+QUIET = (("quiet", 9),)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why", "known"),
+    [
+        ({}, FINE, True),
+        ({}, Why(Reason.LIMITED, ""), True),
+        ({"peers": 0, "web_seeds": 1}, FINE, True),
+        ({}, Why(Reason.FINE, "", (("quiet", 5),)), True),
+        ({}, Why(Reason.FINE, "", QUIET), False),
+        ({"peers": 0}, FINE, False),
+        ({}, Why(Reason.DISK, "full"), False),
+        ({}, Why(Reason.SLOW, "nothing came"), False),
+        ({}, CHOKED, False),
+        ({"state": State.PAUSED}, Why(Reason.PAUSED, ""), False),
+        ({"state": State.METADATA}, FINE, False),
+        ({"state": State.ERROR}, Why(Reason.ERROR, ""), False),
+    ],
+)
+def test_a_time_left_while_something_comes(changes: dict[str, Any], why: Why, known: bool) -> None:
+    """A rate that fades makes it years."""
+    assert (look(stats(**changes), why).eta is not None) is known
 
 
 async def test_a_check_has_a_rate_and_a_time_left(autojump_clock: object) -> None:

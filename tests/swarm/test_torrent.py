@@ -432,6 +432,18 @@ async def test_why_at_each_stage(world):
 
 
 @simulated()
+async def test_nothing_flows_while_it_is_paused(world):
+    metainfo, data, seed = await seeding(world, 1_500_000, up=100_000)
+    async with session_on(seed) as sharing, session_on(world.host()) as session:
+        sharing.add(metainfo)
+        torrent = session.add(metainfo, peers=[where(seed, sharing)])
+        await until(lambda: torrent.stats().down_rate > 50_000)
+        assert torrent.stats().eta
+        torrent.pause()
+        assert (torrent.stats().down_rate, torrent.stats().up_rate, torrent.stats().eta) == (0, 0, None)
+
+
+@simulated()
 async def test_looks_at_each_stage(world):
     metainfo, data, seed = await seeding(world, 100_000, 200_000, up=100_000)
     machine = world.host()

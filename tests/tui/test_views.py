@@ -28,6 +28,7 @@ from torrentlite.tui.lines import width_of
 from torrentlite.tui.paint import paint
 from torrentlite.tui.snapshot import Shown, Snapshot
 from torrentlite.tui.views import view
+from torrentlite.tui.views_head import totals
 
 from .snapshots import LOG, PEER, SESSION, STATS, TRACKER, hashing, peers, pieces, shown, snapshot
 
@@ -289,6 +290,12 @@ def test_a_tiny_window_says_the_least() -> None:
 
 def test_a_job_without_details_yet() -> None:
     framed(show(Snapshot((Shown(shown().glance),)), 80, 24))
+
+
+def test_the_time_left_of_all_is_that_of_those_to_whom_something_comes() -> None:
+    left, stalled = shown(), shown(Why(Reason.SLOW, STALLS[Reason.SLOW]), down_rate=3.0)
+    for jobs, said in (([left, stalled], True), ([stalled, stalled], False), ([stalled], False)):
+        assert ("left" in "".join(segment.text for segment in totals(jobs))) is said
 
 
 def test_where_peers_come_from_in_words() -> None:

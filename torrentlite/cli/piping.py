@@ -77,8 +77,9 @@ async def _write(
     pipe = _Pipe()
 
     def glance() -> progress.Glance:
-        now = progress.look(torrent.stats(), torrent.why())
-        eta = (total - pipe.written) / now.down_rate if now.down_rate > 1 else None
+        stats, why = torrent.stats(), torrent.why()
+        now = progress.look(stats, why)
+        eta = (total - pipe.written) / now.down_rate if now.down_rate > 1 and progress.flows(stats, why) else None
         stage = now.stage if now.stage != "done" else "downloading"
         return now._replace(stage=stage, done=pipe.done, total=total, eta=eta, steady=False, held=pipe.blocked)
 

@@ -12,6 +12,8 @@ from . import units
 
 PATIENCE: Final = 20.0
 """Seconds without progress after which the reason is said."""
+_LULL: Final = 5.0
+"""Seconds without a block after which a rate only fades."""
 _LINE_EVERY: Final = 30.0
 _STEPS: Final = 10
 _NAME: Final = 60
@@ -63,11 +65,12 @@ class Glance(NamedTuple):
 def look(stats: TorrentStats, why: Why, *, sharing: bool = False) -> Glance:
     """The glance at a torrent; ``sharing``: completion is not the end of this job."""
     stage = _WORDS[stats.state]
-    done, total, eta = stats.done, stats.total, stats.eta
+    done, total = stats.done, stats.total
+    eta = stats.eta if flows(stats, why) else None
     if stats.state is State.CHECKING:
-        done, total, eta = stats.checked, stats.check_total, None
+        done, total = stats.checked, stats.check_total
     elif stats.state is State.METADATA:
-        done, total, eta = 0, 0, None
+        done, total = 0, 0
     if why.reason is Reason.DISK:
         stage = "waiting for the disk"
     elif stats.state is State.SEEDING and sharing:
@@ -95,6 +98,17 @@ def look(stats: TorrentStats, why: Why, *, sharing: bool = False) -> Glance:
         sources=stats.sources,
         now=why.message,
     )
+
+
+def flows(stats: TorrentStats, why: Why) -> bool:
+    """Whether so much comes that its rate tells how long the rest will take.
+
+    When nothing comes any more a rate falls towards 0 for a minute, and the time left would grow to years.
+    """
+    if stats.state not in (State.DOWNLOADING, State.SEEDING) or not (stats.peers or stats.web_seeds):
+        return False
+    quiet = dict(why.evidence).get("quiet", 0)
+    return why.reason in (Reason.FINE, Reason.LIMITED, Reason.COMPLETE) and float(quiet) <= _LULL
 
 
 class Pulse:

@@ -24,6 +24,7 @@ def torrent_stats(torrent: Life, content: Content | None, swarm: Swarm) -> Torre
     total, left = (content.selection.total, content.left) if content else (0, 0)
     totals = content.totals() if content else Totals()
     metadata_done, metadata_total = torrent.beginning.progress()
+    active = torrent.active  # what is paused stands still at once, however long its meters remember
     return TorrentStats(
         info_hash=torrent.info_hash,
         name=torrent.name,
@@ -38,8 +39,8 @@ def torrent_stats(torrent: Life, content: Content | None, swarm: Swarm) -> Torre
         uploaded=totals.uploaded,
         wasted=swarm.wasted,
         hash_failures=totals.hash_failures,
-        down_rate=pieces.down_meter.rate(now) if pieces else 0.0,
-        up_rate=pieces.up_meter.rate(now) if pieces else 0.0,
+        down_rate=pieces.down_meter.rate(now) if pieces and active else 0.0,
+        up_rate=pieces.up_meter.rate(now) if pieces and active else 0.0,
         peers=len(swarm.peers),
         seeds=sum(peer.is_seed for peer in swarm.peers),
         half_open=swarm.dialler.half_open,

@@ -49,7 +49,7 @@ def totals(jobs: Sequence[Shown]) -> Line:
         if len(jobs) > 1:
             parts.append([seg(units.percent(done, total), BOLD)])
         parts.append([seg(units.done_of(done, total))])
-        rate = sum(glance.down_rate for glance in counted)
+        rate = sum(glance.down_rate for glance in counted if glance.eta is not None)
         eta = counted[0].eta if len(counted) == 1 else (total - done) / rate if rate > 1 else None
         if eta is not None:
             parts.append([seg(f"{units.duration(eta)} left", TIME)])
