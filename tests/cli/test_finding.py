@@ -187,6 +187,32 @@ def test_who_has_a_private_torrent_is_asked_of_its_tracker_only(place: Place, pr
     assert "http://127.0.0.1:1/announce  fails: " in asked.out
 
 
+def test_where_nobody_is_asked_nobody_can_know(place: Place) -> None:
+    nobody = place.tl("peers", NOBODY, *LOOPBACK)
+    assert nobody.code == 3
+    assert nobody.err.splitlines() == [
+        f"tl: {NOBODY}: no tracker is known and the DHT is not asked, so there is nobody to ask",
+        "    -t URL names a tracker",
+    ]
+    silent = place.tl("peers", NOBODY, *LOOPBACK, "-t", "http://127.0.0.1:1/announce")
+    assert silent.err == f"tl: {NOBODY}: nobody who was asked answers\n"
+
+
+def test_a_seed_that_no_other_computer_can_find(place: Place) -> None:
+    place.make_file("film.bin", 100_000)
+    for more, said in (
+        (("-t", "http://127.0.0.1:1/announce"), "On the other computer: tl fetch 'magnet:"),
+        ((), "no other computer can find this: this one has no address in any network"),
+    ):
+        seed = place.tl("seed", "film.bin", "--interface", "lo", "--seed-time", "0.1s", *more)
+        assert said in seed.err
+        assert seed.err.count("other computer") == 1
+    assert place.tl("create", "film.bin", "--private", "-O", "private.torrent").code == 0
+    seed = place.tl("seed", "private.torrent", "--seed-time", "0.1s")
+    assert "no other computer can find this: it is private" in seed.err
+    assert "On the other" not in seed.err
+
+
 def test_a_dht_that_is_not_there(place: Place) -> None:
     silent = place.tl("dht", "lookup", NOBODY, *LOOPBACK, "--bootstrap", "127.0.0.1:9", "--timeout", "1s")
     assert (silent.code, silent.out) == (7, "")

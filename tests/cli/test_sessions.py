@@ -8,7 +8,7 @@ import pytest
 import trio
 
 import torrentlite as tl
-from tests.strangers import Stranger, Talk, background, session_on, simulated
+from tests.strangers import Stranger, Talk, background, session_on, simulated, where
 from torrentlite.cli import sessions
 from torrentlite.cli.output import Output
 from torrentlite.cli.terminal import Mode
@@ -39,6 +39,18 @@ async def test_the_session_forgets_the_magnet_however_that_ends(world, end: str)
                 assert (await sessions.metadata_in(session, magnet, args, output)).info == metainfo.info
         assert waiting.cancelled_caught is (end == "cancelled")
         assert session.torrents == ()
+
+
+@simulated()
+async def test_who_is_reached_and_does_not_share_it_is_no_matter_for_a_doctor(world) -> None:  # type: ignore[no-untyped-def]
+    magnet, output = tl.Magnet.parse(world.torrent(100_000)[0].magnet), Output(Mode.QUIET)
+    other = world.host()
+    async with background() as nursery, session_on(other) as elsewhere, session_on(world.host()) as session:
+        nursery.start_soon(look, output)
+        args = argparse.Namespace(peer=[where(other, elsewhere)], tracker=[], timeout=5.0, proxy="")
+        with pytest.raises(tl.NoPeersError, match="1 peer known; it was reached") as caught:
+            await sessions.metadata_in(session, magnet, args, output)
+        assert caught.value.hint == "is it shared there just now, and is that its port?"
 
 
 @pytest.mark.parametrize(

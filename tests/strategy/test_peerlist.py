@@ -175,6 +175,20 @@ def test_a_stay_without_use_is_a_failure() -> None:
         now += delay
 
 
+def test_who_answers_and_is_no_peer_of_this_is_counted() -> None:
+    peers = some(3)
+    first, second = dial(peers, 0), dial(peers, 0)
+    assert first is not None and second is not None
+    peers.failed(first, 0, strange=True)
+    peers.failed(second, 0)
+    assert peers.strange == 1
+    peers.failed(first, 20)
+    assert peers.strange == 0, "nobody answers there any more"
+    peers.failed(first, 40, strange=True)
+    peers.connected(first)
+    assert peers.strange == 0
+
+
 def test_by_hand_is_asked_every_minute() -> None:
     peers = PeerList(random.Random())
     peers.add(public(0), BY_HAND, LOOPBACK, 0.0)

@@ -34,6 +34,24 @@ ALONE = Facts(state=State.DOWNLOADING, left=1 << 20, quiet=90.0, needed=7)
             Reason.COMPLETE,
             "complete, 0 peers connected",
         ),
+        (
+            Facts(state=State.SEEDING, quiet=PATIENCE, dht="joining"),
+            Reason.NO_DHT,
+            "no node of the DHT answers: who is not in this network finds it by its address alone",
+        ),
+        (Facts(state=State.SEEDING, quiet=PATIENCE - 1, dht="joining"), Reason.COMPLETE, "complete, 0 peers connected"),
+        (Facts(state=State.SEEDING, quiet=90.0, dht="joined"), Reason.COMPLETE, "complete, 0 peers connected"),
+        (Facts(state=State.SEEDING, quiet=90.0), Reason.COMPLETE, "complete, 0 peers connected"),
+        (
+            Facts(state=State.SEEDING, quiet=90.0, dht="joining", peers=1),
+            Reason.COMPLETE,
+            "complete, 1 peer connected",
+        ),
+        (
+            Facts(state=State.SEEDING, quiet=90.0, dht="joining", trackers=1),
+            Reason.COMPLETE,
+            "complete, 0 peers connected",
+        ),
         # moving, or too early to say
         (LOADING, Reason.FINE, "downloading from 1 peer"),
         (LOADING._replace(quiet=PATIENCE - 0.1), Reason.FINE, "downloading from 1 peer"),
@@ -45,6 +63,22 @@ ALONE = Facts(state=State.DOWNLOADING, left=1 << 20, quiet=90.0, needed=7)
         (ALONE._replace(quiet=3.0, trackers=1, asking=1), Reason.FINE, "asking the tracker"),
         (ALONE._replace(quiet=3.0, trackers=5, asking=2), Reason.FINE, "asking 2 trackers"),
         (ALONE._replace(quiet=3.0, trackers=1, asking=1, calling=3), Reason.FINE, "calling 3 peers"),
+        # who alone was asked has refused: there is nothing to wait for
+        (
+            ALONE._replace(quiet=0.1, trackers=1, trackers_failed=1, tracker_message="refused", lookups=True),
+            Reason.TRACKERS_FAIL,
+            "the tracker fails: refused",
+        ),
+        (
+            Facts(state=State.METADATA, trackers=1, trackers_failed=1, tracker_message="refused"),
+            Reason.TRACKERS_FAIL,
+            "the tracker fails: refused",
+        ),
+        (ALONE._replace(quiet=3.0, trackers=1, trackers_failed=1, asking=1), Reason.FINE, "asking the tracker"),
+        (ALONE._replace(quiet=3.0, trackers=1, trackers_failed=1, dht="joined"), Reason.FINE, "asking the DHT"),
+        (ALONE._replace(quiet=3.0, trackers=1, trackers_failed=1, calling=1), Reason.FINE, "calling 1 peer"),
+        (ALONE._replace(quiet=3.0, trackers=1, trackers_failed=1, known=1), Reason.FINE, "looking for peers"),
+        (ALONE._replace(quiet=3.0, trackers=1, trackers_failed=1, web_seeds=1), Reason.FINE, "looking for peers"),
         (
             LOADING._replace(unchoked=0),
             Reason.FINE,
@@ -92,7 +126,31 @@ ALONE = Facts(state=State.DOWNLOADING, left=1 << 20, quiet=90.0, needed=7)
             Reason.TRACKERS_FAIL,
             "the tracker fails: unregistered torrent",
         ),
+        (ALONE._replace(trackers=2, trackers_failed=2), Reason.TRACKERS_FAIL, "both trackers fail"),
         (ALONE._replace(trackers=3, trackers_failed=3), Reason.TRACKERS_FAIL, "all 3 trackers fail"),
+        (
+            ALONE._replace(web_seeds=2, web_failed=2),
+            Reason.WEB_SEEDS_FAIL,
+            "both web seeds fail, and no peer is connected",
+        ),
+        (ALONE._replace(trackers=1, asking=1), Reason.NO_PEERS, "the tracker has not answered yet"),
+        (ALONE._replace(trackers=3, trackers_failed=1, asking=1), Reason.NO_PEERS, "no tracker has answered yet"),
+        (
+            ALONE._replace(trackers=1, asking=1, dht="joined"),
+            Reason.NO_PEERS,
+            "the tracker has not answered yet, and the DHT knows no peer",
+        ),
+        (ALONE._replace(trackers=1, asking=1, answered=1), Reason.NO_PEERS, "nobody who was asked knows a peer"),
+        (
+            ALONE._replace(known=1, failing=1, reached=1, closed="the gateway opens no port"),
+            Reason.UNREACHABLE,
+            "1 peer known; it was reached, and gave no handshake: it may not share this",
+        ),
+        (
+            ALONE._replace(known=4, failing=4, reached=2),
+            Reason.UNREACHABLE,
+            "4 peers known; 2 were reached, and gave no handshake: they may not share this",
+        ),
         (ALONE._replace(known=4, failing=4), Reason.UNREACHABLE, "4 peers known, none could be reached"),
         (ALONE._replace(unfound=1, unfound_message="cannot find x"), Reason.UNREACHABLE, "cannot find x"),
         (
@@ -119,11 +177,22 @@ ALONE = Facts(state=State.DOWNLOADING, left=1 << 20, quiet=90.0, needed=7)
             "3 peers connected, none with any of the 7 pieces needed",
         ),
         (
+            STILL._replace(interesting=0, unchoked=0, missing=1, needed=1),
+            Reason.MISSING_PIECES,
+            "3 peers connected, none with the piece needed",
+        ),
+        (
             STILL._replace(unchoked=0),
             Reason.CHOKED,
             "waiting for a turn: choked by 2 peers that could help",
         ),
         (STILL._replace(limited=True), Reason.LIMITED, "held back by its download limit"),
+        (
+            STILL._replace(waits=True),
+            Reason.MISSING_PIECES,
+            "3 peers connected, none with the piece that comes next",
+        ),
+        (STILL._replace(waits=True, web_seeds=1), Reason.SLOW, "asked 1 peer, and nothing came for 90 s"),
         (STILL, Reason.SLOW, "asked 1 peer, and nothing came for 90 s"),
         (STILL._replace(quiet=9000.0), Reason.SLOW, "asked 1 peer, and nothing came for 2 h"),
     ],

@@ -231,6 +231,20 @@ async def test_why_nothing_happens(world):
 
 
 @simulated()
+async def test_a_seed_that_nobody_can_find_says_so(world):
+    metainfo, data = world.torrent(100_000)
+    for bootstrap, reason in (((("20.9.9.9", 1),), tl.Reason.NO_DHT), ((), tl.Reason.COMPLETE)):
+        machine = world.host()
+        machine.put(metainfo.info, data)
+        async with session_on(machine, bootstrap=bootstrap) as session:
+            torrent = session.add(metainfo)
+            await torrent.wait_complete()
+            assert torrent.why().reason is tl.Reason.COMPLETE, "too early to say"
+            await trio.sleep(60)
+            assert torrent.why().reason is reason
+
+
+@simulated()
 async def test_in_a_world_without_routers_there_is_no_node(world):
     async with session_on(world.host()) as session:
         stats = session.stats().dht

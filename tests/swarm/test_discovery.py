@@ -171,6 +171,50 @@ async def test_all_trackers_fail_and_why(world):
 
 
 @simulated()
+async def test_a_refusal_is_said_at_once_where_nobody_else_is_asked(world):
+    tracker = world.tracker()
+    tracker.failure = "not registered"
+    metainfo, data = world.torrent(trackers=[tracker.url])
+    async with session_on(world.host()) as session:
+        torrent = session.add(metainfo)
+        await until(lambda: torrent.why().reason is tl.Reason.TRACKERS_FAIL, within=3)
+        assert torrent.why().message == "the tracker fails: not registered"
+
+
+@simulated()
+async def test_who_has_not_answered_yet_did_not_say_that_he_knows_nobody(world):
+    # A UDP tracker that is not there is silent, and asked again for a minute (BEP 15).
+    metainfo, data = world.torrent(trackers=["udp://11.200.0.1:6969/announce"])
+    async with session_on(world.host()) as session:
+        torrent = session.add(metainfo)
+        await trio.sleep(21)
+        why = torrent.why()
+        assert (why.reason, why.message) == (tl.Reason.NO_PEERS, "the tracker has not answered yet")
+    tracker = world.tracker()
+    metainfo, data = world.torrent(trackers=[tracker.url])
+    async with session_on(world.host()) as session:
+        torrent = session.add(metainfo)
+        await trio.sleep(21)
+        assert torrent.why().message == "nobody who was asked knows a peer"
+
+
+@simulated()
+async def test_who_answers_and_does_not_share_this_was_reached(world):
+    metainfo, data = world.torrent()
+    other = world.host()
+    async with session_on(other) as sharing, session_on(world.host()) as session:
+        torrent = session.add(metainfo, peers=[where(other, sharing)])
+        await trio.sleep(21)
+        why = torrent.why()
+        assert why.reason is tl.Reason.UNREACHABLE
+        assert why.message == "1 peer known; it was reached, and gave no handshake: it may not share this"
+        assert dict(why.evidence)["reached"] == 1
+        other.network.plugged = False
+        await trio.sleep(300)
+        assert torrent.why().message.startswith("1 peer known, none could be reached")
+
+
+@simulated()
 async def test_peers_by_name(world):
     metainfo, data = world.torrent(100_000)
     seed = world.host()

@@ -13,6 +13,7 @@ import torrentlite as tl
 from tests.strangers import Stranger, background, session_on, simulated, spoil, until, where
 from torrentlite.ahead import Ahead
 from torrentlite.swarm.reader import read_on
+from torrentlite.wire import bitfield
 
 KIB = 1 << 10
 PIECE = 64 * KIB
@@ -120,6 +121,26 @@ async def test_only_what_is_read_of_a_file_that_is_not_selected(world):
                     nursery.start_soon(file.read)
                     await trio.sleep(30)
                     assert torrent.why().reason in (tl.Reason.NO_PEERS, tl.Reason.UNREACHABLE)
+
+
+@simulated()
+async def test_a_reader_whose_next_piece_nobody_has_is_told_so(world):
+    metainfo, data, _, machine = made(world, 4 << 20)
+    count = metainfo.info.layout.piece_count
+    async with background() as nursery, session_on(machine) as session:
+        others = bitfield.full(count) & ~bitfield.of([3])
+        part = await Stranger(world.host(), metainfo.info, data, has=others).serve(nursery)
+        kept = tl.CacheStorage(metainfo.info, limit=8 * PIECE)  # so nobody asks for all the others
+        torrent = session.add(metainfo, select=[], peers=[part.place], storage=lambda _: kept)
+        await torrent.wait_complete()
+        async with torrent.open(0) as file:
+            assert await file.read(3 * PIECE) == data[: 3 * PIECE]
+            async with background() as reading:
+                reading.start_soon(file.read)
+                await trio.sleep(40)
+                why = torrent.why()
+                assert why.reason is tl.Reason.MISSING_PIECES
+                assert why.message == "1 peer connected, none with the piece that comes next"
 
 
 @simulated()

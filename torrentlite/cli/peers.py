@@ -41,7 +41,11 @@ async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) ->
         asking.say()
         if not asking.peers:
             sessions.check_interface(args)
-            raise NoPeersError(f"{name}: nobody who was asked knows a peer")
+            if not asking.asked:
+                message = "no tracker is known and the DHT is not asked, so there is nobody to ask"
+                raise NoPeersError(f"{name}: {message}", hint="-t URL names a tracker")
+            knows = "knows a peer" if asking.answered else "answers"
+            raise NoPeersError(f"{name}: nobody who was asked {knows}")
         return Exit.DONE
     return interrupt.code
 
@@ -51,6 +55,7 @@ class _Asking:
 
     Attributes:
         peers: who named each of them.
+        asked, answered: how many were, and did.
     """
 
     def __init__(self, found: Metainfo | Magnet, args: argparse.Namespace, output: Output) -> None:
@@ -58,6 +63,7 @@ class _Asking:
         self.peers: dict[Address, list[str]] = {}
         for host, port in found.peers if isinstance(found, Magnet) else ():
             self._add([Address(host, port)], "magnet")
+        self.asked = self.answered = 0
         self._args = args
         self._output = output
         self._rows: list[tuple[str, str]] = []
@@ -106,6 +112,7 @@ class _Asking:
                 output.result(f"{peer!s:<{wide}}  {', '.join(names)}")
 
     async def _ask_tracker(self, trackers: TrackerClient, url: str, within: Scope) -> None:
+        self.asked += 1
         shown = display(redact(url))
         peer_id = make_peer_id(__version__, os.urandom(12))
         key = int.from_bytes(os.urandom(4), "big")
@@ -119,6 +126,7 @@ class _Asking:
             self._rows.append((shown, f"fails: {display(str(error))}"))
             self._tell_tracker(shown, ok=False, message=str(error))
             return
+        self.answered += 1
         others = [peer for peer in reply.peers if peer.port != NO_PORT and peer.scope >= reply.scope]
         self._add(others, "tracker")
         counts = [
@@ -135,6 +143,7 @@ class _Asking:
         self._output.event("tracker", self.info_hash.hex(), url=url, ok=ok, message=display(message), peers=peers)
 
     async def _ask_dht(self) -> None:
+        self.asked += 1
         async with dht.node_of(self._args, self._output) as node:
             for host, port in self._nodes:
                 with trio.move_on_after(dht.PATIENCE):
@@ -146,6 +155,7 @@ class _Asking:
                 self._rows.append(("DHT", str(error)))
                 self._output.event("dht", self.info_hash.hex(), nodes=0, peers=0)
                 return
+            self.answered += 1
             found = await node.get_peers(self.info_hash)
             self._add(found, "dht")
             scrape = await node.scrape(self.info_hash)

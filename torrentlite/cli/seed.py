@@ -180,10 +180,16 @@ class _Seed:
         alone = bool(hosts) and all(scope_of(host) is Scope.LOOPBACK for host in hosts)
         if alone:  # a link may lead to this machine itself only where the session is bound to it
             self._output.note(f"In another terminal: tl fetch '{magnet}' --listen {hosts[0]}:0")
-        else:
+        elif peers or metainfo.trackers or self._args.peer:
             self._output.note(f"On the other computer: tl fetch '{magnet}'")
-        if self._args.proxy and not (metainfo.trackers or self._args.peer):
+        elif self._args.proxy:
             self._output.note("nobody can call us, and no tracker tells us whom to call: -t URL names one")
+        elif metainfo.private:
+            self._output.note(
+                "no other computer can find this: it is private, and no tracker knows of it: -t URL names one"
+            )
+        else:
+            self._output.note("no other computer can find this: this one has no address in any network")
 
     async def _share(self, torrent: Torrent) -> None:
         self.torrent = torrent

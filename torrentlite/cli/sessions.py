@@ -210,6 +210,8 @@ def gave_up(torrent: Torrent, job: Job, args: argparse.Namespace) -> TorrentErro
         message += f": {display(why.message)}"
     flag = {Reason.INTERFACE: "--interface", Reason.PROXY: "--proxy"}.get(why.reason)
     hint = f"look at {flag}: nothing goes another way" if flag else no_peers_hint(args)
+    if why.reason is Reason.UNREACHABLE and "reached" in dict(why.evidence):
+        hint = "is it shared there just now, and is that its port?"  # somebody answers: the network is not at fault
     return NoPeersError(f"{display(torrent.name)}: {message}", hint=hint)
 
 

@@ -66,6 +66,7 @@ class PeerAddress:
         met: it has answered to that.
         utp: it was last met over UDP. See ``TransportPolicy``.
         silent: nobody answered when it was last dialled; behind a router it looks like that.
+        strange: somebody did, and gave no handshake for this torrent.
         named_at: when somebody who should know (FRESH) named it last.
         knocked_at: when it was last called by UDP alone.
         retry_at: not to be dialled before.
@@ -83,6 +84,7 @@ class PeerAddress:
     met: bool = False
     utp: bool = False
     silent: bool = False
+    strange: bool = False
     named_at: float = -math.inf
     knocked_at: float = -math.inf
     retry_at: float = 0.0
@@ -197,6 +199,11 @@ class PeerList:
     def failing(self) -> int:
         """Known addresses that were of no use when last dialled, and wait for another attempt."""
         return sum(map(len, (*self._named, self._rested, self._resting, *self._failed)))
+
+    @property
+    def strange(self) -> int:
+        """Known addresses where somebody else than a peer of this torrent answered when last dialled."""
+        return sum(peer.strange for peer in self._known.values())
 
     # -- learning ----------------------------------------------------------------------------------------------------
 
@@ -317,18 +324,20 @@ class PeerList:
         peer = self._known.get(address)
         if peer is not None:
             self._take(peer)
+            peer.strange = False
 
-    def failed(self, address: Address, now: float, *, silent: bool = False) -> None:
+    def failed(self, address: Address, now: float, *, silent: bool = False, strange: bool = False) -> None:
         """It could not be reached, or did not want us: it is tried again, after longer each time.
 
         Args:
             address: of the peer.
             now: the time.
             silent: nobody answered at all.
+            strange: somebody answered, and gave no handshake for this torrent.
         """
         peer = self._known.get(address)
         if peer is not None:
-            peer.silent = silent
+            peer.silent, peer.strange = silent, strange
             self._set_aside(peer, now, reached=False)
 
     def silent(self, now: float) -> list[PeerAddress]:

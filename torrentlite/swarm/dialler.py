@@ -185,19 +185,19 @@ class Dialler:
             known.encrypted, known.met = policy.unanswered(known.encrypted, met=known.met), False
 
     async def _dial(self, known: PeerAddress) -> None:
-        address, silent = known.address, False
+        address, silent, strange = known.address, False, False
         met: tuple[Stream, Handshake] | None = None
         try:
             met = await self._call(known)
         except (NetworkError, ProtocolError) as error:
             log.debug("%s: %s: %s", self._swarm.owner.info_hash, address, error)
-            silent = isinstance(error, SilentError)
+            silent, strange = isinstance(error, SilentError), isinstance(error, ProtocolError)
             self._learn(known, error)
         finally:
             self._dialled(known)
         if met is None:
             now = trio.current_time()
-            self.peerlist.failed(address, now, silent=silent)
+            self.peerlist.failed(address, now, silent=silent, strange=strange)
             if silent:
                 self.knock_at = min(self.knock_at, now + KNOCK_INTERVAL)
                 self._swarm.extensions.holepunch.ask(address, now)

@@ -124,6 +124,7 @@ def torrent_facts(torrent: Life, content: Content | None, swarm: Swarm) -> Facts
         trackers_failed=len(failed),
         tracker_message=failed[-1].message if failed else "",
         asking=sum(tracker.state == "announcing" for tracker in trackers),
+        answered=sum(tracker.started for tracker in torrent.discovery.tiers),
         calling=swarm.dialler.half_open,
         closed=swarm.commons.port_map.message if swarm.commons.port_map.state in ("failed", "no gateway") else "",
         lookups=not torrent.private and swarm.commons.lsd is not None and swarm.commons.lsd.listening,
@@ -131,6 +132,7 @@ def torrent_facts(torrent: Life, content: Content | None, swarm: Swarm) -> Facts
         dht_nodes=dht.nodes + dht.nodes6 if dht else 0,
         known=len(swarm.peerlist),
         failing=swarm.dialler.failing,
+        reached=swarm.peerlist.strange,
         unfound=unfound,
         unfound_message=unfound_message,
         peers=len(swarm.peers),
@@ -142,4 +144,5 @@ def torrent_facts(torrent: Life, content: Content | None, swarm: Swarm) -> Facts
         web_message=web_message,
         missing=(needed & ~pieces.picker.availability.somewhere).bit_count() if pieces else 0,
         needed=needed.bit_count(),
+        waits=bool(pieces and torrent.reading.next_missing & ~pieces.picker.availability.somewhere),
     )

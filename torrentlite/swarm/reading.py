@@ -137,6 +137,16 @@ class Reading:
         """Whether a reader waits for something."""
         return any(place.window.asked for place in self._places)
 
+    @property
+    def next_missing(self) -> int:
+        """The pieces that readers need next and that are not here: one of each that waits."""
+        missing = 0
+        if self._pieces is not None:
+            have = self._pieces.picker.have
+            for place in self._places:
+                missing |= next((1 << piece for piece in place.window.urgent() if not have >> piece & 1), 0)
+        return missing
+
     def begin(self, pieces: Pieces) -> None:
         """The pieces are known, and checked."""
         self._pieces = pieces
