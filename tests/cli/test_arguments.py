@@ -97,6 +97,22 @@ def test_bad_listen(text: str) -> None:
         values.parse_listen(text)
 
 
+@pytest.mark.parametrize("text", ["h:65536", "h:123456", "[::1]:99999"])
+def test_what_a_port_is(text: str) -> None:
+    for parse in (values.parse_listen, values.parse_peer):
+        with pytest.raises(ValueError, match=r"^'.*': a port is 1 to 65535$"):
+            parse(text)
+    with pytest.raises(ValueError, match="a port is 1 to 65535"):
+        values.parse_peer("h:0")
+    with pytest.raises(ValueError, match="'99999': a port is 1 to 65535"):
+        values.parse_listen("99999")
+
+
+def test_a_demo_of_nothing() -> None:
+    with pytest.raises(UsageError, match="--size: '0' is nothing; write 16M"):
+        arguments.parse(["demo", "--size", "0"])
+
+
 @pytest.mark.parametrize("text", ["", ":1", "h:0", "h", "[]:1"])
 def test_bad_peer(text: str) -> None:
     with pytest.raises(ValueError):

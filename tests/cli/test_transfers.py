@@ -16,9 +16,11 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+import trio
 
 from tests.strangers import on_loopback, without_hashes
 from torrentlite import Metainfo
+from torrentlite.cli.demo import _digest, _generate
 from torrentlite.wire.messages import HashRequest
 
 from .running import PATIENCE, Place, Running, command
@@ -632,6 +634,31 @@ def test_an_interrupted_demo_cleans_up(place: Place) -> None:
     assert result.code == 130
     assert os.listdir(place / "tmp") == []
     assert "Traceback" not in result.err
+
+
+async def test_generating_and_comparing_can_be_interrupted(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "here" / "demo.bin"
+    told = []
+
+    def tell(done: int, total: int) -> None:
+        told.append(done)
+        trio.from_thread.run_sync(scope.cancel)
+
+    with trio.CancelScope() as scope:
+        await trio.to_thread.run_sync(_generate, path, 10 << 20, tell)
+    assert (path.stat().st_size, told) == (1 << 20, [1 << 20])
+    os.truncate(path, 10 << 20)
+    with trio.CancelScope() as scope:
+        await trio.to_thread.run_sync(_digest, path, tell)
+    assert told == [1 << 20] * 2
+
+
+def test_a_demo_says_what_it_does(place: Place) -> None:
+    shown = place.tl("demo", "--size", "3M", "--json")
+    assert shown.code == 0
+    stages = [event.get("stage", event["event"]) for event in shown.events]
+    assert [*dict.fromkeys(stages)][:3] == ["generating", "hashing", "announcing"]
+    assert stages[-3:] == ["checking", "demo", "bye"]
 
 
 def test_an_interrupted_create_writes_nothing(place: Place) -> None:

@@ -246,7 +246,7 @@ def _magnet(add: CommandParser) -> None:
 
 
 def _demo(add: CommandParser) -> None:
-    add.add_argument("--size", metavar="SIZE", type=values.SIZE, default=256 << 20, help="of the file (default: 256M)")
+    add.add_argument("--size", metavar="SIZE", type=values.SOME, default=256 << 20, help="of the file (default: 256M)")
 
 
 def _peers(add: CommandParser) -> None:

@@ -12,7 +12,7 @@ import os
 import pathlib
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Final
 
 import trio
@@ -22,10 +22,12 @@ from ..dht import open_node
 from ..errors import NetworkError, StorageError, VerifyError
 from . import progress, units
 from .exits import Exit
-from .hashing import hash_path
+from .hashing import Tally, hash_path
 from .output import Job, Output
 from .signals import Interrupt
 from .telling import tell_events
+
+Tell = Callable[[int, int], None]
 
 _STEP = 1 << 20
 _HERE = "127.0.0.1"
@@ -39,10 +41,10 @@ async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) ->
         _check_room(folder, args.size)
         here, there = pathlib.Path(folder, "here"), pathlib.Path(folder, "there")
         original = here / "demo.bin"
-        digest = await trio.to_thread.run_sync(_generate, original, args.size)
+        digest = await _shown("generating", output, lambda tell: _generate(original, args.size, tell))
         metainfo = await hash_path(str(original), output, state_dir=None)
         seconds, uploaded = await _transfer(metainfo, here, there, output)
-        if await trio.to_thread.run_sync(_digest, there / "demo.bin") != digest:
+        if await _shown("checking", output, lambda tell: _digest(there / "demo.bin", tell)) != digest:
             raise VerifyError("what came is not what was sent")
         speed = args.size / seconds
         output.event(
@@ -54,6 +56,16 @@ async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) ->
         )
         return Exit.DONE
     return interrupt.code
+
+
+async def _shown(stage: str, output: Output, work: Callable[[Tell], bytes]) -> bytes:
+    """What a thread works out, shown while it does."""
+    tally = Tally("demo.bin", stage)
+    job = Job(tally.glance)
+    with output.showing(job):
+        found = await trio.to_thread.run_sync(work, tally)
+        output.tell(job)
+    return found
 
 
 async def _transfer(metainfo: Metainfo, here: pathlib.Path, there: pathlib.Path, output: Output) -> tuple[float, int]:
@@ -125,18 +137,26 @@ def _check_room(folder: str, size: int) -> None:
         )
 
 
-def _generate(path: pathlib.Path, size: int) -> bytes:
+def _generate(path: pathlib.Path, size: int, tell: Tell) -> bytes:
     """Write random bytes; returns their SHA-256."""
     path.parent.mkdir()
     digest = hashlib.sha256()
     with open(path, "wb") as file:
         for start in range(0, size, _STEP):
+            trio.from_thread.check_cancelled()  # Ctrl-C: the rest is in vain
             block = os.urandom(min(_STEP, size - start))
             digest.update(block)
             file.write(block)
+            tell(start + len(block), size)
     return digest.digest()
 
 
-def _digest(path: pathlib.Path) -> bytes:
+def _digest(path: pathlib.Path, tell: Tell) -> bytes:
+    digest = hashlib.sha256()
+    size = path.stat().st_size
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
+        while block := file.read(_STEP):
+            trio.from_thread.check_cancelled()
+            digest.update(block)
+            tell(file.tell(), size)
+    return digest.digest()

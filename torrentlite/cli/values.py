@@ -18,6 +18,7 @@ ENCRYPTION: Final = ("off", "allow", "prefer", "require")
 """What ``settings.Encryption`` has; that module takes longer to import than ``--help`` should."""
 UTP: Final = ("off", "allow", "prefer")
 """What ``settings.Utp`` has."""
+_PORTS: Final = "a port is 1 to 65535"
 _TRACKER_SCHEMES: Final = ("udp", "http", "https")
 
 
@@ -36,8 +37,10 @@ def checked(read: Callable[[str], Any]) -> Callable[[str], Any]:
 def parse_peer(text: str) -> tuple[str, int]:
     """The host (a name or an IP address, IPv6 in brackets) and port of ``HOST:PORT``."""
     host, port = _split_port(text, text)
-    if not host or not port:
+    if not host:
         raise ValueError(f"{text!r} is not HOST:PORT")
+    if not port:
+        raise ValueError(f"{text!r}: {_PORTS}")
     return host, port
 
 
@@ -47,9 +50,11 @@ def parse_listen(text: str) -> tuple[str, int]:
 
 
 def _split_port(text: str, typed: str) -> tuple[str, int]:
-    match = re.fullmatch(r"(?:\[([0-9a-fA-F:.%\w]+)\]|([^\s:\[\]]*)):([0-9]{1,5})", text, re.ASCII)
-    if not match or int(match[3]) > 65535:
+    match = re.fullmatch(r"(?:\[([0-9a-fA-F:.%\w]+)\]|([^\s:\[\]]*)):([0-9]+)", text, re.ASCII)
+    if not match:
         raise ValueError(f"'{display(typed)}' is not HOST:PORT (an IPv6 address goes in brackets)")
+    if len(match[3]) > 5 or int(match[3]) > 65535:
+        raise ValueError(f"'{display(typed)}': {_PORTS}")
     return match[1] or match[2], int(match[3])
 
 
@@ -107,6 +112,13 @@ def parse_sha256(text: str) -> str:
     return checksum.parse_sha256(text).hex()
 
 
+def parse_some(text: str) -> int:
+    """A size of at least one byte."""
+    if not (size := units.parse_size(text)):
+        raise ValueError(f"{text!r} is nothing; write 16M")
+    return size
+
+
 def parse_piece_size(text: str) -> int:
     """A piece size: a power of two that clients agree on."""
     size = units.parse_size(text)
@@ -136,11 +148,12 @@ def parse_copies(text: str) -> int:
 def parse_port(text: str) -> int:
     """A port, or 0 for any free one."""
     if not re.fullmatch(r"[0-9]{1,5}", text, re.ASCII) or int(text) > 65535:
-        raise ValueError(f"{text!r} is not a port")
+        raise ValueError(f"{text!r} is not a port: {_PORTS}")
     return int(text)
 
 
 SIZE: Final = checked(units.parse_size)
+SOME: Final = checked(parse_some)
 DURATION: Final = checked(units.parse_duration)
 RATIO: Final = checked(parse_ratio)
 COPIES: Final = checked(parse_copies)
