@@ -15,7 +15,7 @@ from .given import peers_of
 from .limits import LOAD_DEADLINE, MAX_TORRENT_FILE
 from .loops import require_trio
 from .metainfo.info import InfoHashes
-from .metainfo.link import is_magnet, is_mutable, is_url
+from .metainfo.link import URL_HINT, is_magnet, is_mutable, is_strange_url, is_url
 from .metainfo.magnet import Magnet
 from .metainfo.metainfo import Metainfo
 from .metainfo.mutable import MutableLink
@@ -81,9 +81,8 @@ def _from_path(path: str) -> Metainfo:
             data = file.read(MAX_TORRENT_FILE + 1)
     except (OSError, ValueError) as error:
         what = getattr(error, "strerror", None) or str(error)
-        raise SourceError(
-            f"cannot read '{shown}': {what.lower()}", hint="a magnet link starts with magnet:?xt=urn:btih:"
-        ) from error
+        hint = URL_HINT if is_strange_url(path) else "a magnet link starts with magnet:?xt=urn:btih:"
+        raise SourceError(f"cannot read '{shown}': {what.lower()}", hint=hint) from error
     return Metainfo.from_bytes(data)
 
 

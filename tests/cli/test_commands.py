@@ -166,6 +166,25 @@ def test_create_in_a_folder_named_by_a_dot(tl, here: pathlib.Path, monkeypatch: 
     assert Metainfo.from_bytes((here / "out.torrent").read_bytes()).name == "photos"
 
 
+def test_a_torrent_in_the_folder_that_it_describes(tl, here: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    make("photos/a.jpg", 1000)
+    monkeypatch.chdir("photos")
+    note = (
+        "'photos.torrent' will lie in the folder that it describes, and count as one of its files from then on; "
+        "-O ../photos.torrent puts it beside"
+    )
+    run = tl("create", ".")
+    assert (run.code, run.err.splitlines()[0]) == (0, note)
+    again = tl("create", ".", "--json")
+    assert again.code == 5, "it counts now"
+    events = [json.loads(line) for line in tl("create", ".", "--json", "--overwrite").out.splitlines()]
+    assert [event["warnings"] for event in events if event["event"] == "created"] == [[note]]
+    monkeypatch.chdir("..")
+    assert "will lie in" in tl("create", "photos", "-O", "photos/../photos/x.torrent").err
+    for words in (["photos"], ["photos/a.jpg", "-O", "photos/a.torrent"]):
+        assert "will lie in" not in tl("create", *words).err
+
+
 def test_nothing_to_share(tl, here: pathlib.Path) -> None:  # type: ignore[no-untyped-def]
     (here / "empty").mkdir()
     run = tl("create", "empty")
@@ -250,6 +269,24 @@ def test_verify_names_files_and_pieces(tl, here: pathlib.Path) -> None:  # type:
     assert "did you mean 'photos'?" in gone.err
 
 
+def test_verify_beside_an_unfinished_fetch(tl, here: pathlib.Path) -> None:  # type: ignore[no-untyped-def]
+    for name in ("photos/a.jpg", "one.bin"):
+        make(name, 100_000)
+        tl("create", name.partition("/")[0], "-O", f"{name[:3]}.torrent")
+        part = f"{name}.{Metainfo.from_bytes((here / f'{name[:3]}.torrent').read_bytes()).info_hash[:8]}.part"
+        (here / name).rename(part)
+        why = f"{os.path.basename(part)} is there: it is not fetched whole yet"
+        if name == "one.bin":
+            run = tl("verify", "one.torrent", "one.bin")
+            assert (run.code, run.err.splitlines()[0]) == (5, f"tl: cannot read 'one.bin': {why}")
+        else:
+            run = tl("verify", "pho.torrent", "photos")
+            assert (run.code, run.out.splitlines()[0]) == (6, f"missing  {name} ({why}): pieces 0-6")
+            run = tl("verify", "pho.torrent", "photos", "--json")
+            (verified,) = (event for event in map(json.loads, run.out.splitlines()) if event["event"] == "verified")
+            assert verified["files"][0]["message"] == why
+
+
 def test_a_magnet_of_a_link_is_that_link_in_order(tl) -> None:  # type: ignore[no-untyped-def]
     run = tl("magnet", "AB" * 20)
     assert run.out == f"magnet:?xt=urn:btih:{'ab' * 20}\n"
@@ -296,6 +333,37 @@ def test_a_folder_to_save_into_that_is_a_file(tl) -> None:  # type: ignore[no-un
     make("x.bin", 1000)
     run = tl("fetch", "ab" * 20, "-o", "x.bin", "--timeout", "1")
     assert (run.code, run.err) == (5, "tl: cannot save into 'x.bin': it is not a folder\n    -o names a folder\n")
+    run = tl("fetch", "ab" * 20, "-o", "x.bin/below/it", "--timeout", "1")
+    words = "tl: cannot save into 'x.bin/below/it': 'x.bin' is not a folder"
+    assert (run.code, run.err.splitlines()[0]) == (5, words)
+
+
+@pytest.mark.parametrize("command", ["fetch", "seed", "stream", "doctor"])
+def test_no_folder_at_all(command: str, tl) -> None:  # type: ignore[no-untyped-def]
+    run = tl(command, *(() if command == "doctor" else ("x.torrent",)), "-o", "")
+    assert (run.code, run.err.splitlines()[0]) == (2, "tl: -o/--output: '' names no folder; this one is .")
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["fetch", "ab" * 20, "--encryption", "require"], "--encryption require needs the package cryptography"),
+        (["seed", "x.bin", "--publish", "key"], "--publish needs the package cryptography"),
+        (["fetch", f"magnet:?xs=urn:btpk:{'ab' * 32}"], "a link that stays needs the package cryptography"),
+        (["seed", "x.bin", "--qr"], "--qr needs the package segno"),
+    ],
+)
+def test_an_extra_that_is_not_installed(words: list[str], what: str, tl, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    make("x.bin", 1000)
+    monkeypatch.delenv("TL_NO_DHT", raising=False)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    extra = "qr" if "segno" in what else "crypto"
+    run = tl(*words)
+    assert (run.code, run.out) == (2, "")
+    assert run.err == f"tl: {what}\n    pip install 'torrentlite[{extra}]'\n"
+    events = list(map(json.loads, tl(*words, "--json").out.splitlines()))
+    assert [(each["kind"], each["message"]) for each in events if each["event"] == "error"] == [("usage", what)]
+    assert not os.path.exists("key")
 
 
 def test_a_log_that_cannot_be_written(tl) -> None:  # type: ignore[no-untyped-def]

@@ -98,6 +98,18 @@ def test_a_link_that_stays(place: Place) -> None:
         assert (place / "down/new.bin").read_bytes() == new
 
 
+def test_the_link_that_stays_is_for_the_other_computer(place: Place) -> None:
+    place.make_file("film.bin", 1000)
+    flags = ("--listen", "0", "--bootstrap", "127.0.0.1:9", "--seed-time", "0")
+    told = place.tl("seed", "film.bin", "--publish", str(place / "film.key"), *flags, TL_NO_DHT="0")
+    assert told.code == 0, told
+    magnet, link = told.out.splitlines()
+    assert link.startswith("magnet:?xs=urn:btpk:")
+    assert f"On the other computer: tl fetch '{link}'" in told.err
+    told = place.tl("seed", "film.bin", *flags)
+    assert f"On the other computer: tl fetch '{magnet.partition('&')[0]}" in told.err
+
+
 def make_hash(place: Place, name: str) -> str:
     """The info-hash of a file."""
     assert place.tl("create", name, "-O", f"{name}.torrent").code == 0

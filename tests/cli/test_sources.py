@@ -71,6 +71,14 @@ def test_a_file_whose_name_looks_like_a_hash(tmp_path: pathlib.Path, monkeypatch
     [
         ("ubunut.torrent", "cannot read 'ubunut.torrent': no such file", "did you mean 'ubuntu.torrent'?   (a magnet"),
         ("nothing like it", "no such file", "(a magnet link starts with magnet:?xt=urn:btih:)"),
+        ("ubunut", "no such file", "(a magnet link starts with magnet:?xt=urn:btih:)"),
+        ("foldre", "no such file", "(a magnet link starts with magnet:?xt=urn:btih:)"),
+        ("ftp://host/x.torrent", "no such file", "a URL starts with http:// or https://"),
+        ("file:///x.torrent", "no such file", "a URL starts with http:// or https://"),
+        ("https:/host/x.torrent", "no such file", "a URL starts with http:// or https://"),
+        ("127.0.0.1:9/x.torrent", "no such file", "a URL starts with http:// or https://"),
+        ("[::1]:9/x.torrent", "no such file", "a URL starts with http:// or https://"),
+        ("c:/x.torrent", "no such file", "(a magnet link starts with magnet:?xt=urn:btih:)"),
         (HEX[1:], "no such file", "an info-hash has 40 hex or 32 base32 characters, of v2 64 hex; this has 39"),
         ("ab" * 32 + "c", "no such file", "an info-hash has 40 hex or 32 base32 characters, of v2 64 hex; this has 65"),
         ("ab" * 32 + "123456789", "no such file", "(a magnet link starts with"),
@@ -91,6 +99,7 @@ async def test_a_path_that_cannot_be_read(
         await read(path)
     assert what in str(caught.value)
     assert hint in caught.value.hint
+    assert ("did you mean" in hint) == ("did you mean" in caught.value.hint)
 
 
 async def test_a_pipe_with_nobody_at_its_other_end_can_be_left(tmp_path: pathlib.Path) -> None:

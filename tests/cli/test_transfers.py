@@ -166,6 +166,7 @@ def test_a_magnet_is_shown_before_its_hashes_are_here(place: Place) -> None:
     data = b"".join((place / name).read_bytes() + bytes(-size % metainfo.piece_length) for name, size in names.items())
     with on_loopback(metainfo.info, data) as seed:
         chosen = place.tl("fetch", magnet, "-s", "*/b.jpg", "--peer", f"127.0.0.1:{seed.port}", *LOOPBACK)
+        assert re.search(r"^fetching photos \([\d.]+ KiB in 1 of 3 files\) into \.$", chosen.err, re.MULTILINE)
         assert (chosen.code, chosen.out) == (0, f"{place / 'photos/more/b.jpg'}\n")
         # Who only looks for the names asks too, and has gone before or after that was sent.
         asked = seed.talks[-1].all(HashRequest)
@@ -188,7 +189,8 @@ def test_a_folder_with_names_that_are_not_safe(place: Place) -> None:
         name: place.make_file(f"linux/{name}", 30_000, seed) for seed, name in enumerate(["i2c/aux.c", "X.h", "x.h"])
     }
     note = (
-        "2 files have names that are not safe everywhere; fetched by tl 'linux/i2c/aux.c' is called 'linux/i2c/aux_.c'"
+        "2 files have names that are not safe on every system; "
+        "tl fetch changes them: 'linux/i2c/aux.c' becomes 'linux/i2c/aux_.c'"
     )
     assert note in place.tl("create", "linux").err.splitlines()
     verified = place.tl("verify", "linux.torrent", "linux")

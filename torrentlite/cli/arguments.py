@@ -163,7 +163,14 @@ class CommandParser(argparse.ArgumentParser):
 
 def _fetch(add: CommandParser) -> None:
     add.add_argument("source", metavar="SRC", nargs="+", help="what to fetch")
-    add.add_argument("-o", "--output", metavar="DIR", default=".", help="save here (default: this folder); - is stdout")
+    add.add_argument(
+        "-o",
+        "--output",
+        metavar="DIR",
+        type=values.FOLDER,
+        default=".",
+        help="save here (default: this folder); - is stdout",
+    )
     _add_list(add, "-s", "--select", metavar="WHICH", help="only these files: 1,3-5 or a glob")
     add.add_argument("--list", action="store_true", help="list the files with their numbers, and leave")
     add.add_argument("--seed", action="store_true", help="go on sharing after completion, until Ctrl-C")
@@ -183,7 +190,9 @@ def _fetch(add: CommandParser) -> None:
 def _stream(add: CommandParser) -> None:
     add.add_argument("source", metavar="SRC", help="what to play")
     add.add_argument("file", metavar="FILE", nargs="?", help="its number, or a glob (default: the largest)")
-    add.add_argument("-o", "--output", metavar="DIR", help="keep it in this folder (default: nothing is kept)")
+    add.add_argument(
+        "-o", "--output", metavar="DIR", type=values.FOLDER, help="keep it in this folder (default: nothing is kept)"
+    )
     add.add_argument(
         "--cache", metavar="SIZE", type=values.SIZE, default=256 << 20, help="memory without -o (default: 256M)"
     )
@@ -199,7 +208,9 @@ def _stream(add: CommandParser) -> None:
 
 def _seed(add: CommandParser) -> None:
     add.add_argument("path", metavar="PATH", nargs="+", help="a file, a folder, or a .torrent with -o")
-    add.add_argument("-o", "--output", metavar="DIR", default=".", help="where the data of a .torrent lies")
+    add.add_argument(
+        "-o", "--output", metavar="DIR", type=values.FOLDER, default=".", help="where the data of a .torrent lies"
+    )
     add.add_argument("--qr", action="store_true", help="draw the link as a QR code too")
     add.add_argument(
         "--publish", metavar="FILE", help="print a link that stays, too; FILE is its key, made where there is none"
@@ -270,7 +281,9 @@ def _dht(add: CommandParser) -> None:
 
 
 def _doctor(add: CommandParser) -> None:
-    add.add_argument("-o", "--output", metavar="DIR", default=".", help="look at this folder (default: this one)")
+    add.add_argument(
+        "-o", "--output", metavar="DIR", type=values.FOLDER, default=".", help="look at this folder (default: this one)"
+    )
     _add_listen(add)
     _add_ways(add)
     _add_bootstrap(add)
@@ -378,10 +391,20 @@ def _add_rates(add: CommandParser) -> None:
 
 def _add_limits(add: CommandParser) -> None:
     add.add_argument(
-        "-d", "--down", metavar="RATE", type=values.SIZE, default=0, help="take no more bytes a second: 500k, 2M"
+        "-d",
+        "--down",
+        metavar="RATE",
+        type=values.SIZE,
+        default=0,
+        help="take no more bytes a second: 500k, 2M; 0 is no limit",
     )
     add.add_argument(
-        "-u", "--up", metavar="RATE", type=values.SIZE, default=0, help="give no more bytes a second: 500k, 2M"
+        "-u",
+        "--up",
+        metavar="RATE",
+        type=values.SIZE,
+        default=0,
+        help="give no more bytes a second: 500k, 2M; 0 is no limit",
     )
 
 

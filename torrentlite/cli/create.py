@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import pathlib
+import shlex
 
 import trio
 
 from ..errors import FileInTheWayError, StorageError
+from ..metainfo.text import display
 from . import sessions
 from .exits import Exit
 from .files import write_whole
@@ -23,6 +25,8 @@ async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) ->
     with interrupt.scope:
         state = sessions.state_dir(args, output)
         target = _target(args)
+        if inside := _lies_inside(target, args.path):
+            output.note(inside)
         metainfo = await hash_path(
             args.path,
             output,
@@ -43,7 +47,7 @@ async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) ->
             magnet=magnet,
             name=metainfo.name,
             total=metainfo.total,
-            warnings=warnings_of(metainfo),
+            warnings=[*filter(None, [inside]), *warnings_of(metainfo)],
         )
         output.result(str(target))
         if args.magnet:
@@ -65,6 +69,18 @@ def _target(args: argparse.Namespace) -> pathlib.Path:
     if not target.absolute().parent.is_dir():
         raise StorageError(f"cannot write '{target}': there is no folder '{target.parent}'", path=str(target))
     return target
+
+
+def _lies_inside(target: pathlib.Path, path: str) -> str:
+    """What to say where the .torrent will be one of the files of which it tells; else an empty text."""
+    folder = os.path.realpath(path)
+    if not os.path.realpath(target).startswith(os.path.join(folder, "")):
+        return ""
+    beside = shlex.quote(os.path.normpath(os.path.join(os.path.relpath(os.path.dirname(folder)), target.name)))
+    return (
+        f"'{display(target.name)}' will lie in the folder that it describes, and count as one of its files from then "
+        f"on; -O {display(beside)} puts it beside"
+    )
 
 
 def _write(target: pathlib.Path, data: bytes, overwrite: bool) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import enum
+import importlib.util
+import itertools
 import os
 import re
 from collections.abc import Iterable
@@ -51,6 +53,16 @@ _CODES: Final[tuple[tuple[type[BaseException], Exit], ...]] = (
     (ConnectionError, Exit.NETWORK),
     (OSError, Exit.DISK),
 )
+
+
+def require_extra(what: str, package: str, extra: str) -> None:
+    """Look whether a package of one of our extras is installed, before work is done for it.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if importlib.util.find_spec(package) is None:
+        raise UsageError(f"{what} needs the package {package}", hint=f"pip install 'torrentlite[{extra}]'")
 
 
 def unwrap(error: BaseException) -> BaseException:
@@ -138,12 +150,18 @@ def closest(word: str, known: Iterable[str]) -> str:
     return next((match for match in matches if match.startswith(word)), matches[0] if matches else "")
 
 
-def closest_path(path: str) -> str:
-    """The existing path that was probably meant, looked for in the folder that was named, or an empty string."""
+def closest_path(path: str, *, suffix: str = "") -> str:
+    """The existing path that was probably meant, looked for in the folder that was named, or an empty string.
+
+    Args:
+        path: what was typed.
+        suffix: what files end in that can be meant, where no folder can.
+    """
     folder, name = os.path.split(path.rstrip(os.sep))
     try:
         with os.scandir(folder or ".") as entries:
-            names = [entry.name for entry, _ in zip(entries, range(_MOST_NAMES), strict=False)]
+            first = itertools.islice(entries, _MOST_NAMES)
+            names = [each.name for each in first if each.name.endswith(suffix) and not (suffix and each.is_dir())]
     except OSError:
         return ""
     found = closest(name, sorted(names))

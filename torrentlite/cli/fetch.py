@@ -142,7 +142,8 @@ class _Fetch:
                 output.event("metadata", torrent.info_hash, name=metainfo.name, total=metainfo.total, files=files)
                 sessions.note_private(metainfo, output)
                 if output.mode is Mode.PLAIN:
-                    output.note(f"fetching {display(metainfo.name)} ({describe_size(metainfo)}) into {args.output}")
+                    size = describe_size(metainfo, self._select)
+                    output.note(f"fetching {display(metainfo.name)} ({size}) into {args.output}")
                 if changed := changed_names(metainfo):
                     output.note(changed)
                 await torrent.wait_checked()

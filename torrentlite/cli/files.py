@@ -74,8 +74,12 @@ def require_folder(path: str) -> None:
     Raises:
         StorageError: it is something else.
     """
-    if os.path.exists(path) and not os.path.isdir(path):
-        raise StorageError(f"cannot save into '{path}': it is not a folder", path=path, hint="-o names a folder")
+    place = path
+    while place and not os.path.lexists(place) and place != os.path.dirname(place):
+        place = os.path.dirname(place)
+    if os.path.exists(place) and not os.path.isdir(place):
+        what = "it" if place == path else f"'{place}'"
+        raise StorageError(f"cannot save into '{path}': {what} is not a folder", path=path, hint="-o names a folder")
 
 
 def require_writable(path: str) -> None:

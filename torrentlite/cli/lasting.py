@@ -12,7 +12,7 @@ from ..errors import DhtError, SourceError, TorrentError
 from ..metainfo.text import display
 from ..swarm.publishing import why_not
 from . import sessions
-from .exits import UsageError
+from .exits import UsageError, require_extra
 from .keys import Key
 from .output import Output
 
@@ -87,8 +87,8 @@ def key_of(args: argparse.Namespace) -> Key | None:
     """The key of ``--publish``, if there is one.
 
     Raises:
-        UsageError: the link could not lead here.
-        SourceError: the file is no key. DhtError: nothing can be signed here.
+        UsageError: the link could not lead here, or nothing can be signed.
+        SourceError: the file is no key.
     """
     if args.publish is None:
         return None
@@ -97,6 +97,7 @@ def key_of(args: argparse.Namespace) -> Key | None:
     if args.no_dht:
         raise UsageError("--publish tells the DHT, and --no-dht forbids that")
     sessions.refuse_proxy(args, "the DHT, which --publish tells")
+    require_extra("--publish", "cryptography", "crypto")
     check_outside(args.publish, args.path[0])  # before it is made
     return Key.read(args.publish)
 

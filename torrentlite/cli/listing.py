@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from .. import FileEntry, Info, Metainfo
@@ -23,9 +24,12 @@ def file_names(info: Info) -> list[str]:
     return ["/".join(entry.path) for entry in real_files(info)]
 
 
-def describe_size(metainfo: Metainfo) -> str:
-    """``4.70 GiB`` or ``4.70 GiB in 12 files``."""
+def describe_size(metainfo: Metainfo, select: Collection[int] | None = None) -> str:
+    """``4.70 GiB``, ``4.70 GiB in 12 files``, or of those that are selected ``1.10 GiB in 3 of 12 files``."""
     count = len(metainfo.info.wanted_files)
+    if select is not None and metainfo.info.multi:
+        total = sum(metainfo.files[index].length for index in select)
+        return f"{units.size(total)} in {len(select):,} of {units.plural(count, 'file')}"
     return units.size(metainfo.total) + (f" in {units.plural(count, 'file')}" if metainfo.info.multi else "")
 
 
@@ -98,8 +102,8 @@ def changed_names(metainfo: Metainfo) -> str:
         return ""
     raw, path = display(b"/".join(changed[0].raw_path)), display("/".join(changed[0].path))
     count = units.plural(len(changed), "file")
-    have = "has a name that is" if len(changed) == 1 else "have names that are"
-    return f"{count} {have} not safe everywhere; fetched by tl '{raw}' is called '{path}'"
+    have, it = ("has a name that is", "it") if len(changed) == 1 else ("have names that are", "them")
+    return f"{count} {have} not safe on every system; tl fetch changes {it}: '{raw}' becomes '{path}'"
 
 
 def _created(metainfo: Metainfo) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from .. import Magnet
-from .exits import UsageError
+from .exits import require_extra
 from .output import Output
 from .terminal import Mode, terminal_size
 
@@ -25,8 +25,7 @@ def require_qr() -> None:
     Raises:
         UsageError: segno is not installed.
     """
-    if not installed():
-        raise UsageError("--qr needs the package segno", hint="pip install 'torrentlite[qr]'")
+    require_extra("--qr", "segno", "qr")
 
 
 def show(link: str, output: Output) -> None:

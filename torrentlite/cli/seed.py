@@ -181,7 +181,7 @@ class _Seed:
         if alone:  # a link may lead to this machine itself only where the session is bound to it
             self._output.note(f"In another terminal: tl fetch '{magnet}' --listen {hosts[0]}:0")
         elif peers or metainfo.trackers or self._args.peer:
-            self._output.note(f"On the other computer: tl fetch '{magnet}'")
+            self._output.note(f"On the other computer: tl fetch '{links.get('link', magnet)}'")
         elif self._args.proxy:
             self._output.note("nobody can call us, and no tracker tells us whom to call: -t URL names one")
         elif metainfo.private:

@@ -20,7 +20,7 @@ from ..stats import Reason
 from ..storage.platform import may_use
 from ..wire.address import Scope, scope_of
 from . import progress, units
-from .exits import UsageError
+from .exits import UsageError, require_extra
 from .files import check_writable, write_whole
 from .output import Job, Output
 from .terminal import STDERR, is_terminal
@@ -79,7 +79,13 @@ def _not_ours(folder: pathlib.Path) -> pathlib.Path | None:
 
 
 def settings(args: argparse.Namespace, state: pathlib.Path | None) -> Settings:
-    """The settings of these flags; without ``--listen`` the kept port, or a free one where that is in use."""
+    """The settings of these flags; without ``--listen`` the kept port, or a free one where that is in use.
+
+    Raises:
+        UsageError: they ask for what is not installed.
+    """
+    if args.encryption == "require":
+        require_extra("--encryption require", "cryptography", "crypto")
     host, port = args.listen or ("", kept_port(state))
     return Settings(
         host=host,

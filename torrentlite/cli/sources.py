@@ -9,9 +9,9 @@ import stat
 from typing import TYPE_CHECKING, Final
 
 from ..errors import BencodeError, MetainfoError, NetworkError, SourceError, UnsupportedTorrentError
-from ..metainfo.link import is_magnet, is_mutable, is_url
+from ..metainfo.link import URL_HINT, is_magnet, is_mutable, is_strange_url, is_url
 from ..metainfo.text import display
-from .exits import UsageError, closest_path
+from .exits import UsageError, closest_path, require_extra
 
 if TYPE_CHECKING:
     import argparse
@@ -82,6 +82,7 @@ async def _newest(source: str, args: argparse.Namespace, output: Output) -> Magn
     sessions.refuse_proxy(args, "the DHT, and only that knows where this link leads to")
     if getattr(args, "no_dht", True):  # tl magnet asks nobody
         raise UsageError("only the DHT knows where this link leads to", hint=f"tl info {shlex.quote(source)} asks it")
+    require_extra("a link that stays", "cryptography", "crypto")
     async with dht.node_of(args, output, host=args.listen[0] if args.listen else "") as node:
         job = Job(lambda: Glance(shown(source), "asking the DHT"))
         with output.showing_live(job):
@@ -111,7 +112,9 @@ def _check_path(path: str) -> None:
 def _hint_for_missing(path: str) -> str:
     if _ALMOST_HASH.fullmatch(path):
         return f"an info-hash has 40 hex or 32 base32 characters, of v2 64 hex; this has {len(path)}"
-    meant = closest_path(path)
+    if is_strange_url(path):
+        return URL_HINT
+    meant = closest_path(path, suffix=".torrent")
     return f"did you mean '{meant}'?   {_MAGNET_HINT}" if meant else _MAGNET_HINT
 
 

@@ -119,6 +119,13 @@ def parse_some(text: str) -> int:
     return size
 
 
+def parse_folder(text: str) -> str:
+    """A folder: an empty text is a variable that was not set, and no word for this one."""
+    if not text:
+        raise ValueError("'' names no folder; this one is .")
+    return text
+
+
 def parse_piece_size(text: str) -> int:
     """A piece size: a power of two that clients agree on."""
     size = units.parse_size(text)
@@ -153,6 +160,7 @@ def parse_port(text: str) -> int:
 
 
 SIZE: Final = checked(units.parse_size)
+FOLDER: Final = checked(parse_folder)
 SOME: Final = checked(parse_some)
 DURATION: Final = checked(units.parse_duration)
 RATIO: Final = checked(parse_ratio)

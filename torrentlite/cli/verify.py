@@ -8,7 +8,9 @@ import pathlib
 from collections.abc import Sequence
 
 from .. import VerifyReport, verify
+from ..errors import StorageError
 from ..metainfo.text import display
+from ..verifying import Problem
 from . import sessions, sources, units
 from .exits import Exit
 from .files import require_path
@@ -25,7 +27,7 @@ async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) ->
     """Hash, name the bad files and pieces, and say how much is right."""
     with interrupt.scope:
         metainfo = await sessions.with_metadata(await sources.read(args.source, args, output), args, output)
-        require_path(args.path, "read")
+        _require_path(args.path, metainfo.info_hash)
         tally = Tally(metainfo.name, "checking")
         if output.mode is Mode.PLAIN:
             output.note(f"checking {display(args.path)} against {display(metainfo.name)}")
@@ -38,6 +40,18 @@ async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) ->
     return interrupt.code
 
 
+def _unfinished(path: str, info_hash: str) -> str:
+    """What to say of a file that is not there because it is not fetched whole; else an empty text."""
+    part = f"{path}.{info_hash[:8]}.part"
+    return f"{os.path.basename(part)} is there: it is not fetched whole yet" if os.path.lexists(part) else ""
+
+
+def _require_path(path: str, info_hash: str) -> None:
+    if not os.path.lexists(path) and (why := _unfinished(path, info_hash)):
+        raise StorageError(f"cannot read '{path}': {why}", path=path, hint="the same tl fetch goes on with it")
+    require_path(path, "read")
+
+
 def _as_typed(path: pathlib.Path, typed: str) -> str:
     """What was looked at, or a file in it, in the person's own words: pathlib makes ``-x`` of ``./-x``."""
     return os.path.join(typed, *path.relative_to(typed).parts)
@@ -46,6 +60,10 @@ def _as_typed(path: pathlib.Path, typed: str) -> str:
 def _say(report: VerifyReport, typed: str, info_hash: str, total: int, output: Output) -> None:
     root = _as_typed(report.root, typed)
     paths = [_as_typed(bad.path, typed) for bad in report.bad_files]
+    messages = [
+        bad.message or (_unfinished(path, info_hash) if bad.problem is Problem.MISSING else "")
+        for path, bad in zip(paths, report.bad_files, strict=True)
+    ]
     output.event(
         "verified",
         info_hash,
@@ -56,12 +74,12 @@ def _say(report: VerifyReport, typed: str, info_hash: str, total: int, output: O
         good_bytes=report.good_bytes,
         total=total,
         files=[
-            {"path": path, "problem": bad.problem.value, "pieces": list(bad.pieces), "message": bad.message}
-            for path, bad in zip(paths, report.bad_files, strict=True)
+            {"path": path, "problem": bad.problem.value, "pieces": list(bad.pieces), "message": message}
+            for path, bad, message in zip(paths, report.bad_files, messages, strict=True)
         ],
     )
-    for path, bad in zip(paths, report.bad_files, strict=True):
-        more = f" ({display(bad.message)})" if bad.message else ""
+    for path, bad, message in zip(paths, report.bad_files, messages, strict=True):
+        more = f" ({display(message)})" if message else ""
         which = f": {pieces_in_words(bad.pieces)}" if bad.pieces else ""
         output.result(f"{output.style(bad.problem.value, 'red')}  {display(path, limit=4096)}{more}{which}")
     if report.ok:

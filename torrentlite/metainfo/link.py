@@ -12,6 +12,8 @@ V1_HEX: Final = re.compile("[0-9A-Fa-f]{40}")
 V1_BASE32: Final = re.compile("[A-Za-z2-7]{32}")
 V2: Final = re.compile("(?:1220)?[0-9A-Fa-f]{64}")
 """SHA-256; 12 20 in front says so in a multihash."""
+_STRANGE_URL: Final = re.compile(r"\s*(?:[A-Za-z][A-Za-z0-9+.-]+:/|[A-Za-z0-9.-]+:[0-9]+/|\[[0-9A-Fa-f:.]+\])")
+URL_HINT: Final = "a URL starts with http:// or https://"
 KEY_URN: Final = "urn:btpk:"
 
 
@@ -27,6 +29,11 @@ def is_magnet(text: str) -> bool:
 def is_url(text: str) -> bool:
     """Whether this is to be a URL of a .torrent, likewise."""
     return text.lstrip()[:8].lower().startswith(("http://", "https://"))
+
+
+def is_strange_url(text: str) -> bool:
+    """Whether this looks like a URL that nobody here can ask: of another scheme, with too few slashes, or with none."""
+    return not is_url(text) and _STRANGE_URL.match(text) is not None
 
 
 def fields_of(query: str) -> dict[str, list[str]]:

@@ -29,7 +29,7 @@ def link_section(job: Shown, width: int, rows: int) -> Section:
     words: list[Line] = [[seg("on the other computer:", DIM)], []]
     words += ([seg(command[start : start + room], BOLD)] for start in range(0, len(command), room))
     if not code and not qr.installed():
-        words += [[], [seg("with segno: a QR code, here", DIM)]]
+        words += [[], [seg("for a QR code: pip install 'torrentlite[qr]'", DIM)]]
     body = []
     for number in range(rows):
         left = [seg(code[number], _LIGHT), seg("   ")] if number < len(code) else [seg(" " * beside)] if code else []
