@@ -122,6 +122,16 @@ def test_by_hand_first_then_useful_then_untried_then_failed() -> None:
     assert dial_all(peers, 100.0) == [public(200), useful, public(100), failed]
 
 
+@pytest.mark.parametrize("useful", [False, True])
+def test_whom_we_left_ourselves_is_dialled_at_once(useful: bool) -> None:
+    peers = some(3)
+    ours, broke_off, _ = dial_all(peers, 0.0)
+    for address in (broke_off, ours):
+        peers.connected(address)
+        peers.disconnected(address, 10.0, useful=useful, dismissed=address == ours)
+    assert dial_all(peers, 10.0) == [ours]
+
+
 def test_nobody_twice_at_a_time() -> None:
     peers = some(1)
     assert dial(peers, 0.0) == public(0)

@@ -6,7 +6,14 @@ import trio
 import torrentlite as tl
 from tests.strangers import Stranger, background, session_on, simulated, until, where
 from torrentlite import bencode
-from torrentlite.limits import HAND_NAMES_AT_ONCE, MIN_ANNOUNCE_INTERVAL, NAMES_AT_ONCE, SLOW_TRACKER, STOP_TIMEOUT
+from torrentlite.limits import (
+    HAND_NAMES_AT_ONCE,
+    MIN_ANNOUNCE_INTERVAL,
+    NAMES_AT_ONCE,
+    SLOW_TRACKER,
+    STOP_TIMEOUT,
+    TICK,
+)
 from torrentlite.testing import run_simulation
 from torrentlite.wire.address import Scope
 
@@ -89,6 +96,25 @@ async def test_who_leaves_does_not_wait_for_a_tracker_that_has_never_answered(wo
         assert torrent.trackers()[0].state == "announcing"
         began = trio.current_time()
     assert trio.current_time() - began < 1
+
+
+@pytest.mark.parametrize("gap", [0, 1, 100])
+@pytest.mark.parametrize("stay", [0.1, 5])
+@simulated()
+async def test_after_a_pause_those_are_called_at_once_who_were_here(world, stay, gap):
+    metainfo, data = world.torrent(3_000_000)
+    seed, machine = world.host(up=100_000), world.host()
+    seed.put(metainfo.info, data)
+    async with session_on(seed) as sharing, session_on(machine) as session:
+        await sharing.add(metainfo).wait_complete()
+        torrent = session.add(metainfo, peers=[where(seed, sharing)])
+        await until(torrent.peers)
+        await trio.sleep(stay)
+        torrent.pause()
+        await trio.sleep(gap)
+        torrent.resume()
+        await trio.sleep(2 * TICK)
+        assert len(torrent.peers()) == 1
 
 
 @pytest.mark.parametrize("gap", [0, 0.03])

@@ -168,7 +168,7 @@ class PeerList:
         self._rng = rng
         self._limit = limit
         self._known: dict[Address, PeerAddress] = {}
-        self._by_hand = _Line()
+        self._at_once = _Line()  # named by hand, or left by ourselves
         self._useful = _Line()
         self._untried: dict[str, _Bag] = {}  # by source; the one whose turn it is comes first
         self._named = tuple(_Line() for _ in RETRY_NAMED)
@@ -239,7 +239,7 @@ class PeerList:
             peer.named_at = now
         self._per_host[address.host] = self._per_host.get(address.host, 0) + 1
         if source == BY_HAND:
-            self._put(peer, self._by_hand, now)
+            self._put(peer, self._at_once, now)
         else:
             if source not in self._untried:
                 self._untried[source] = _Bag(self._rng)
@@ -368,10 +368,22 @@ class PeerList:
             step = min(step, len(RETRY) - 1)
             self._put(peer, self._failed[step], now + RETRY[step])
 
-    def disconnected(self, address: Address, now: float, *, useful: bool) -> None:
-        """The connection ended. If it was of use it is soon dialled again, else that was one more failure."""
+    def disconnected(self, address: Address, now: float, *, useful: bool, dismissed: bool = False) -> None:
+        """The connection ended. If it was of use it is soon dialled again, else that was one more failure.
+
+        Args:
+            address: of the peer.
+            now: the time.
+            useful: whether it gave us something.
+            dismissed: we hung up on everybody (a pause), which says nothing of it: it is dialled as soon as anybody is.
+        """
         peer = self._known.get(address)
         if peer is None:
+            return
+        if dismissed:
+            self._take(peer)
+            peer.failures = 0
+            self._put(peer, self._at_once, now)
             return
         if not useful:
             self._set_aside(peer, now, reached=True)
@@ -384,7 +396,7 @@ class PeerList:
 
     def _queues(self) -> list[_Queue]:
         lines = (*self._named, self._rested, self._resting, *self._failed)
-        return [self._by_hand, self._useful, *self._untried.values(), *lines]
+        return [self._at_once, self._useful, *self._untried.values(), *lines]
 
     def _put(self, peer: PeerAddress, queue: _Queue, retry_at: float) -> None:
         peer.retry_at = retry_at

@@ -57,6 +57,7 @@ class Peer:
         offered: those that it ever named as such.
         has_metadata: it has said that it has the info dictionary.
         brought: bytes of pieces that it had before it had any from us, less those that it has let go of since.
+        dismissed: we hung up on it as on everybody, whatever it is worth.
         hung_up: it has closed the connection, in good order.
     """
 
@@ -90,7 +91,7 @@ class Peer:
         self.connected_at = now
         self.last_received = now
         self.last_sent = now
-        self.useful = False
+        self.useful = self.dismissed = False
         self.idle = False
         self.joined = False
         self.listen_port = 0 if incoming else stream.remote.port

@@ -200,7 +200,7 @@ class Swarm:
         if self.pieces is not None and peer.joined:
             self.pieces.peer_left(peer)
         if (home := peer.callable_at) and all(other.callable_at != home for other in self.peers):
-            self.peerlist.disconnected(home, now, useful=peer.useful)
+            self.peerlist.disconnected(home, now, useful=peer.useful, dismissed=peer.dismissed)
         log.debug("%s: %s gone: %s", self.owner.info_hash, peer.address, peer.why_closed)
         self.slots.left(peer, now)
         if self._last_gone is not None and not self.peers:
@@ -215,6 +215,7 @@ class Swarm:
         self.open = False
         self.web.stop()
         for peer in list(self.peers):
+            peer.dismissed = True
             peer.close(why)
 
     async def leave(self) -> None:
