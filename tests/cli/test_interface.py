@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from torrentlite.cli import addresses
+from torrentlite.net import addresses
 
 from .running import Place
 

@@ -20,6 +20,24 @@ async def seeding(world, *sizes, up=0, **torrent):
 
 
 @simulated()
+async def test_a_link_to_send_to_somebody(world):
+    metainfo, data, seed = await seeding(world, trackers=["http://11.1.1.1:1/announce"])
+    secret, _ = world.torrent(name="secret", private=True)
+    async with session_on(seed) as sharing, session_on(world.host()) as session:
+        shared = sharing.add(metainfo, trackers=["udp://11.1.1.2:1", metainfo.trackers[0][0]])
+        await shared.wait_complete()
+        link = tl.Magnet.parse(shared.link())
+        assert link == tl.Magnet.parse(shared.magnet)._replace(
+            trackers=("http://11.1.1.1:1/announce", "udp://11.1.1.2:1"), peers=(where(seed, sharing),)
+        )
+        torrent = session.add(link)
+        assert torrent.link() == torrent.magnet, "nothing is known yet"
+        await torrent.wait_complete()
+        hidden = session.add(secret)
+        assert hidden.link() == hidden.magnet, "its peers come from its trackers"
+
+
+@simulated()
 async def test_pause_and_resume(world):
     metainfo, data, seed = await seeding(world, up=200_000)
     machine = world.host()

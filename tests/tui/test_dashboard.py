@@ -64,6 +64,18 @@ async def test_a_fetch_from_its_start_to_its_end(world: SimulatedWorld) -> None:
 
 
 @simulated()
+async def test_the_link_has_the_addresses_of_this_machine(world: SimulatedWorld) -> None:
+    metainfo, _ = world.torrent(300_000)
+    machine = world.host()
+    async with session_on(machine) as session:
+        torrent = session.add(metainfo)
+        desk = Desk(session, torrent)
+        host, port = where(machine, session)
+        desk.press("m")
+        assert f"x.pe={host}:{port}" in desk.snapshot.jobs[0].link == torrent.link()
+
+
+@simulated()
 async def test_keys(world: SimulatedWorld) -> None:
     metainfo, _ = world.torrent(300_000)
     other, _ = world.torrent(300_000, name="other")

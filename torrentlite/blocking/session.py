@@ -142,6 +142,7 @@ class Torrent(Face[_Torrent]):
     web_seeds = _call(_Torrent.web_seeds)
     why = _call(_Torrent.why)
     paths = _call(_Torrent.paths)
+    link = _call(_Torrent.link)
 
     def publish(self, key: bytes, *, salt: bytes = b"", timeout: float | None = None) -> MutableLink:
         """Let a link that stays lead to this torrent (BEP 46), as long as it is in the session.

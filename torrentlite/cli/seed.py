@@ -15,10 +15,10 @@ from ..errors import DuplicateTorrentError, FileInTheWayError, SourceError, Stor
 from ..metainfo.link import is_mutable
 from ..metainfo.paths import system_path
 from ..metainfo.text import display
+from ..net.addresses import reachable_at
 from ..storage.original import OriginalStorage, find_originals
 from ..wire.address import Scope, scope_of
 from . import progress, qr, sessions, sharing, sources
-from .addresses import reachable_at
 from .files import full_path
 from .hashing import hash_path
 from .lasting import Lasting, key_of

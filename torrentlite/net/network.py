@@ -8,7 +8,7 @@ its place. Addresses are IP literals (``wire.address.Address``). The rule of sco
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import trio
@@ -16,6 +16,7 @@ import trio
 from .. import limits
 from ..errors import ForbiddenAddressError, ListenError, NetworkError
 from ..wire.address import Address, Scope, parse_host
+from .addresses import reachable_at
 from .datagrams import UdpDatagrams, open_datagrams
 from .interface import check_interface, tie
 from .listener import TcpListener, open_listeners
@@ -187,6 +188,9 @@ class Network(Protocol):
             NetworkError: there is no way to get there.
         """
 
+    def reachable_at(self, bound: Iterable[str]) -> list[str]:
+        """Our IP addresses, a handful at most, at which others may reach listeners that are bound to these."""
+
     async def resolve(self, host: str, port: int, *, within: Scope) -> list[Address]:
         """The addresses of a host (an IP literal at once), best first, without those of narrower scope than ``within``.
 
@@ -267,6 +271,10 @@ class RealNetwork:
     def source_for(self, to: Address) -> str:
         """See ``Network.source_for``."""
         return source_for(to, self._host, self._interface)
+
+    def reachable_at(self, bound: Iterable[str]) -> list[str]:
+        """See ``Network.reachable_at``."""
+        return reachable_at(bound, self._interface)
 
     async def resolve(self, host: str, port: int, *, within: Scope) -> list[Address]:
         """See ``Network.resolve``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import trio
 
@@ -59,6 +59,10 @@ class ProxiedNetwork:
     def source_for(self, to: Address) -> str:
         """Never."""
         raise NetworkError(f"{self._proxy} carries no datagrams")
+
+    def reachable_at(self, bound: Iterable[str]) -> list[str]:
+        """Nowhere."""
+        return []
 
     async def resolve(self, host: str, port: int, *, within: Scope) -> list[Address]:
         """See ``Network.resolve``: an IP address, or the name itself."""

@@ -7,6 +7,7 @@ async and can be cancelled; looks (``stats``, ``peers`` …) return frozen snaps
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import pathlib
 from collections.abc import AsyncIterator, Callable, Iterable
 
@@ -72,7 +73,7 @@ class Torrent:
 
     @property
     def magnet(self) -> str:
-        """A link to it."""
+        """A link to it, without our addresses: ``link`` has them too."""
         return self._life.magnet
 
     @property
@@ -347,6 +348,22 @@ class Torrent:
     def paths(self) -> tuple[pathlib.Path, ...]:
         """Where its data is, or will be, under final names: the file, or the folder of a multi-file torrent."""
         return self._life.paths()
+
+    def link(self) -> str:
+        """A magnet link to send to somebody: with the addresses of this machine (``x.pe``), so that within one network
+        nothing else is needed, and with its trackers, those included that were added.
+
+        Before the metadata, and of a private torrent, whose peers come from its trackers alone, without addresses.
+        """
+        metainfo, commons = self.metainfo, self._life.swarm.commons
+        if metainfo is None:
+            return self.magnet
+        bound = [] if metainfo.private else [address.host for address in commons.own_addresses]
+        hosts = commons.world.network.reachable_at(bound)
+        named = dict.fromkeys(url for tier in metainfo.trackers for url in tier)
+        added = tuple((entry.url,) for entry in self._life.discovery.tiers if entry.url not in named)
+        whole = dataclasses.replace(metainfo, trackers=metainfo.trackers + added)
+        return whole.to_magnet(peers=[(host, commons.port) for host in hosts])
 
     @contextlib.asynccontextmanager
     async def events(self) -> AsyncIterator[EventStream]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -122,6 +122,11 @@ class SimulatedHost:
         if source is None:
             raise NetworkError(f"cannot reach {to}: Network is unreachable")
         return source
+
+    def reachable_at(self, bound: Iterable[str]) -> list[str]:
+        """See ``Network.reachable_at``."""
+        wanted = tuple(bound)
+        return [own for own in self.addresses if own in wanted or wildcard(own) in wanted]
 
     async def resolve(self, host: str, port: int, *, within: Scope) -> list[Address]:
         """See ``Network.resolve``. Names are looked up in ``SimulatedNetwork.names``."""

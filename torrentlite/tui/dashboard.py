@@ -64,6 +64,7 @@ class Dashboard:
     def take(self, jobs: Sequence[tuple[Job, Glance]], log: Sequence[str], now: float) -> Snapshot:
         """What there is to be seen now; in the loop, so cheap."""
         self._torrents = [job.torrent for job, _ in jobs]
+        linked = self._chosen.page is Page.LINK
         shown = tuple(
             Shown(
                 glance,
@@ -71,7 +72,7 @@ class Dashboard:
                 tuple(job.down),
                 tuple(job.up),
                 now - job.began,
-                job.link or (job.torrent.magnet if job.torrent is not None else ""),
+                job.link or (job.torrent.link() if linked and job.torrent is not None else ""),
             )
             for job, glance in jobs
         )

@@ -67,6 +67,7 @@ def follow(torrent: tl.Torrent) -> None:
     assert_type(torrent.info_hash, str)
     assert_type(torrent.metainfo, tl.Metainfo | None)
     assert_type(torrent.magnet, str)
+    assert_type(torrent.link(), str)
     assert_type(torrent.save_to, pathlib.Path)
     assert_type(torrent.state, tl.State)
     assert_type(torrent.error, tl.TorrentError | None)

@@ -4,7 +4,7 @@ import ipaddress
 
 import pytest
 
-from torrentlite.cli import addresses
+from torrentlite.net import addresses
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "192.168.7.7", "2001:db8::1"])

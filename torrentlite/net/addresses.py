@@ -8,9 +8,9 @@ import socket
 from collections.abc import Iterable
 from typing import Final
 
-from ..net.interface import tie
-from ..net.machine import machine_addresses
 from ..wire.address import Scope, scope_of
+from .interface import tie
+from .machine import machine_addresses
 
 _MOST: Final = 8
 """A link has to be short enough to be sent by hand."""
