@@ -573,6 +573,29 @@ async def test_looks_at_a_session(world):
         assert stats.down_rate < 1
 
 
+@pytest.mark.parametrize(
+    ("wrong", "what"),
+    [
+        ({"upload_limit": "2M"}, "upload_limit: a number of bytes per second is expected, and this is '2M'"),
+        ({"port": "6881"}, "port: a number is expected, and this is '6881'"),
+        ({"dht": "no"}, "dht: True or False is expected, and this is 'no'"),
+        ({"overwrite": None}, "overwrite: True or False is expected, and this is None"),
+    ],
+)
+def test_settings_of_another_type(wrong, what):
+    with pytest.raises(TypeError) as caught:
+        tl.Settings(**wrong)
+    assert str(caught.value) == what
+
+
+@simulated()
+async def test_a_save_folder_that_is_none(world):
+    async with session_on(world.host()) as session:
+        for wrong in (None, 5, b"folder"):
+            with pytest.raises(TypeError, match="save_to: a folder, as text or a path, is expected, and this is a"):
+                session.add("ab" * 20, wrong)
+
+
 @simulated()
 async def test_limits_must_make_sense(world):
     async with session_on(world.host()) as session:
@@ -581,6 +604,9 @@ async def test_limits_must_make_sense(world):
             for wrong in ({"upload": -1}, {"download": -5}, {"upload": 5, "download": -1}):
                 with pytest.raises(ValueError, match="negative"):
                     owner.set_limits(**wrong)
+            for name in ("upload", "download"):
+                with pytest.raises(TypeError, match=f"{name}: a number of bytes per second .*, and this is '2M'"):
+                    owner.set_limits(**{name: "2M"})
             owner.set_limits()
             owner.set_limits(upload=0, download=0)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import pathlib
 import stat
 from collections.abc import Awaitable, Iterable
 from os import PathLike
@@ -100,6 +101,17 @@ def places_of(what: str, paths: Iterable[str | PathLike[str]]) -> tuple[str, ...
             why = "no such file or folder" if number == errno.ENOENT else (error.strerror or str(error)).lower()
             raise StorageError(f"cannot {what} '{display(path)}': {why}", errno=number, path=path) from error
     return found
+
+
+def folder_of(what: str, path: str | PathLike[str]) -> pathlib.Path:
+    """A folder of this machine.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if not isinstance(path, str | PathLike):
+        raise _not(what, "a folder, as text or a path,", path)
+    return pathlib.Path(path)
 
 
 def peers_of(peers: Iterable[tuple[str, int]], what: str = "peers") -> tuple[tuple[str, int], ...]:

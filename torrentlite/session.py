@@ -22,7 +22,7 @@ import trio
 from . import __version__
 from .checksum import check_sha256, parse_sha256, the_one_file
 from .errors import DuplicateTorrentError, NoPeersError, TorrentError
-from .given import peers_of, places_of, torrent_of, urls_of
+from .given import folder_of, peers_of, places_of, torrent_of, urls_of
 from .limits import LEAVE_TIMEOUT, PROGRESS_INTERVAL, TICK
 from .loading import load_for
 from .loops import require_trio
@@ -143,7 +143,8 @@ class Session(Generic[TorrentT]):
             ValueError: there is no such port, no folder can have this name, or ``reuse`` is not for a ``storage``.
             MagnetError, MetainfoError: the text or bytes are no torrent; a Metainfo was made of an Info that lacks the
                 hashes of its pieces (``Info.lacks_layers``).
-            TypeError: the source is none of these (a path, a coroutine), the URLs are one text, or a peer is no pair.
+            TypeError: the source is none of these (a path, a coroutine), the URLs are one text, a peer is no pair, or
+                ``save_to`` is no path.
             RuntimeError: the session has been left.
         """
         source = torrent_of(source)
@@ -151,7 +152,7 @@ class Session(Generic[TorrentT]):
         if self._closed:
             raise RuntimeError("this session has been left")
         select = files_of("select", select)
-        folder = pathlib.Path(save_to)
+        folder = folder_of("save_to", save_to)
         if storage is None:  # else it needs none, not even a working folder
             folder = folder.absolute()  # where it is now, wherever the program goes later
         if "\0" in str(folder):

@@ -100,20 +100,16 @@ class Settings:
     """What HTTP trackers and the extension handshake are told; empty: ``torrentlite/VERSION``."""
 
     def __post_init__(self) -> None:
-        for name in (
-            "upload_limit",
-            "download_limit",
-            "upload_slots",
-            "connections",
-            "connections_per_torrent",
-            "connections_per_ip",
-            "half_open",
-            "web_seed_connections",
-            "piece_memory",
-            "request_queue",
-        ):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative")
+        for each in dataclasses.fields(self):
+            value = getattr(self, each.name)
+            if each.type == "bool" and not isinstance(value, bool):
+                raise TypeError(f"{each.name}: True or False is expected, and this is {value!r}")
+            if each.type == "int":
+                if not isinstance(value, int | float):
+                    what = "a number of bytes per second" if each.name.endswith("_limit") else "a number"
+                    raise TypeError(f"{each.name}: {what} is expected, and this is {value!r}")
+                if value < 0 and each.name != "port":
+                    raise ValueError(f"{each.name} must not be negative")
         if not isinstance(self.interface, str):
             raise TypeError(f"interface: a str is expected, and this is {self.interface!r}")
         if self.interface and (

@@ -129,8 +129,16 @@ def test_time_limits(tmp_path):
         torrent = session.add("cd" * 20, tmp_path)
         waits = (torrent.wait_info, torrent.wait_metadata, torrent.wait_checked, torrent.wait_complete)
         for wait in (*waits, torrent.wait_copies):
-            with pytest.raises(TimeoutError, match=r"not within 0\.01 s"):
+            with pytest.raises(TimeoutError, match=r"not within 0\.01 s") as caught:
                 wait(timeout=0.01)
+            said = f"{torrent.name}: not within 0.01 s: {torrent.why(patience=0).message}"
+            assert (str(caught.value) == said) == (wait in waits)
+
+
+def test_the_example_awaits_nothing():
+    for function in (tl.create, tl.fetch, tl.load, tl.verify):
+        assert "await " not in function.__doc__
+    assert "fetch(" in tl.fetch.__doc__ and "``await fetch(" in torrentlite.fetch.__doc__
 
 
 def test_what_a_callback_raises_ends_the_call(shared, tmp_path):

@@ -28,6 +28,7 @@ def _blocking(function: Callable[P, Awaitable[T]]) -> Callable[P, T]:
             return portal.start(started).result()
 
     call.__module__ = __name__
+    call.__doc__ = (function.__doc__ or "").replace("``await ", "``")  # in the example
     return call
 
 

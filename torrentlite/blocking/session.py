@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Concatenate, Generic, Never, ParamSpec, TypeVar, overload
 
 from .. import session
@@ -180,7 +180,7 @@ class Torrent(Face[_Torrent]):
             TimeoutError: not within ``timeout`` seconds.
         """
         require_no_loop("Torrent.wait_info")
-        return self._portal.run(self._inner.wait_info, timeout=timeout)
+        return self._wait(self._inner.wait_info, timeout)
 
     def wait_metadata(self, *, timeout: float | None = None) -> Metainfo:
         """Wait until it is known what is shared.
@@ -191,7 +191,7 @@ class Torrent(Face[_Torrent]):
             TimeoutError: not within ``timeout`` seconds.
         """
         require_no_loop("Torrent.wait_metadata")
-        return self._portal.run(self._inner.wait_metadata, timeout=timeout)
+        return self._wait(self._inner.wait_metadata, timeout)
 
     def wait_checked(self, *, timeout: float | None = None) -> None:
         """Wait until what lies on the disk has been looked at, and peers can be served.
@@ -202,7 +202,7 @@ class Torrent(Face[_Torrent]):
             TimeoutError: not within ``timeout`` seconds.
         """
         require_no_loop("Torrent.wait_checked")
-        self._portal.run(self._inner.wait_checked, timeout=timeout)
+        self._wait(self._inner.wait_checked, timeout)
 
     def wait_complete(self, *, timeout: float | None = None) -> tuple[pathlib.Path, ...]:
         """Wait until everything wanted is verified, synced and under its final name; returns the top path(s).
@@ -215,7 +215,7 @@ class Torrent(Face[_Torrent]):
             TimeoutError: not within ``timeout`` seconds.
         """
         require_no_loop("Torrent.wait_complete")
-        return self._portal.run(self._inner.wait_complete, timeout=timeout)
+        return self._wait(self._inner.wait_complete, timeout)
 
     def wait_copies(self, count: int = 1, *, timeout: float | None = None) -> None:
         """Wait until so many others have all of it, and we do: then a seed may go.
@@ -254,6 +254,14 @@ class Torrent(Face[_Torrent]):
         """
         require_no_loop("Torrent.open")
         return Reader(self._inner.open(file, read_ahead=read_ahead), self._portal, timeout)
+
+    def _wait(self, wait: Callable[[], Awaitable[T]], timeout: float | None) -> T:
+        """Wait for what this side is to have, and say why it has not."""
+        try:
+            return self._portal.run(wait, timeout=timeout)
+        except TimeoutError as error:
+            why = self._portal.look(lambda: self._inner.why(patience=0)).message
+            raise TimeoutError(f"{self.name}: {error}: {why}") from None
 
     @contextlib.contextmanager
     def events(self) -> Iterator[Events]:

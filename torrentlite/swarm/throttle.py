@@ -12,7 +12,11 @@ def set_rates(up: TokenBucket, down: TokenBucket, upload: int | None, download: 
 
     Raises:
         ValueError: a limit is negative.
+        TypeError: it is no number.
     """
+    for name, rate in (("upload", upload), ("download", download)):
+        if rate is not None and not isinstance(rate, int | float):
+            raise TypeError(f"{name}: a number of bytes per second is expected, and this is {rate!r}")
     if (upload or 0) < 0 or (download or 0) < 0:
         raise ValueError("limits must not be negative; 0 is unlimited")
     if upload is not None:
