@@ -13,7 +13,7 @@ from ..errors import FileInTheWayError, StorageError
 from ..metainfo.text import display
 from . import sessions
 from .exits import Exit
-from .files import write_whole
+from .files import lies_in, write_whole
 from .hashing import hash_path
 from .listing import warnings_of
 from .output import Output
@@ -73,10 +73,10 @@ def _target(args: argparse.Namespace) -> pathlib.Path:
 
 def _lies_inside(target: pathlib.Path, path: str) -> str:
     """What to say where the .torrent will be one of the files of which it tells; else an empty text."""
-    folder = os.path.realpath(path)
-    if not os.path.realpath(target).startswith(os.path.join(folder, "")):
+    if not (os.path.isdir(path) and lies_in(target, path)):
         return ""
-    beside = shlex.quote(os.path.normpath(os.path.join(os.path.relpath(os.path.dirname(folder)), target.name)))
+    above = os.path.relpath(os.path.dirname(os.path.realpath(path)))
+    beside = shlex.quote(os.path.normpath(os.path.join(above, target.name)))
     return (
         f"'{display(target.name)}' will lie in the folder that it describes, and count as one of its files from then "
         f"on; -O {display(beside)} puts it beside"

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Iterator
 
 from ..errors import StorageError
-from ..storage.platform import flush_folder, may_use
+from ..storage.platform import flush_folder, is_read_only, may_use
 from .exits import closest_path
 
 
@@ -74,9 +74,7 @@ def require_folder(path: str) -> None:
     Raises:
         StorageError: it is something else.
     """
-    place = path
-    while place and not os.path.lexists(place) and place != os.path.dirname(place):
-        place = os.path.dirname(place)
+    place = _nearest(path)
     if os.path.exists(place) and not os.path.isdir(place):
         what = "it" if place == path else f"'{place}'"
         raise StorageError(f"cannot save into '{path}': {what} is not a folder", path=path, hint="-o names a folder")
@@ -88,9 +86,7 @@ def require_writable(path: str) -> None:
     Raises:
         StorageError: they may not.
     """
-    folder = os.path.abspath(path)
-    while not os.path.lexists(folder) and folder != os.path.dirname(folder):
-        folder = os.path.dirname(folder)
+    folder = _nearest(full_path(path))
     try:
         if os.path.isdir(folder):
             check_writable(folder)
@@ -98,6 +94,19 @@ def require_writable(path: str) -> None:
         why = "it is on a read-only disk" if error.errno == errno.EROFS else "permission denied"
         hint = "-o names another folder; ls -ld shows whose this one is"
         raise StorageError(f"cannot save into '{path}': {why}", path=path, hint=hint) from error
+
+
+def _nearest(path: str) -> str:
+    """The path, or the nearest folder above it that is there; empty for the working folder."""
+    while path and not os.path.lexists(path) and path != os.path.dirname(path):
+        path = os.path.dirname(path)
+    return path
+
+
+def lies_in(path: str | os.PathLike[str], folder: str) -> bool:
+    """Whether it is this folder, or will be below it."""
+    inner, outer = os.path.realpath(path), os.path.realpath(folder)
+    return inner == outer or inner.startswith(os.path.join(outer, ""))
 
 
 def check_writable(folder: str | os.PathLike[str]) -> None:
@@ -108,9 +117,5 @@ def check_writable(folder: str | os.PathLike[str]) -> None:
     """
     if may_use(folder, os.W_OK | os.X_OK):
         return
-    try:
-        read_only = bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
-    except (OSError, AttributeError):
-        read_only = False
-    number = errno.EROFS if read_only else errno.EACCES
+    number = errno.EROFS if is_read_only(os.fspath(folder)) else errno.EACCES
     raise OSError(number, os.strerror(number), os.fspath(folder))

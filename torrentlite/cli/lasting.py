@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 
 import trio
 
@@ -13,6 +12,7 @@ from ..metainfo.text import display
 from ..swarm.publishing import why_not
 from . import sessions
 from .exits import UsageError, require_extra
+from .files import lies_in
 from .keys import Key
 from .output import Output
 
@@ -104,6 +104,5 @@ def key_of(args: argparse.Namespace) -> Key | None:
 
 def check_outside(key: str, shared: str) -> None:
     """Raises UsageError where the key would be shared too: whoever has it owns the link."""
-    inner, outer = os.path.realpath(key), os.path.realpath(shared)
-    if inner == outer or inner.startswith(os.path.join(outer, "")):
+    if lies_in(key, shared):
         raise UsageError(f"--publish {display(key)}: the key would be shared too, and whoever has it owns the link")

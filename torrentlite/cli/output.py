@@ -45,7 +45,7 @@ _RECENT: Final = 1000
 """Lines that the dashboard's log has."""
 _HINT: Final = "d: dashboard"
 _AT_ONCE: Final = (Reason.DISK, Reason.ERROR, Reason.INTERFACE, Reason.TRACKERS_FAIL)
-"""Reasons that no patience will change; trackers are among them only where nobody else is being asked."""
+"""Reasons that no patience will change. Trackers fail: so it is of a seed, or where nobody else is being asked."""
 _STYLES: Final = {"bold": "1", "red": "31", "dim": "2"}
 _IMPORTED: Final = time.monotonic()
 

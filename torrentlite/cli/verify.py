@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from .. import VerifyReport, verify
 from ..errors import StorageError
 from ..metainfo.text import display
+from ..storage.survey import part_name
 from ..verifying import Problem
 from . import sessions, sources, units
 from .exits import Exit
@@ -42,7 +43,7 @@ async def run(args: argparse.Namespace, output: Output, interrupt: Interrupt) ->
 
 def _unfinished(path: str, info_hash: str) -> str:
     """What to say of a file that is not there because it is not fetched whole; else an empty text."""
-    part = f"{path}.{info_hash[:8]}.part"
+    part = part_name(path, info_hash)
     return f"{os.path.basename(part)} is there: it is not fetched whole yet" if os.path.lexists(part) else ""
 
 

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import socket
 from collections.abc import Iterable
 from typing import Final
 
 from ..wire.address import Scope, scope_of
-from .interface import tie
+from .interface import system_source
 from .machine import machine_addresses
 
 _MOST: Final = 8
 """A link has to be short enough to be sent by hand."""
 _LEAST_IPV6: Final = 2
 """Of those, for a neighbour that has nothing else."""
-_ELSEWHERE: Final = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
-"""Nobody (RFC 5737, RFC 3849). The way there is the default route; nothing is sent."""
 
 
 def reachable_at(bound: Iterable[str], interface: str = "") -> list[str]:
@@ -43,10 +40,7 @@ def reachable_at(bound: Iterable[str], interface: str = "") -> list[str]:
 def default_sources(interface: str = "") -> list[str]:
     """Our addresses on the way to everywhere else, as far as there is one: most likely what others know us by."""
     found = []
-    for family, elsewhere in _ELSEWHERE.items():
-        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
-            if interface:
-                tie(probe, interface)
-            probe.connect((elsewhere, 9))
-            found.append(str(probe.getsockname()[0]))
+    for ipv6 in (False, True):
+        with contextlib.suppress(OSError):
+            found.append(system_source(ipv6=ipv6, interface=interface))
     return found

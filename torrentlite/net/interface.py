@@ -25,12 +25,13 @@ import trio
 from ..errors import ListenError
 from ..wire.address import parse_host
 from .machine import machine_addresses
-from .stream import reason
+from .stream import address_of, reason
 
 _SIOCGIFFLAGS: Final = 0x8913
 _REQUEST: Final = struct.Struct("16sH22x")  # struct ifreq: the name, then here the flags
 _UP_AND_RUNNING: Final = 0x1 | 0x40  # IFF_UP, IFF_RUNNING
-_ELSEWHERE: Final = ("192.0.2.1", "2001:db8::1")  # nobody (RFC 5737, RFC 3849); nothing is sent
+_ELSEWHERE: Final = {False: "192.0.2.1", True: "2001:db8::1"}
+"""Nobody (RFC 5737, RFC 3849), by "is IPv6". The way there is the default route; nothing is sent."""
 
 
 def check_interface(name: str, host: str = "") -> None:
@@ -113,15 +114,31 @@ def own_source(name: str, *, ipv6: bool, host: str = "") -> str:
     """
     own = own_addresses(name, ipv6=ipv6, host=host)
     if len(own) > 1:
-        with (
-            contextlib.suppress(OSError),  # it leads to its neighbours only
-            socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET, socket.SOCK_DGRAM) as probe,
-        ):
-            tie(probe, name)
-            probe.connect((_ELSEWHERE[ipv6], 9))
-            chosen = str(probe.getsockname()[0])
+        with contextlib.suppress(OSError):  # it leads to its neighbours only
+            chosen = system_source(ipv6=ipv6, interface=name)
             return chosen if chosen in own else own[0]
     return own[0] if own else ""
+
+
+def system_source(to: tuple[str, int] | None = None, *, ipv6: bool, interface: str = "", host: str = "") -> str:
+    """The address of ours that the system sends from on the way to there, or to everywhere else. Nothing is sent.
+
+    Args:
+        to: an IP address and a port.
+        ipv6: or IPv4.
+        interface: by that one alone.
+        host: from that address alone.
+
+    Raises:
+        OSError: there is no way.
+    """
+    with socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        if interface:
+            tie(probe, interface)
+        if host:
+            probe.bind((host, 0))
+        probe.connect(to or (_ELSEWHERE[ipv6], 9))
+        return address_of(probe.getsockname()).host
 
 
 def interface_trouble(name: str, host: str = "") -> str:

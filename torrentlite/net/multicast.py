@@ -18,8 +18,8 @@ from .. import limits
 from ..errors import ListenError, NetworkError
 from ..wire.address import Address, Scope, scope_of
 from .datagrams import UdpDatagrams
-from .interface import interface_trouble, own_addresses, own_source, tie
-from .stream import address_of, reason
+from .interface import interface_trouble, own_addresses, own_source, system_source
+from .stream import reason
 
 _LOOPBACK_NAMES = ("lo", "lo0")
 _JOINED_ALREADY = errno.EADDRINUSE
@@ -112,28 +112,28 @@ class UdpMulticast:
         return (others or [index for index, _ in named])[: limits.MAX_MULTICAST_INTERFACES]
 
     def _join(self, interfaces: list[int]) -> None:
-        assert self._members is not None
-        sock = self._members.sock
         for interface in self._joined - set(interfaces):
             # It went away. Linux counts the membership all the same, and has room for few (igmp_max_memberships).
             with contextlib.suppress(OSError):
-                if self.group.is_ipv6:
-                    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_LEAVE_GROUP, self._group6(interface))
-                else:
-                    sock.setsockopt(socket.IPPROTO_IP, socket.IP_DROP_MEMBERSHIP, self._group4(interface))
+                self._belong(interface, socket.IP_DROP_MEMBERSHIP, socket.IPV6_LEAVE_GROUP)
         self._joined &= set(interfaces)  # and what comes back has to be joined again
         for interface in interfaces:
             if interface in self._joined:
                 continue
             try:
-                if self.group.is_ipv6:
-                    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, self._group6(interface))
-                else:
-                    sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, self._group4(interface))
+                self._belong(interface, socket.IP_ADD_MEMBERSHIP, socket.IPV6_JOIN_GROUP)
             except OSError as error:
                 if error.errno != _JOINED_ALREADY:
                     continue  # not up yet, or without the family: tried again before the next datagram
             self._joined.add(interface)
+
+    def _belong(self, interface: int, four: int, six: int) -> None:
+        """Change by this option, of IPv4 or IPv6, what the socket belongs to."""
+        assert self._members is not None
+        if self.group.is_ipv6:
+            self._members.sock.setsockopt(socket.IPPROTO_IPV6, six, self._group6(interface))
+        else:
+            self._members.sock.setsockopt(socket.IPPROTO_IP, four, self._group4(interface))
 
     def _leave_by(self, interface: int) -> None:
         if self.group.is_ipv6:
@@ -178,17 +178,11 @@ def source_for(to: Address, host: str, interface: str = "") -> str:
     if interface and to.scope is Scope.LOOPBACK and to.scope not in map(scope_of, own):
         raise NetworkError(f"cannot reach {to}: the network interface {interface} does not lead to this computer")
     try:
-        with socket.socket(socket.AF_INET6 if to.is_ipv6 else socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            if interface:
-                tie(sock, interface)
-            if host:
-                sock.bind((host, 0))
-            sock.connect((to.host, to.port))
-            chosen = address_of(sock.getsockname()).host
-            # Its own may be none that the system chooses, and then it takes another interface's.
-            return chosen if not interface or chosen in own else own[0]
+        chosen = system_source((to.host, to.port), ipv6=to.is_ipv6, interface=interface, host=host)
     except OSError as error:
         raise NetworkError(f"cannot reach {to}: {reason(error)}") from error
+    # Its own may be none that the system chooses, and then it takes another interface's.
+    return chosen if not interface or chosen in own else own[0]
 
 
 def _interface_of(host: str) -> int:

@@ -16,6 +16,7 @@ import trio
 from .. import limits
 from ..errors import ForbiddenAddressError, ListenError, NetworkError
 from ..wire.address import Address, Scope, parse_host
+from . import addresses
 from .datagrams import UdpDatagrams, open_datagrams
 from .interface import check_interface, tie
 from .listener import TcpListener, open_listeners
@@ -273,9 +274,7 @@ class RealNetwork:
 
     def reachable_at(self, bound: Iterable[str]) -> list[str]:
         """See ``Network.reachable_at``."""
-        from .addresses import reachable_at  # and ctypes with it, for which no other program need wait
-
-        return reachable_at(bound, self._interface)
+        return addresses.reachable_at(bound, self._interface)
 
     async def resolve(self, host: str, port: int, *, within: Scope) -> list[Address]:
         """See ``Network.resolve``."""

@@ -45,8 +45,8 @@ class Names:
 
     def __init__(self, info: Info) -> None:
         self._files = info.files
-        mark = f".{info.hashes.hex[:8]}"
-        self._part = f"{mark}.part"
+        self._hash = info.hashes.hex
+        mark = _mark(self._hash)
         self.top: Path = system_path((info.name,))
         self.aside: Path = (f".{self.top[0]}{mark}.parts",)
         self.temporary: Path = (f".{self.top[0]}{mark}.temp",)
@@ -58,7 +58,16 @@ class Names:
     def part(self, file: int) -> Path:
         """Its name while it is not whole."""
         path = self.final(file)
-        return (*path[:-1], path[-1] + self._part)
+        return (*path[:-1], part_name(path[-1], self._hash))
+
+
+def part_name(name: str, info_hash: str) -> str:
+    """A file's name while it is not whole; ``info_hash`` in hex digits."""
+    return f"{name}{_mark(info_hash)}.part"
+
+
+def _mark(info_hash: str) -> str:
+    return f".{info_hash[:8]}"
 
 
 @dataclass(slots=True)
