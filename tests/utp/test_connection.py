@@ -339,3 +339,28 @@ def test_what_comes_after_a_close_is_acknowledged_and_not_kept():
     connection.flush(1.0)
     assert sent[-1].ack == 205
     assert not connection.readable
+
+
+def test_what_the_system_took_only_in_part_goes_on_where_it_stopped():
+    sent, room = [], 5
+
+    def send(datagrams):
+        taken = datagrams[: max(0, room - len(sent))]
+        sent.extend(map(parse, taken))
+        return len(taken)
+
+    connection = Connection.calling(send, RECEIVE_ID, seq=100, payload=1352, now=0.0)
+    connection.flush(0.0)
+    connection.got(state(100, seq=200), 0.1)
+    connection.write(bytes(3 * 1352))
+    connection.flush(0.1)
+    connection.got(state(103), 0.2)
+    connection.write(bytes(4 * 1352))
+    connection.flush(0.2)
+    assert [packet.seq for packet in sent] == [100, 101, 102, 103, 104]
+    assert connection._out.in_flight == 1352
+    room = 100
+    connection.tick(0.3)  # nothing has to get lost first
+    assert [packet.seq for packet in sent[5:]] == [105, 106, 107]
+    connection.got(state(107), 0.4)
+    assert connection._out.done
